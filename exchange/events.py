@@ -1,0 +1,815 @@
+"""Every command, event and refusal of the venue.
+
+A *command* is what somebody asks for; it is never stored. An *event* is what happened; events are the only
+thing that is stored, and `venue.apply` rebuilds everything from them. A *refusal* is the answer to a command
+that may not happen.
+
+Events carry outcomes (maker, quantity, verdict, amounts), so that later rules and later code replay the past
+unchanged. They are encoded as MessagePack arrays: a new field goes to the end and has a default; a field is
+never removed, reordered or given another meaning. `tests/golden` keeps a journal of each schema version.
+"""
+
+import enum
+
+import msgspec
+from msgspec import Struct
+
+SCHEMA_VERSION = 1
+"""Version of the event layout. Stored on every batch; see `journal.DECODERS`."""
+
+VENUE = "venue"
+"""The actor of commands that the venue gives itself (ticks, first start)."""
+
+
+# ---------------------------------------------------------------------------------------------- refusals
+
+
+class Refused(enum.Enum):
+    """Why a command may not happen, ordered by descending precedence; numbers are never reused.
+
+    Each value is (number, HTTP status, kept). A *kept* refusal is journaled and repeated for the same command
+    id, because it answered a well-formed request at an instant; the others store nothing.
+    """
+
+    malformed = (1, 400, False)
+    not_signed_in = (2, 401, False)
+    signature_wrong = (3, 401, False)
+    forbidden = (4, 403, False)
+    own_case = (5, 403, False)
+    not_found = (6, 404, False)
+    id_conflict = (7, 409, False)
+    id_expired = (8, 409, False)
+    already_exists = (9, 409, False)
+    wrong_state = (10, 409, False)
+    out_of_bounds = (11, 422, False)
+    evidence_missing = (12, 422, False)
+    identity_invalid = (13, 422, False)
+    outside_terms = (14, 422, False)
+    mechanism_not_allowed = (15, 422, False)
+    not_verified = (16, 403, False)
+    not_accredited = (17, 403, False)
+    standing_denied = (18, 403, False)
+    listing_closed = (19, 409, False)
+    unlawful = (20, 422, True)
+    supply_exhausted = (21, 409, True)
+    funds_insufficient = (22, 409, True)
+    units_insufficient = (23, 409, True)
+    nothing_to_match = (24, 409, True)
+    quarantined = (25, 500, True)
+    overloaded = (26, 503, False)
+    storage_unavailable = (27, 503, False)
+    too_large = (28, 413, False)
+    file_mismatch = (29, 422, False)
+    clock_is_real = (30, 409, False)
+    rate_limited = (31, 429, False)
+
+    @property
+    def number(self) -> int:
+        return self.value[0]
+
+    @property
+    def status(self) -> int:
+        """HTTP status of the answer."""
+        return self.value[1]
+
+    @property
+    def kept(self) -> bool:
+        return self.value[2]
+
+
+class Refusal(Struct, frozen=True):
+    """`detail` says what to do about it. `violated` and `unknown` are set for an unlawful order only."""
+
+    code: Refused
+    detail: str
+    violated: tuple[str, ...] = ()
+    unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+# ---------------------------------------------------------------------------------------- parts of commands
+
+
+class Classification(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the data is. Values are those of `clearing.notrade.ProductFacts`; clause 江西 7, 北京 21."""
+
+    origin: str
+    data_class: str
+    secret_kind: str
+    public_risk: str = "none"
+    pi_state: str
+    open_class: str = "not_applicable"
+    declassified: bool = False
+    derived: bool = False
+    right_holders_agree: bool = False
+
+
+class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    channel: str
+    statement: str
+
+
+class Authorisation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the lawful right-holder allows; instants in UTC ns."""
+
+    purposes: tuple[str, ...]
+    territories: tuple[str, ...]
+    field_groups: tuple[str, ...]
+    deals: tuple[str, ...]
+    valid_from_ns: int
+    valid_until_ns: int
+
+
+class Consent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Basis on which personal information is processed (个人信息保护法 13, 23, 29)."""
+
+    basis: str
+    purposes: tuple[str, ...] = ()
+
+
+class Field(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One column of the data dictionary."""
+
+    name: str
+    type: str
+    group: str = "core"
+    description: str = ""
+
+
+class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a buyer reads before an order. `sample` holds a few rows as JSON texts."""
+
+    title: str
+    summary: str
+    fields: tuple[Field, ...]
+    update_frequency: str
+    quality_statement: str
+    sample: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a listing offers and at what price.
+
+    `price_fen` is per `price_per_units` units (0.035 CNY a call: 3,500 fen per 1,000 calls); for an order book
+    it is the reference price. `term_days` is the term of the licence from settlement.
+    """
+
+    right: str
+    deal: str
+    purposes: tuple[str, ...]
+    territories: tuple[str, ...]
+    field_group: str
+    term_days: int
+    mechanism: str
+    supply: str
+    supply_units: int = 0
+    price_regime: str = "market"
+    price_fen: int
+    price_per_units: int = 1
+    price_cap_fen: int = 0
+    delivery_days: int = 3
+    acceptance_days: int = 3
+    redelivery_days: int = 3
+    listed_days: int = 365
+
+
+class Delivery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the merchant hands over: a stored file (`sha256`, `size`) or an address (`url`)."""
+
+    kind: str
+    sha256: str = ""
+    size: int = 0
+    name: str = ""
+    media_type: str = "application/octet-stream"
+    url: str = ""
+
+
+# ---------------------------------------------------------------------------------------------- commands
+
+
+class Command(Struct, frozen=True, kw_only=True, tag=True):
+    """`actor` is the participant that the token named; roles are checked against the state, not the token."""
+
+    actor: str
+    key: str = ""
+    """Command id (UUID version 7) of the caller, or empty: then nothing is remembered."""
+
+
+class OpenVenue(Command, frozen=True, kw_only=True):
+    """First start: the operator whose key lies in the data folder."""
+
+    public_key: str
+
+
+class AdoptRulebook(Command, frozen=True, kw_only=True):
+    sha256: str
+
+
+class Tick(Command, frozen=True, kw_only=True):
+    """Let the timers that are due act."""
+
+
+class AdvanceClock(Command, frozen=True, kw_only=True):
+    """Move a simulated clock forward; refused on a real one (checked by the engine)."""
+
+    seconds: int
+
+
+class RegisterParticipant(Command, frozen=True, kw_only=True):
+    legal_name: str
+    public_key: str
+    roles: tuple[str, ...] = ()
+    uscc: str = ""
+    owner_id: str = ""
+    group_id: str = ""
+    region: str = "CN"
+    personal_sha256: str = ""
+
+
+class GrantRole(Command, frozen=True, kw_only=True):
+    participant: str
+    role: str
+
+
+class DecideIdentity(Command, frozen=True, kw_only=True):
+    participant: str
+    accept: bool
+    owner_id: str = ""
+    group_id: str = ""
+    mandate_until_ns: int = 0
+    evidence_sha256: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+class ApplyForAccreditation(Command, frozen=True, kw_only=True):
+    evidence_sha256: str
+
+
+class DecideAccreditation(Command, frozen=True, kw_only=True):
+    """`step`: accredit, refuse, suspend, restore, revoke."""
+
+    participant: str
+    step: str
+    valid_until_ns: int = 0
+    evidence_sha256: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+class SetBan(Command, frozen=True, kw_only=True):
+    """Credit trading ban until an instant; 0 lifts it (海南 22; 广州 26)."""
+
+    participant: str
+    until_ns: int
+    reason: str
+
+
+class SubmitProduct(Command, frozen=True, kw_only=True):
+    description: Description
+    classification: Classification
+    source: Source
+    authorisation: Authorisation
+    consent: Consent
+    shares: tuple[tuple[str, int], ...] = ()
+    """Contributors and their basis points of what remains after the venue fee."""
+    evidence: dict[str, str]
+    """Hash of the evidence by fact group: classification, source, authorisation, consent."""
+
+
+class DecideProduct(Command, frozen=True, kw_only=True):
+    """`decision`: register, return, refuse. `confirmed` names the fact groups held against their evidence."""
+
+    product: str
+    decision: str
+    confirmed: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
+    valid_until_ns: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+class AmendFacts(Command, frozen=True, kw_only=True):
+    """The merchant declares one group of facts anew; it stays unknown until a reviewer confirms it."""
+
+    product: str
+    evidence_sha256: str
+    classification: Classification | None = None
+    source: Source | None = None
+    authorisation: Authorisation | None = None
+    consent: Consent | None = None
+
+
+class ConfirmFacts(Command, frozen=True, kw_only=True):
+    product: str
+    groups: tuple[str, ...]
+    evidence: dict[str, str]
+    """The hash that the reviewer saw, by group; it must be the declared one."""
+
+
+class RecordFact(Command, frozen=True, kw_only=True):
+    """A reviewer's entry in one of the venue's registers, or the merchant's against itself.
+
+    `entry` is one of `product.REGISTER_ENTRIES`: authorisation_withdrawn, authorisation_disputed,
+    authorisation_restored, consent_withdrawn, consent_removed, registration_suspended, registration_resumed,
+    registration_revoked, registration_cancelled, objection_raised, objection_settled, risk_suspected,
+    risk_confirmed, risk_cleared, licensee_recorded.
+    """
+
+    product: str
+    entry: str
+    evidence_sha256: str
+    reason: str
+    participant: str = ""
+
+
+class CreateListing(Command, frozen=True, kw_only=True):
+    product: str
+    board: str
+    terms: Terms
+
+
+class ReviseListing(Command, frozen=True, kw_only=True):
+    listing: str
+    terms: Terms
+
+
+class MoveListing(Command, frozen=True, kw_only=True):
+    """`step` of `listing.LIFE`: submit, approve, return, suspend, resume, withdraw."""
+
+    listing: str
+    step: str
+    reasons: tuple[str, ...] = ()
+
+
+class BookCashIn(Command, frozen=True, kw_only=True):
+    """Money that arrived at the custody bank; `bank_reference` is booked once only."""
+
+    participant: str
+    amount_fen: int
+    bank_reference: str
+
+
+class PlaceOrder(Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """The hot command; not derived from `Command` so that it stays free of the cyclic collector.
+
+    `limit_fen` is per the listing's `price_per_units`; 0 means at market. `time_in_force`: gtc, ioc.
+    """
+
+    actor: str
+    key: str = ""
+    listing: str
+    side: str = "buy"
+    quantity: int
+    limit_fen: int = 0
+    time_in_force: str = "gtc"
+    purpose: str = ""
+    territory: str = ""
+    accepts_prior: bool = False
+
+
+class CancelOrder(Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    actor: str
+    key: str = ""
+    order: str
+
+
+class ReportTrade(Command, frozen=True, kw_only=True):
+    """One side's report of a bilateral trade; it is judged when the other side reports the same terms."""
+
+    listing: str
+    side: str
+    counterparty: str
+    quantity: int
+    price_fen: int
+    purpose: str
+    territory: str
+    contract_sha256: str
+    accepts_prior: bool = False
+
+
+class Deliver(Command, frozen=True, kw_only=True):
+    trade: str
+    delivery: Delivery
+
+
+class AcceptDelivery(Command, frozen=True, kw_only=True):
+    trade: str
+
+
+class RejectDelivery(Command, frozen=True, kw_only=True):
+    trade: str
+    reason: str
+
+
+class IssueKey(Command, frozen=True, kw_only=True):
+    """A new key for an entitlement; only its hash enters the venue."""
+
+    entitlement: str
+    key_sha256: str
+
+
+class CureHold(Command, frozen=True, kw_only=True):
+    """Bring the evidence that a hold names (`venue.CURES`)."""
+
+    trade: str
+    rule: str
+    evidence_sha256: str = ""
+
+
+# ------------------------------------------------------------------------------------------------ events
+
+
+class Event(Struct, frozen=True, array_like=True, tag=True):
+    """Base of all events, encoded as an array that starts with the class name."""
+
+
+class VenueOpened(Event, frozen=True):
+    operator: str
+    public_key: str
+
+
+class RulebookAdopted(Event, frozen=True):
+    sha256: str
+
+
+class Ticked(Event, frozen=True):
+    """Timers up to this instant have acted; what they did follows as events of the same entry."""
+
+    until_ns: int
+
+
+class ClockAdvanced(Event, frozen=True):
+    offset_ns: int
+    """The simulated clock's whole offset from then on."""
+
+
+class ParticipantRegistered(Event, frozen=True):
+    participant: str
+    legal_name: str
+    public_key: str
+    roles: tuple[str, ...]
+    uscc: str
+    owner_id: str
+    group_id: str
+    region: str
+    personal_sha256: str
+
+
+class RoleGranted(Event, frozen=True):
+    participant: str
+    role: str
+    by: str
+
+
+class IdentityDecided(Event, frozen=True):
+    participant: str
+    accept: bool
+    owner_id: str
+    group_id: str
+    mandate_until_ns: int
+    evidence_sha256: str
+    reasons: tuple[str, ...]
+    by: str
+
+
+class AccreditationApplied(Event, frozen=True):
+    participant: str
+    evidence_sha256: str
+
+
+class AccreditationDecided(Event, frozen=True):
+    participant: str
+    step: str
+    credential_number: str
+    valid_until_ns: int
+    evidence_sha256: str
+    reasons: tuple[str, ...]
+    by: str
+
+
+class BanSet(Event, frozen=True):
+    participant: str
+    until_ns: int
+    reason: str
+    by: str
+
+
+class ProductSubmitted(Event, frozen=True):
+    product: str
+    merchant: str
+    description: Description
+    classification: Classification
+    source: Source
+    authorisation: Authorisation
+    consent: Consent
+    shares: tuple[tuple[str, int], ...]
+    evidence: dict[str, str]
+
+
+class ProductDecided(Event, frozen=True):
+    product: str
+    decision: str
+    confirmed: tuple[str, ...]
+    rights: tuple[str, ...]
+    certificate: str
+    valid_until_ns: int
+    reasons: tuple[str, ...]
+    by: str
+    violated: tuple[str, ...] = ()
+
+
+class FactsAmended(Event, frozen=True):
+    product: str
+    evidence_sha256: str
+    classification: Classification | None
+    source: Source | None
+    authorisation: Authorisation | None
+    consent: Consent | None
+
+
+class FactsConfirmed(Event, frozen=True):
+    product: str
+    groups: tuple[str, ...]
+    by: str
+
+
+class FactRecorded(Event, frozen=True):
+    product: str
+    entry: str
+    evidence_sha256: str
+    reason: str
+    participant: str
+    by: str
+
+
+class ListingCreated(Event, frozen=True):
+    listing: str
+    product: str
+    merchant: str
+    board: str
+    terms: Terms
+
+
+class ListingRevised(Event, frozen=True):
+    listing: str
+    terms: Terms
+
+
+class ListingMoved(Event, frozen=True):
+    """`until_ns`: the end of the public notice or of the listing, where the new state has one."""
+
+    listing: str
+    step: str
+    state: str
+    reasons: tuple[str, ...]
+    by: str
+    until_ns: int = 0
+
+
+class CashBooked(Event, frozen=True):
+    participant: str
+    amount_fen: int
+    bank_reference: str
+    by: str
+
+
+class OrderPlaced(Event, frozen=True, gc=False):
+    """An order that was accepted. Money or units are reserved: `reserved` fen (buy) or units (sell)."""
+
+    order: str
+    participant: str
+    listing: str
+    side: str
+    quantity: int
+    limit_fen: int
+    time_in_force: str
+    purpose: str
+    territory: str
+    accepts_prior: bool
+    reserved: int
+    client_order_id: str
+
+
+class OrderClosed(Event, frozen=True, gc=False):
+    """What was left of an order is gone. `reason`: cancelled, ioc, self_trade, withdrawn, expired."""
+
+    order: str
+    reason: str
+    remaining: int
+
+
+class OrderRefused(Event, frozen=True):
+    """A refusal that is kept (`Refused.kept`), with every rule that an unlawful order breaks."""
+
+    participant: str
+    listing: str
+    code: str
+    detail: str
+    violated: tuple[str, ...] = ()
+    unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+class Settled(Event, frozen=True, gc=False):
+    """Verdict allow: the price is in escrow (or, for transferable units, paid) and the entitlement granted.
+
+    `fee_fen`, `merchant_fen` and `shares` are fixed here and paid on acceptance; `reserved_rest` is what of the
+    buyer's reservation for this quantity goes back because the fill was cheaper than the limit.
+    `due_ns` is 0 for units, which change hands at once.
+    """
+
+    trade: str
+    listing: str
+    buyer: str
+    seller: str
+    buy_order: str
+    sell_order: str
+    quantity: int
+    price_fen: int
+    amount_fen: int
+    fee_fen: int
+    merchant_fen: int
+    reserved_rest: int
+    entitlement: str
+    due_ns: int
+    entitlement_until_ns: int
+    facts_sha256: bytes
+    mechanism: str
+    purpose: str
+    territory: str
+    shares: tuple[tuple[str, int], ...] = ()
+
+
+class Held(Event, frozen=True):
+    """Verdict hold: the quantity left the market, money and units stay reserved until `until_ns`."""
+
+    trade: str
+    listing: str
+    buyer: str
+    seller: str
+    buy_order: str
+    sell_order: str
+    quantity: int
+    price_fen: int
+    amount_fen: int
+    reserved_rest: int
+    until_ns: int
+    violated: tuple[str, ...]
+    facts_sha256: bytes
+    mechanism: str
+    purpose: str
+    territory: str
+    accepts_prior: bool
+
+
+class TradeRefused(Event, frozen=True):
+    """Verdict reject or indeterminate at clearing: nothing moved, the pair is barred for the taker's life."""
+
+    trade: str
+    listing: str
+    buyer: str
+    seller: str
+    buy_order: str
+    sell_order: str
+    quantity: int
+    price_fen: int
+    outcome: str
+    violated: tuple[str, ...]
+    unknown: tuple[tuple[str, tuple[str, ...]], ...]
+    facts_sha256: bytes
+    taker_order: str = ""
+
+
+class HoldCured(Event, frozen=True):
+    """Evidence for a rule of a hold was brought; whether it settles is said by the event that follows."""
+
+    trade: str
+    rule: str
+    evidence_sha256: str
+    by: str
+
+
+class HoldReleased(Event, frozen=True):
+    """A hold ended without settlement. `reason`: expired, refused, withdrawn."""
+
+    trade: str
+    reason: str
+    violated: tuple[str, ...] = ()
+
+
+class TradeReported(Event, frozen=True):
+    """The first side's report of a bilateral trade; the second side's settles it."""
+
+    report: str
+    listing: str
+    side: str
+    participant: str
+    counterparty: str
+    quantity: int
+    price_fen: int
+    purpose: str
+    territory: str
+    contract_sha256: str
+    accepts_prior: bool
+
+
+class Delivered(Event, frozen=True):
+    """`step` is deliver or redeliver; `due_ns`: silence until then accepts."""
+
+    trade: str
+    step: str
+    delivery: Delivery
+    due_ns: int
+
+
+class DeliveryRejected(Event, frozen=True):
+    """`due_ns`: redelivery is due then."""
+
+    trade: str
+    reason: str
+    due_ns: int
+
+
+class Completed(Event, frozen=True):
+    """Accepted (`step` accept) or silence (`step` silence): escrow pays merchant, contributors and fee."""
+
+    trade: str
+    step: str
+
+
+class Refunded(Event, frozen=True):
+    """`step`: miss (nothing delivered by its date) or reject_again."""
+
+    trade: str
+    step: str
+
+
+class KeyIssued(Event, frozen=True):
+    entitlement: str
+    key_sha256: str
+
+
+class EntitlementEnded(Event, frozen=True):
+    entitlement: str
+    step: str
+
+
+class Quarantined(Event, frozen=True):
+    """A command that raised or that SQL refused; isolated by bisection, with what it was and why."""
+
+    command: str
+    sha256: str
+    reason: str
+
+
+AnyEvent = (
+    VenueOpened
+    | RulebookAdopted
+    | Ticked
+    | ClockAdvanced
+    | ParticipantRegistered
+    | RoleGranted
+    | IdentityDecided
+    | AccreditationApplied
+    | AccreditationDecided
+    | BanSet
+    | ProductSubmitted
+    | ProductDecided
+    | FactsAmended
+    | FactsConfirmed
+    | FactRecorded
+    | ListingCreated
+    | ListingRevised
+    | ListingMoved
+    | CashBooked
+    | OrderPlaced
+    | OrderClosed
+    | OrderRefused
+    | Settled
+    | Held
+    | TradeRefused
+    | HoldCured
+    | HoldReleased
+    | TradeReported
+    | Delivered
+    | DeliveryRejected
+    | Completed
+    | Refunded
+    | KeyIssued
+    | EntitlementEnded
+    | Quarantined
+)
+
+
+class Entry(Struct, frozen=True, array_like=True):
+    """One command's outcome in the journal. `digest` identifies the body that `key` came with."""
+
+    at_ns: int
+    actor: str
+    key: str
+    digest: bytes
+    events: tuple[AnyEvent, ...]
+
+
+class Batch(Struct, frozen=True, array_like=True):
+    """One row of the journal: entries still encoded, so that an answer can be repeated byte for byte."""
+
+    schema: int
+    entries: tuple[msgspec.Raw, ...]
