@@ -1,0 +1,54 @@
+# Everything a person types here. Each target makes what it needs, and a second run reuses it.
+#   make run      the venue on http://127.0.0.1:8000, data in .shuji/
+#   make test     all tests
+#   make check    style, types, imports, house rules
+#   make install  only the environment      make bench / make chaos ROUNDS=n / make lock
+
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA ?= .shuji
+ROUNDS ?= 3
+WORKERS ?= 2
+
+BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra build
+
+.PHONY: run install test check bench chaos lock develop format clean
+.DEFAULT_GOAL := run
+
+run: install
+	@$(BIN)/python -m exchange serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)"
+
+install:
+	@sh .ci/install requirements.txt
+
+develop:
+	@sh .ci/install requirements-dev.txt
+
+test: develop
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+
+check: develop
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest -q tests/test_house_rules.py
+
+format: develop
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: develop
+	@$(BIN)/python -m loadtests.bench
+
+chaos: develop
+	@$(BIN)/python -m loadtests.chaos --rounds "$(ROUNDS)"
+
+# The locks name no index: whoever installs uses their own. The second is held to the versions of the first.
+lock: develop
+	@$(COMPILE) --upgrade --output-file requirements.txt
+	@$(COMPILE) --upgrade --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+
+clean:
+	@rm -rf .venv
