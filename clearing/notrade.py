@@ -1,0 +1,1084 @@
+"""The no-trade rules: facts in, a verdict with every reason out.
+
+A rule is data (`clearing/rulebook/*.toml`): when it applies, when it is violated, what that means (reject, hold,
+a duty after the trade), on which article it stands and whom that article binds. This module holds the facts that
+rules may read, loads and compiles the rules, judges, and prints refusals.
+
+Unknown never allows. A fact that is missing, of the wrong type, or outside its list is unknown, and a rule that
+needs it is unknown too, unless the rest already decides it (Kleene's three-valued logic). The verdict is the
+first that fits of: reject, indeterminate, hold, breach (after the trade only), allow. Every rule of the phase is
+judged and every reason is returned.
+
+A rule about a thing that cannot exist yet waits for a later phase: the licence terms and the buyer before the
+order, the registration at registration, the counterparty of a resting order. From match on nothing waits.
+
+The rules of a phase are split by the register they read (`Part`), so that the venue can keep a listing's, a
+seller's and a buyer's finding until that register changes or `Finding.changes_at` passes, and judge only the
+pair for each fill. Cost: about 1 us for the pair and the conclusion, about 6 us for everything.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta, timezone
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, get_args
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from clearing import expression
+from clearing.expression import Fact, Kind, Node
+
+# ---- facts ----------------------------------------------------------------------------------------------
+
+Instant = Annotated[int, Kind("time")]  # UTC nanoseconds
+Fen = Annotated[int, Kind("number", "fen")]
+Units = Annotated[int, Kind("number", "units")]
+Percent = Annotated[int, Kind("number", "percent")]
+Level = Annotated[int, Kind("number", "security level")]
+Months = Annotated[int, Kind("number", "months")]
+Years = Annotated[int, Kind("number", "years")]
+WorkingDays = Annotated[int, Kind("number", "working days")]
+TradingDays = Annotated[int, Kind("number", "trading days")]
+People = Annotated[int, Kind("number", "people")]
+Nanoseconds = Annotated[int, Kind("number", "nanoseconds")]
+
+ParticipantId = Annotated[str, Kind("text", "participant")]
+OwnerId = Annotated[str, Kind("text", "ultimate owner")]
+GroupId = Annotated[str, Kind("text", "group")]
+ProductId = Annotated[str, Kind("text", "product")]
+TradeId = Annotated[str, Kind("text", "trade")]
+BoardId = Annotated[str, Kind("text", "board")]
+Purpose = Annotated[str, Kind("text", "purpose")]
+Region = Annotated[str, Kind("text", "region")]
+FieldGroup = Annotated[str, Kind("text", "field group")]
+
+Phase = Literal["registration", "listing", "order", "match", "clearing", "post_trade"]
+Right = Literal["resource_holding", "processing_use", "product_operation"]
+Deal = Literal["licence", "exclusive_licence", "transfer", "pledge"]
+Suspicion = Literal["confirmed", "none", "suspected"]
+Standing = Literal["active", "suspended", "closed"]
+Mechanism = Literal[
+    "anonymous", "call_auction", "continuous_auction", "electronic_matching", "lawful_auction", "market_maker",
+    "metered", "negotiated", "off_venue", "posted_price", "quote", "sealed_bid", "tender",
+]  # fmt: skip
+PHASES: tuple[Phase, ...] = get_args(Phase)
+
+
+class VenueFacts(msgspec.Struct, frozen=True, gc=False):
+    """The venue itself. `jurisdiction` is where it is licensed, for example CN-46."""
+
+    jurisdiction: Region | UnsetType = UNSET
+    central_trading_approved: bool | UnsetType = UNSET
+
+
+class ProductFacts(msgspec.Struct, frozen=True, gc=False):
+    """The data product: its class and grade, its origin, what personal information is in it."""
+
+    id: ProductId | UnsetType = UNSET
+    board: BoardId | UnsetType = UNSET
+    origin: Literal["enterprise", "personal", "public"] | UnsetType = UNSET
+    data_class: Literal["core", "general", "important"] | UnsetType = UNSET
+    pi_state: Literal["anonymised", "deidentified", "identifiable", "none"] | UnsetType = UNSET
+    sensitive_pi: bool | UnsetType = UNSET
+    under14: bool | UnsetType = UNSET
+    directly_identifying: bool | UnsetType = UNSET
+    secret_kind: Literal["none", "state", "trade", "work"] | UnsetType = UNSET
+    secret_owner_consent: bool | UnsetType = UNSET
+    human_genetic: bool | UnsetType = UNSET
+    public_risk: Suspicion | UnsetType = UNSET
+    third_party_harm: Suspicion | UnsetType = UNSET
+    export_controlled: bool | UnsetType = UNSET
+    risk_assessment_done: bool | UnsetType = UNSET
+    reid_test_passed: bool | UnsetType = UNSET
+    anon_report_until: Instant | UnsetType = UNSET
+    pia_done: bool | UnsetType = UNSET
+    emergency_collected: bool | UnsetType = UNSET
+    open_class: Literal["not_applicable", "unconditional", "conditional", "not_open"] | UnsetType = UNSET
+    declassified: bool | UnsetType = UNSET
+    raw_leaves_domain: bool | UnsetType = UNSET
+    redeveloped: bool | UnsetType = UNSET
+    required_security_level: Level | UnsetType = UNSET
+    licence_required: bool | UnsetType = UNSET
+    judicial_freeze: bool | UnsetType = UNSET
+    storage_region: Region | UnsetType = UNSET
+    sm_crypto: bool | UnsetType = UNSET
+    medical_records: bool | UnsetType = UNSET
+    face_plate_video: bool | UnsetType = UNSET
+    ip_registered: bool | UnsetType = UNSET
+    derived: bool | UnsetType = UNSET
+    right_holders_agree: bool | UnsetType = UNSET
+
+
+Channel = Literal[
+    "authorised_operation", "crawled", "gov_sharing", "open_platform_conditional", "self_generated"
+]
+
+
+class SourceFacts(msgspec.Struct, frozen=True, gc=False):
+    """Where the data comes from."""
+
+    channel: Channel | UnsetType = UNSET
+    lawfulness: Literal["lawful", "unknown", "unlawful"] | UnsetType = UNSET
+    bypassed_controls: bool | UnsetType = UNSET
+    statement_filed: bool | UnsetType = UNSET
+    sharing_provider_consent: bool | UnsetType = UNSET
+    operation_until: Instant | UnsetType = UNSET
+
+
+CertificateStatus = Literal["cancelled", "expired", "none", "pending", "registered", "revoked", "suspended"]
+
+
+class RegistrationFacts(msgspec.Struct, frozen=True, gc=False):
+    """The registration certificate; it proves registration here, not ownership."""
+
+    status: CertificateStatus | UnsetType = UNSET
+    valid_until: Instant | UnsetType = UNSET
+    holder_id: ParticipantId | UnsetType = UNSET
+    objection_pending: bool | UnsetType = UNSET
+    pledged: bool | UnsetType = UNSET
+    pledgee_consent: bool | UnsetType = UNSET
+    rights: tuple[Right, ...] | frozenset[Right] | UnsetType = UNSET
+
+
+class AuthFacts(msgspec.Struct, frozen=True, gc=False):
+    """What the lawful right-holder has authorised."""
+
+    status: Literal["disputed", "granted", "none", "withdrawn"] | UnsetType = UNSET
+    valid_from: Instant | UnsetType = UNSET
+    valid_until: Instant | UnsetType = UNSET
+    purposes: tuple[Purpose, ...] | frozenset[Purpose] | UnsetType = UNSET
+    territories: tuple[Region, ...] | frozenset[Region] | UnsetType = UNSET
+    field_groups: tuple[FieldGroup, ...] | frozenset[FieldGroup] | UnsetType = UNSET
+    sublicensable: bool | UnsetType = UNSET
+    blanket: bool | UnsetType = UNSET
+    deals: tuple[Deal, ...] | frozenset[Deal] | UnsetType = UNSET
+
+
+Basis = Literal["general_consent", "none", "separate_consent", "statutory", "written_separate"]
+
+
+class ConsentFacts(msgspec.Struct, frozen=True, gc=False):
+    """What the persons behind personal information have agreed to."""
+
+    basis: Basis | UnsetType = UNSET
+    obtained_by: Literal["bundled", "coerced", "free", "misleading"] | UnsetType = UNSET
+    purposes: tuple[Purpose, ...] | frozenset[Purpose] | UnsetType = UNSET
+    coverage_pct: Percent | UnsetType = UNSET
+    recipient_named: bool | UnsetType = UNSET
+    withdrawn: bool | UnsetType = UNSET
+    withdrawn_removed: bool | UnsetType = UNSET
+    guardian: bool | UnsetType = UNSET
+    valid_until: Instant | UnsetType = UNSET
+    cross_border_separate: bool | UnsetType = UNSET
+
+
+class SellerFacts(msgspec.Struct, frozen=True, gc=False):
+    """The selling participant and its credential."""
+
+    id: ParticipantId | UnsetType = UNSET
+    ubo_id: OwnerId | UnsetType = UNSET
+    group_id: GroupId | UnsetType = UNSET
+    status: Standing | UnsetType = UNSET
+    credential: Literal["none", "registered", "accredited", "suspended", "revoked"] | UnsetType = UNSET
+    credential_until: Instant | UnsetType = UNSET
+    credit_ban: bool | UnsetType = UNSET
+    recorded_licensee: bool | UnsetType = UNSET
+    special_licence: bool | UnsetType = UNSET
+    is_venue_operator: bool | UnsetType = UNSET
+    compliance_veto: bool | UnsetType = UNSET
+    public_operator: bool | UnsetType = UNSET
+    ciio: bool | UnsetType = UNSET
+
+
+class BuyerFacts(msgspec.Struct, frozen=True, gc=False):
+    """The buying participant."""
+
+    id: ParticipantId | UnsetType = UNSET
+    ubo_id: OwnerId | UnsetType = UNSET
+    group_id: GroupId | UnsetType = UNSET
+    status: Standing | UnsetType = UNSET
+    identity_verified: bool | UnsetType = UNSET
+    credit_ban: bool | UnsetType = UNSET
+    restricted_list: Literal["export_control", "none", "pipl_42"] | UnsetType = UNSET
+    security_level: Level | UnsetType = UNSET
+    region: Region | UnsetType = UNSET
+
+
+class TradeFacts(msgspec.Struct, frozen=True, gc=False):
+    """The trade: the instrument's terms, then what only this pair and this moment bring.
+
+    `term_ns`, where set, says that `term_until` is `now + term_ns`: the licence starts when it is sold, so its
+    end runs ahead of the clock, and a kept finding is dated accordingly.
+    """
+
+    id: TradeId | UnsetType = UNSET
+    purpose: Purpose | UnsetType = UNSET
+    territory: Region | UnsetType = UNSET
+    field_group: FieldGroup | UnsetType = UNSET
+    right: Right | UnsetType = UNSET
+    deal: Deal | UnsetType = UNSET
+    mechanism: Mechanism | UnsetType = UNSET
+    term_until: Instant | UnsetType = UNSET
+    term_ns: Nanoseconds | UnsetType = UNSET
+    is_resale: bool | UnsetType = UNSET
+    other_exclusive_active: bool | UnsetType = UNSET
+    other_nonexclusive_active: bool | UnsetType = UNSET
+    buyer_accepts_prior: bool | UnsetType = UNSET
+    cross_border: bool | UnsetType = UNSET
+    export_licence: bool | UnsetType = UNSET
+    for_foreign_judicial: bool | UnsetType = UNSET
+    foreign_judicial_approved: bool | UnsetType = UNSET
+    contract_security_terms: bool | UnsetType = UNSET
+    reidentification_intent: bool | UnsetType = UNSET
+    related_disclosed: bool | UnsetType = UNSET
+    trading_days_since_opposite: TradingDays | UnsetType = UNSET
+    split_rights: bool | UnsetType = UNSET
+    holder_count_after: People | UnsetType = UNSET
+    dominance_flag: bool | UnsetType = UNSET
+    human_research: bool | UnsetType = UNSET
+    ethics_review: Literal["approved", "expired", "none", "pending", "rejected"] | UnsetType = UNSET
+    entrust_agreement: bool | UnsetType = UNSET
+    security_evaluated: bool | UnsetType = UNSET
+    log_retention_months: Months | UnsetType = UNSET
+
+
+class PriceFacts(msgspec.Struct, frozen=True, gc=False):
+    """The price of this fill. All amounts are per the same `per_units`, so comparing them is exact."""
+
+    regime: Literal["cost_recovery", "gov_guided", "market"] | UnsetType = UNSET
+    unit_fen: Fen | UnsetType = UNSET
+    floor_fen: Fen | UnsetType = UNSET
+    cap_fen: Fen | UnsetType = UNSET
+    per_units: Units | UnsetType = UNSET
+
+
+ExportRoute = Literal["certification", "none", "security_assessment", "standard_contract"]
+
+
+class CrossBorderFacts(msgspec.Struct, frozen=True, gc=False):
+    """How data may leave the country; `xb` in a rule."""
+
+    route: ExportRoute | UnsetType = UNSET
+    assessment_until: Instant | UnsetType = UNSET
+    scope_matches: bool | UnsetType = UNSET
+    ytd_pi: People | UnsetType = UNSET
+    ytd_sensitive: People | UnsetType = UNSET
+    ftz: bool | UnsetType = UNSET
+    in_negative_list: bool | UnsetType = UNSET
+    exempt_basis: Literal["contract", "emergency", "hr", "none", "offshore_origin"] | UnsetType = UNSET
+
+
+class PostFacts(msgspec.Struct, frozen=True, gc=False):
+    """What has happened since the trade settled."""
+
+    filing_done: bool | UnsetType = UNSET
+    working_days_since: WorkingDays | UnsetType = UNSET
+    retention_years: Years | UnsetType = UNSET
+    term_ended: bool | UnsetType = UNSET
+    deletion_proven: bool | UnsetType = UNSET
+    observed_purpose: Purpose | UnsetType = UNSET
+    consent_withdrawn_after: bool | UnsetType = UNSET
+    stop_and_delete_done: bool | UnsetType = UNSET
+
+
+class Facts(msgspec.Struct, frozen=True, gc=False):
+    """Everything a rule may read at one instant of one phase.
+
+    None is a thing that cannot exist yet: a rule that needs it waits, and from match on is unknown. UNSET in a
+    field is unknown at once, but for the trade and the buyer before the order phase, whose open fields wait.
+    """
+
+    phase: str
+    now: int | UnsetType
+    venue: VenueFacts | None = None
+    product: ProductFacts | None = None
+    source: SourceFacts | None = None
+    registration: RegistrationFacts | None = None
+    auth: AuthFacts | None = None
+    consent: ConsentFacts | None = None
+    seller: SellerFacts | None = None
+    buyer: BuyerFacts | None = None
+    trade: TradeFacts | None = None
+    price: PriceFacts | None = None
+    xb: CrossBorderFacts | None = None
+    post: PostFacts | None = None
+
+
+VOCABULARY = expression.vocabulary(Facts)
+SECTIONS = expression.sections(Facts)
+TERMS = {"trade.term_until": "trade.term_ns"}  # dates that run ahead of the clock, with their term
+
+
+# ---- findings and verdicts ------------------------------------------------------------------------------
+
+Unknown = tuple[str, tuple[str, ...]]
+Outcome = Literal["allow", "hold", "reject", "indeterminate", "breach"]
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """What one part of the rulebook says of the facts that it reads.
+
+    `violated` and `waits` are rule ids, `unknown` pairs a rule with the facts that it misses. `changes_at` is the
+    first instant (UTC ns) after `now` at which time alone may change this finding; None is never.
+    """
+
+    violated: tuple[str, ...]
+    unknown: tuple[Unknown, ...]
+    waits: tuple[str, ...]
+    changes_at: int | None
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """The outcome with every reason: rule ids sorted; `Rulebook.rules` tells a reject rule from a hold rule."""
+
+    outcome: Outcome
+    violated: tuple[str, ...]
+    unknown: tuple[Unknown, ...]
+
+
+CLEAN = Finding((), (), (), None)  # nothing violated, unknown, waiting or changing: compare by identity
+ALLOW = Verdict("allow", (), ())  # the only verdict that allows: compare by identity
+
+
+# ---- rules as data --------------------------------------------------------------------------------------
+
+RuleClass = Literal["reject", "hold", "post_trade_obligation"]
+Authority = Literal[
+    "law", "regulation", "local_regulation", "normative_document", "policy", "guide", "venue_rule"
+]
+# Whom a source addresses. `everyone` and `venue` are met by any trade here, the others by `capacities`.
+Whom = Literal[
+    "everyone", "venue", "personal_information_handler", "public_data_holder", "public_data_operator",
+    "conditional_data_recipient", "health_institution", "enterprise", "government",
+]  # fmt: skip
+# A policy paper and a guide oblige no trader; a rule that has only these is the venue's own, modelled on them.
+_BINDING: tuple[Authority, ...] = (
+    "law",
+    "regulation",
+    "local_regulation",
+    "normative_document",
+    "venue_rule",
+)
+AUTHORITY_ZH: dict[Authority, str] = {
+    "law": "法律",
+    "regulation": "行政法规",
+    "local_regulation": "地方性法规",
+    "normative_document": "规范性文件",
+    "policy": "政策文件",
+    "guide": "工作指引",
+    "venue_rule": "本所规则",
+}
+
+
+class RulebookError(ValueError):
+    """The rulebook's files are wrong; the message starts with the file, and the line where there is one."""
+
+
+class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One sentence in both languages."""
+
+    zh: str
+    en: str
+
+
+class Citation(msgspec.Struct, frozen=True):
+    """One article that a rule stands on.
+
+    `article` is short, as in `30(2)`; `clause` spells it out. `quote` is the clause itself where the digest prints
+    it, else empty. `direct` says that the article itself forbids what the rule forbids; one that only lends support
+    never binds. `where` is CN or a place in it (CN-46, CN-4403); it reaches everything inside. Dates are the
+    first and the last day in force, Beijing time. `confidence` says how the citation was checked.
+    """
+
+    source_zh: str
+    source_en: str
+    title_zh: str
+    article: str
+    clause: str
+    quote: str
+    authority: Authority
+    where: str
+    whom: Whom
+    direct: bool
+    effective_from: date
+    effective_until: date | None
+    confidence: str
+
+    @property
+    def zh(self) -> str:
+        """As in the draft's citations: 江西省数据应用条例30(2)."""
+        return self.source_zh + self.article
+
+    @property
+    def en(self) -> str:
+        return f"{self.source_en} {self.article}".rstrip()
+
+    def binds(self, jurisdiction: str, at_ns: int, capacities: Sequence[str]) -> bool:
+        """Whether it forbids this to those present, in this place, at this instant."""
+        return (
+            self.direct
+            and self.authority in _BINDING
+            and jurisdiction.startswith(self.where)
+            and self.whom in capacities
+            and self._in_force(at_ns)
+        )
+
+    def _in_force(self, at_ns: int) -> bool:
+        until = self.effective_until
+        return _midnight(self.effective_from) <= at_ns and (
+            until is None or at_ns < _midnight(until + timedelta(days=1))
+        )
+
+
+class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A case that must come out so: a base context, some facts set (`__missing__` removes one), the verdict.
+
+    `kind` says what it shows; `rules` are the ids of all violated rules.
+    """
+
+    kind: Literal["violated", "near_miss", "boundary", "unknown", "waits"]
+    base: str
+    verdict: Outcome
+    rules: tuple[str, ...] = ()
+    set: dict[str, Any] = {}
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A rule as the venue holds it. `file` and `theme` say where it is written."""
+
+    id: str
+    kind: RuleClass
+    phases: tuple[Phase, ...]
+    applies_when: str
+    violated_when: str
+    evidence: Text
+    message: Text
+    citations: tuple[Citation, ...]
+    examples: tuple[Example, ...]
+    facts: tuple[str, ...]
+    file: str
+    theme: Text
+
+    @property
+    def citation_zh(self) -> str:
+        """All its articles, binding here or not, in one string."""
+        return ";".join(citation.zh for citation in self.citations)
+
+
+class Grounds(msgspec.Struct, frozen=True):
+    """Why a trade is refused: the articles that bind here and now, and the reason ready to print.
+
+    With none binding, `modelled_on` holds the articles that the venue's own rule follows.
+    """
+
+    rule: str
+    binding: tuple[Citation, ...]
+    modelled_on: tuple[Citation, ...]
+    zh: str
+    en: str
+
+
+# ---- the rulebook ---------------------------------------------------------------------------------------
+
+Register = Literal["listing", "seller", "buyer", "trade"]
+REGISTERS: tuple[Register, ...] = get_args(Register)
+_LISTING_SECTIONS = ("product", "source", "registration", "auth", "consent", "venue", "price")
+_INSTRUMENT = (
+    "trade.purpose", "trade.territory", "trade.field_group", "trade.right", "trade.deal", "trade.mechanism",
+    "trade.term_until", "trade.term_ns",
+)  # fmt: skip
+_WAITING_PHASES = ("registration", "listing", "order")
+_BEFORE_THE_ORDER = ("registration", "listing")
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The rules of one phase that read one register; `find` is compiled for just these."""
+
+    phase: Phase
+    register: Register
+    rules: tuple[str, ...]
+    find: Callable[[Facts], Finding]
+
+
+class _Compiled(msgspec.Struct, frozen=True):
+    """A rule ready to run: where it stands, and what to look at when it is neither kept nor violated."""
+
+    rule: Rule
+    applies: Node
+    violated: Node
+    is_violated: Callable[[Facts], bool]
+    reads: tuple[tuple[str, str, str], ...]  # (dotted fact, section, field)
+    register: Register
+
+
+class Rulebook:
+    """The rules, compiled. `sha256` is over what the rules say, so it names the rulebook in every verdict."""
+
+    def __init__(self, rules: Iterable[Rule], bases: Mapping[str, dict[str, Any]] | None = None) -> None:
+        ordered = sorted(rules, key=lambda rule: rule.id)
+        self.rules = {rule.id: rule for rule in ordered}
+        self.bases = dict(bases or {})
+        self.sha256 = _digest(ordered)
+        compiled = [_compile_rule(rule) for rule in ordered]
+        self._parts = {
+            (phase, register): _compile_part(phase, register, compiled)
+            for phase in PHASES
+            for register in REGISTERS
+        }
+        self._phases = {
+            phase: tuple(self._parts[phase, register].find for register in REGISTERS) for phase in PHASES
+        }
+
+    def part(self, phase: Phase, register: Register) -> Part:
+        """Every rule of the phase is in exactly one of its four parts."""
+        return self._parts[phase, register]
+
+    def judge(self, facts: Facts) -> Verdict:
+        """All rules of `facts.phase`. A phase outside the list is indeterminate. About 6 us for thirty rules."""
+        finds = self._phases.get(cast(Phase, facts.phase))
+        if finds is None:
+            return Verdict("indeterminate", (), (("", ("phase",)),))
+        return self.conclude(cast(Phase, facts.phase), [find(facts) for find in finds])
+
+    def conclude(self, phase: Phase, findings: Sequence[Finding]) -> Verdict:
+        """The verdict of a phase out of its parts' findings; ALLOW itself when nothing speaks against it."""
+        for finding in findings:
+            if finding is not CLEAN and (finding.violated or finding.unknown):
+                return self._weigh(phase, findings)
+        return ALLOW
+
+    def _weigh(self, phase: Phase, findings: Sequence[Finding]) -> Verdict:
+        violated = tuple(sorted(rule for finding in findings for rule in finding.violated))
+        unknown = tuple(sorted(pair for finding in findings for pair in finding.unknown))
+        kinds = {self.rules[rule].kind for rule in violated}
+        outcome: Outcome = "allow"
+        if "reject" in kinds:
+            outcome = "reject"
+        elif unknown:
+            outcome = "indeterminate"
+        elif "hold" in kinds:
+            outcome = "hold"
+        elif "post_trade_obligation" in kinds and phase == "post_trade":
+            outcome = "breach"
+        return Verdict(outcome, violated, unknown)
+
+    def citations(
+        self, rule_id: str, jurisdiction: str, at_ns: int, capacities: Sequence[str] = ("everyone", "venue")
+    ) -> Grounds:
+        """The articles behind a refusal that bind here, these parties, at this instant, and the text to print.
+
+        `capacities` comes from `capacities(facts)`. A rule with no binding article is printed as 本所规则, modelled
+        on its sources, each with its authority: a refusal claims no more than its source.
+        """
+        rule = self.rules[rule_id]
+        place = place_of(jurisdiction)
+        binding = tuple(cited for cited in rule.citations if cited.binds(place, at_ns, capacities))
+        modelled_on = () if binding else rule.citations
+        grounds_zh, grounds_en = _grounds(binding, modelled_on)
+        return Grounds(
+            rule_id,
+            binding,
+            modelled_on,
+            f"{rule.message.zh}（{rule_id}；{grounds_zh}）",
+            f"{rule.message.en} ({rule_id}; {grounds_en})",
+        )
+
+    def context(self, base: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """A base context with dotted facts set; `__missing__` removes one. The base itself is not touched."""
+        made: dict[str, Any] = {
+            key: dict(value) if isinstance(value, dict) else value for key, value in self.bases[base].items()
+        }
+        for path, value in changes.items():
+            section, _, field = path.rpartition(".")
+            place = made.setdefault(section, {}) if section else made
+            if value == "__missing__":
+                place.pop(field, None)
+            else:
+                place[field] = value
+        return made
+
+
+def _grounds(binding: Sequence[Citation], modelled_on: Sequence[Citation]) -> tuple[str, str]:
+    cited = binding or modelled_on
+    zh = "；".join(f"{one.title_zh}{one.clause}〔{AUTHORITY_ZH[one.authority]}〕" for one in cited)
+    en = "; ".join(f"{one.en} [{one.authority.replace('_', ' ')}]" for one in cited)
+    if binding:
+        return f"依据{zh}", f"under {en}"
+    return f"本所规则，参照{zh}", f"venue rule, modelled on {en}"
+
+
+def capacities(facts: Facts) -> tuple[str, ...]:
+    """In which capacities the parties of this trade act: whom a source must address to bind them.
+
+    Nobody is taken for a health institution or a public body on a guess.
+    """
+    found = ["everyone", "venue"]
+    product, source = facts.product, facts.source
+    if product is not None and product.pi_state in ("identifiable", "deidentified"):
+        found.append("personal_information_handler")
+    if product is not None and product.origin == "public" and source is not None:
+        if source.channel == "authorised_operation":
+            found.append("public_data_operator")
+        if source.channel == "open_platform_conditional":
+            found.append("conditional_data_recipient")
+    return tuple(found)
+
+
+_PLACES = {
+    "beijing": "CN-11", "shanghai": "CN-31", "jiangxi": "CN-36", "guangdong": "CN-44", "guangzhou": "CN-4401",
+    "shenzhen": "CN-4403", "hainan": "CN-46", "guizhou": "CN-52",
+    "CN-BJ": "CN-11", "CN-SH": "CN-31", "CN-JX": "CN-36", "CN-GD": "CN-44", "CN-HI": "CN-46", "CN-GZ": "CN-52",
+}  # fmt: skip
+
+
+def place_of(jurisdiction: str) -> str:
+    """A jurisdiction by its number (ISO 3166-2 as it was until 2017; GB/T 2260 below the province).
+
+    The draft's names and today's letter codes are taken too; a code that is not known stays as it is.
+    """
+    return _PLACES.get(jurisdiction, jurisdiction)
+
+
+def _digest(rules: Sequence[Rule]) -> str:
+    # Dates and texts included, examples and file names not: they do not change what a rule says.
+    said = [msgspec.to_builtins(rule) for rule in rules]
+    for rule in said:
+        for key in ("examples", "file", "theme"):
+            del rule[key]
+    return hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()
+
+
+# ---- compiling ------------------------------------------------------------------------------------------
+
+
+def _compile_rule(rule: Rule) -> _Compiled:
+    applies = expression.parse(rule.applies_when, VOCABULARY, rule.file)
+    violated = expression.parse(rule.violated_when, VOCABULARY, rule.file)
+    facts = expression.facts_of(expression.Both((applies, violated)))
+    source = expression.emit(expression.Both((applies, violated)), True)
+    lines = ["def is_violated(facts):", *_indent(_loading(facts, "")), f"    return {source}"]
+    names = {**_nothings(), **expression.constants(facts)}
+    reads = tuple((fact.path, *_split(fact.path)) for fact in facts)
+    is_violated = _define(lines, names, "is_violated", rule.file)
+    return _Compiled(rule, applies, violated, is_violated, reads, _register_of(rule.facts))
+
+
+def _register_of(facts: Sequence[str]) -> Register:
+    """The register whose change alone can change the rule's answer; `now` belongs to none."""
+    owners = {_owner_of(fact) for fact in facts if fact != "now"}
+    if owners <= {"listing"}:
+        return "listing"
+    return owners.pop() if len(owners) == 1 else "trade"
+
+
+def _owner_of(fact: str) -> Register:
+    section = _split(fact)[0]
+    if section in ("seller", "buyer"):
+        return cast(Register, section)
+    of_listing = section in _LISTING_SECTIONS and fact != "price.unit_fen"
+    return "listing" if of_listing or fact in _INSTRUMENT else "trade"
+
+
+def _split(path: str) -> tuple[str, str]:
+    section, _, field = path.rpartition(".")
+    return section, field
+
+
+def _compile_part(phase: Phase, register: Register, rules: Sequence[_Compiled]) -> Part:
+    mine = [one for one in rules if phase in one.rule.phases and one.register == register]
+    find = _compile_find(phase, register, mine) if mine else _find_nothing
+    return Part(phase, register, tuple(one.rule.id for one in mine), find)
+
+
+def _find_nothing(facts: Facts) -> Finding:
+    return CLEAN
+
+
+def _compile_find(phase: Phase, register: Register, rules: Sequence[_Compiled]) -> Callable[[Facts], Finding]:
+    """One function for the whole part: each fact is loaded once, each kept rule costs one condition."""
+    tree = expression.Both(tuple(node for one in rules for node in (one.applies, one.violated)))
+    moments = expression.moments(tree, TERMS)
+    facts = _with_terms(expression.facts_of(tree), bool(moments))
+    body = [*_loading(facts, phase), "open_rules = []"]
+    for one in rules:
+        kept = expression.Not(expression.Both((one.applies, one.violated)))
+        body += [f"if not ({expression.emit(kept, True)}):", f"    open_rules.append(rule_{one.rule.id})"]
+    if moments:
+        body += expression.emit_nearest(moments, TERMS)
+        body += [f"changes_at = None if nearest == {expression.FAR} else nearest"]
+    else:
+        body += ["changes_at = None"]
+    body += [
+        "if open_rules:",
+        f"    return examine(open_rules, facts, {phase!r}, changes_at)",
+        "return CLEAN if changes_at is None else Finding((), (), (), changes_at)",
+    ]
+    names = {**_nothings(), **expression.constants(facts), **{f"rule_{one.rule.id}": one for one in rules}}
+    names |= {"examine": _examine, "CLEAN": CLEAN, "Finding": Finding}
+    lines = ["def find(facts):", *_indent(body)]
+    return cast(Callable[[Facts], Finding], _define(lines, names, "find", f"{phase} {register}"))
+
+
+def _with_terms(facts: list[Fact], timed: bool) -> list[Fact]:
+    """The facts, and what the code of moments reads beside them: the clock and the terms of running dates."""
+    if not timed:
+        return facts
+    wanted = {fact.path for fact in facts} | {"now"}
+    wanted |= {term for date_path, term in TERMS.items() if date_path in wanted}
+    return [Fact(path, VOCABULARY[path]) for path in sorted(wanted)]
+
+
+def _loading(facts: Sequence[Fact], phase: str) -> list[str]:
+    """Lines that load each fact into its local; a thing that is not there yet reads as all unknown."""
+    lines: list[str] = []
+    for section in dict.fromkeys(_split(fact.path)[0] for fact in facts):
+        if not section:
+            lines.append("now = facts.now")
+        elif section == phase == "registration":
+            lines.append("registration = nothing_registration")
+        else:
+            lines += [
+                f"{section} = facts.{section}",
+                f"if {section} is None:",
+                f"    {section} = nothing_{section}",
+            ]
+    return lines + [f"{fact.local} = {fact.path}" for fact in facts if fact.path != "now"]
+
+
+def _nothings() -> dict[str, Any]:
+    return {f"nothing_{section}": struct() for section, struct in SECTIONS.items()}
+
+
+def _indent(lines: Iterable[str]) -> list[str]:
+    return ["    " + line for line in lines]
+
+
+def _define(lines: Sequence[str], names: dict[str, Any], function: str, where: str) -> Callable[[Facts], Any]:
+    # The source is written by this module from checked trees; names come from VOCABULARY and rule ids.
+    exec(compile("\n".join(lines), f"<rules: {where}>", "exec"), names)  # noqa: S102
+    return cast(Callable[[Facts], Any], names[function])
+
+
+# ---- the rules that were not plainly kept ---------------------------------------------------------------
+
+
+def _examine(rules: Sequence[_Compiled], facts: Facts, phase: Phase, changes_at: int | None) -> Finding:
+    violated: list[str] = []
+    unknown: list[Unknown] = []
+    waits: list[str] = []
+    if phase == "registration":
+        facts = msgspec.structs.replace(facts, registration=None)  # it is only being made
+    for one in rules:
+        if one.is_violated(facts):
+            violated.append(one.rule.id)
+            continue
+        missing = [read for read in one.reads if not _is_known(facts, read)]
+        if phase in _WAITING_PHASES and any(_is_waiting(facts, read, phase) for read in missing):
+            waits.append(one.rule.id)
+        else:
+            unknown.append((one.rule.id, tuple(path for path, _, _ in missing)))
+    return Finding(tuple(violated), tuple(unknown), tuple(waits), changes_at)
+
+
+def _is_known(facts: Facts, read: tuple[str, str, str]) -> bool:
+    path, section, field = read
+    if not section:
+        return facts.now.__class__ is int
+    struct = getattr(facts, section)
+    return struct is not None and _has_kind(getattr(struct, field), VOCABULARY[path])
+
+
+def _has_kind(value: Any, kind: Kind) -> bool:
+    match kind.name:
+        case "truth":
+            return value is True or value is False
+        case "number" | "time":
+            return value.__class__ is int
+        case "text":
+            return value.__class__ is str and value != ""
+        case "choice":
+            return value in kind.values
+    is_set = value.__class__ is tuple or value.__class__ is frozenset
+    return is_set and (not kind.values or all(element in kind.values for element in value))
+
+
+def _is_waiting(facts: Facts, read: tuple[str, str, str], phase: Phase) -> bool:
+    _, section, field = read
+    if not section:
+        return False
+    struct = getattr(facts, section)
+    if struct is None:
+        return True
+    return phase in _BEFORE_THE_ORDER and section in ("trade", "buyer") and getattr(struct, field) is UNSET
+
+
+# ---- reading the rulebook's files -----------------------------------------------------------------------
+
+
+class _Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A legal source as `sources.toml` declares it, once for all rules that cite it."""
+
+    zh: str
+    en: str
+    title_zh: str
+    authority: Authority
+    where: str
+    whom: Whom
+    effective_from: date
+    confidence: str
+    effective_until: date | None = None
+
+
+class _Cited(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    source: str
+    article: str = ""
+    clause: str = ""
+    quote: str = ""
+    whom: Whom | None = None
+    direct: bool = True
+
+
+class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"kind": "class"}):
+    id: Annotated[str, msgspec.Meta(pattern="^[A-Z][0-9]{2}$")]
+    kind: RuleClass
+    phases: tuple[Phase, ...]
+    violated_when: str
+    evidence: Text
+    message: Text
+    citation: tuple[_Cited, ...] = ()
+    example: tuple[Example, ...] = ()
+    applies_when: str = "True"
+
+
+class _Theme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    title: Text
+    rule: tuple[_Written, ...]
+
+
+class _Readable(Protocol):
+    """A file of the package or of a folder."""
+
+    @property
+    def name(self) -> str: ...
+    def read_text(self, encoding: str | None = None) -> str: ...
+
+
+_Shape = TypeVar("_Shape")
+_NOT_RULES = ("sources.toml", "bases.toml")
+
+
+def load(directory: Path | None = None) -> Rulebook:
+    """The rulebook of the package, or of a folder of the same shape; called once, at start-up (about 0.1 s).
+
+    Raises RulebookError, with file and line, for a rule that does not type-check, has no killing example, or
+    cites a source that is not declared.
+    """
+    folder = resources.files("clearing").joinpath("rulebook") if directory is None else directory
+    files = {entry.name: cast(_Readable, entry) for entry in folder.iterdir() if entry.name.endswith(".toml")}
+    sources = _read(files, "sources.toml", dict[str, _Source])
+    bases = _read(files, "bases.toml", dict[str, dict[str, Any]])
+    rules = [
+        rule for name in sorted(files) if name not in _NOT_RULES for rule in _read_theme(files, name, sources)
+    ]
+    _check(rules, bases)
+    return Rulebook(rules, bases)
+
+
+def _read(files: Mapping[str, _Readable], name: str, shape: type[_Shape]) -> _Shape:
+    if name not in files:
+        raise RulebookError(f"{name}: the rulebook needs this file")
+    try:
+        return msgspec.toml.decode(files[name].read_text(encoding="utf-8"), type=shape)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise RulebookError(f"{name}: {error}") from error
+
+
+def _read_theme(files: Mapping[str, _Readable], name: str, sources: Mapping[str, _Source]) -> Iterator[Rule]:
+    theme = _read(files, name, _Theme)
+    text = files[name].read_text(encoding="utf-8")
+    for written in theme.rule:
+        where = {
+            key: f"{name}:{_line_of(text, written.id, key)}"
+            for key in ("id", "applies_when", "violated_when")
+        }
+        facts = _checked_facts(written, where)
+        citations = tuple(_cite(cited, sources, where["id"]) for cited in written.citation)
+        yield Rule(
+            id=written.id,
+            kind=written.kind,
+            phases=written.phases,
+            applies_when=written.applies_when,
+            violated_when=written.violated_when,
+            evidence=written.evidence,
+            message=written.message,
+            citations=citations,
+            examples=written.example,
+            facts=facts,
+            file=where["id"],
+            theme=theme.title,
+        )
+
+
+def _checked_facts(written: _Written, where: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        applies = expression.parse(written.applies_when, VOCABULARY, where["applies_when"])
+        violated = expression.parse(written.violated_when, VOCABULARY, where["violated_when"])
+    except expression.ExpressionError as error:
+        raise RulebookError(str(error)) from error
+    return tuple(fact.path for fact in expression.facts_of(expression.Both((applies, violated))))
+
+
+def _line_of(text: str, rule_id: str, key: str) -> int:
+    """The line of a rule's key, or of its id where the key is left out."""
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if re.match(rf'id\s*=\s*"{rule_id}"', line))
+    for number, line in enumerate(lines[start:], start + 1):
+        if line.startswith("[[rule]]"):
+            break
+        if re.match(rf"{key}\s*=", line):
+            return number
+    return start + 1
+
+
+def _cite(cited: _Cited, sources: Mapping[str, _Source], where: str) -> Citation:
+    if cited.source not in sources:
+        raise RulebookError(f"{where}: no source {cited.source!r} in sources.toml")
+    source = sources[cited.source]
+    return Citation(
+        source_zh=source.zh,
+        source_en=source.en,
+        title_zh=source.title_zh,
+        article=cited.article,
+        clause=cited.clause,
+        quote=cited.quote,
+        authority=source.authority,
+        where=source.where,
+        whom=cited.whom or source.whom,
+        direct=cited.direct,
+        effective_from=source.effective_from,
+        effective_until=source.effective_until,
+        confidence=source.confidence,
+    )
+
+
+def _check(rules: Sequence[Rule], bases: Mapping[str, dict[str, Any]]) -> None:
+    known = [rule.id for rule in rules]
+    for rule in rules:
+        if known.count(rule.id) > 1:
+            raise RulebookError(f"{rule.file}: rule {rule.id} is written twice")
+        if not any(rule.id in example.rules for example in rule.examples):
+            raise RulebookError(f"{rule.file}: rule {rule.id} has no example that violates it")
+        if not rule.citations:
+            raise RulebookError(f"{rule.file}: rule {rule.id} cites nothing, not even the venue's own rules")
+        for example in rule.examples:
+            _check_example(rule, example, known, bases)
+
+
+def _check_example(rule: Rule, example: Example, known: Sequence[str], bases: Mapping[str, Any]) -> None:
+    strange = [path for path in example.set if path not in ("phase", *SECTIONS, *VOCABULARY)]
+    if example.base not in bases or strange or not set(example.rules) <= set(known):
+        raise RulebookError(
+            f"{rule.file}: an example of {rule.id} names a base, fact or rule that is not there"
+        )
+
+
+# ---- contexts in the draft's vocabulary -----------------------------------------------------------------
+
+
+def read_context(context: Mapping[str, Any]) -> Facts:
+    """Facts out of plain nested data in the vocabulary of the rulebook draft.
+
+    Never an error: what is missing, of the wrong type or outside its list is unknown. A missing section waits
+    where the semantics let it: trade and buyer before the order, one of the parties at the order.
+    """
+    phase = context.get("phase")
+    absent = _may_be_absent(phase, context)
+    now = _read_time(context.get("now"))
+    found = {
+        section: None if section in absent else _read_section(struct, section, context.get(section))
+        for section, struct in SECTIONS.items()
+    }
+    return Facts(phase if isinstance(phase, str) else "", UNSET if now is None else now, **found)
+
+
+def _may_be_absent(phase: Any, context: Mapping[str, Any]) -> list[str]:
+    if phase in _BEFORE_THE_ORDER:
+        return [section for section in ("trade", "buyer") if section not in context]
+    parties = [section for section in ("seller", "buyer") if section not in context]
+    return parties if phase == "order" and len(parties) == 1 else []
+
+
+def _read_section(struct: type[msgspec.Struct], section: str, given: Any) -> Any:
+    if not isinstance(given, Mapping):
+        return struct()
+    fields = [field for field in struct.__struct_fields__ if field in given]
+    return struct(**{field: _read_value(given[field], VOCABULARY[f"{section}.{field}"]) for field in fields})
+
+
+def _read_value(value: Any, kind: Kind) -> Any:
+    """The value as the structs hold it; None for one of the wrong type, which no rule takes for known."""
+    if kind.name == "time":
+        return _read_time(value)
+    if kind.name == "set":
+        listed = isinstance(value, list) and all(isinstance(element, str) for element in value)
+        return tuple(value) if listed else None
+    expected = {"truth": bool, "number": int, "text": str, "choice": str}[kind.name]
+    return value if type(value) is expected else None
+
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
+_BEIJING = timezone(timedelta(hours=8))
+_SECOND_NS = 1_000_000_000
+
+
+def _read_time(value: Any) -> int | None:
+    """UTC nanoseconds of an ISO 8601 time with its zone; None for anything else."""
+    parts = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if parts is None:
+        return None
+    whole, fraction, zone = parts.groups()
+    try:
+        moment = datetime.fromisoformat(whole + zone)
+    except ValueError:
+        return None
+    return _seconds(moment) * _SECOND_NS + int((fraction or "0").ljust(9, "0"))
+
+
+def _midnight(day: date) -> int:
+    return _seconds(datetime(day.year, day.month, day.day, tzinfo=_BEIJING)) * _SECOND_NS
+
+
+def _seconds(moment: datetime) -> int:
+    since = moment - _EPOCH
+    return since.days * 86_400 + since.seconds
+
+
+def judge_lines(rulebook: Rulebook, lines: Iterable[bytes]) -> Iterator[bytes]:
+    """`shuji judge FILE`: a JSON context a line in, a JSON line out, without its line end.
+
+    Out comes `{"id", "verdict", "rules", "citations"}`: the violated rules, and for each all its articles in one
+    string. A line that is no JSON object gives `{"id", "error"}` and the caller exits with 1. Empty lines pass.
+    """
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield msgspec.json.encode(_judge_line(rulebook, line, number))
+
+
+def _judge_line(rulebook: Rulebook, line: bytes, number: int) -> dict[str, Any]:
+    try:
+        context = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return {"id": None, "error": f"line {number} is not JSON: {error}"}
+    if not isinstance(context, dict):
+        return {"id": None, "error": f"line {number} is not a JSON object"}
+    verdict = rulebook.judge(read_context(context))
+    return {
+        "id": context.get("id"),
+        "verdict": verdict.outcome,
+        "rules": verdict.violated,
+        "citations": [rulebook.rules[rule].citation_zh for rule in verdict.violated],
+    }
