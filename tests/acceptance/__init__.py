@@ -1,0 +1,1 @@
+"""The issue, line by line, seen from outside: a real venue process, HTTP and the command line only."""

@@ -1,0 +1,156 @@
+"""Issue, "Set-up" and the documents of "Done means": what a stranger finds in the clone.
+
+Not here: `make install` itself in an empty environment. It downloads packages for minutes; `.ci/run` and the
+set-up's own tests do it.
+"""
+
+import os
+import re
+import stat
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.story import ROOT, RULES, Venue, has_chinese
+
+LOCKS = ("requirements.txt", "requirements-dev.txt")
+PACKAGES = ("litestar", "msgspec", "asyncpg", "sortedcontainers")
+DEVELOPMENT = ("pytest-asyncio", "locust")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize("target", ["run", "test", "install", "check", "bench", "chaos", "lock"])
+def test_make_has_the_target(target: str) -> None:
+    planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.strip()
+
+
+def test_ci_run_is_a_program_that_calls_make_test() -> None:
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    assert "make test" in text_of(".ci/run")
+
+
+def test_make_check_runs_style_types_imports_and_house_rules() -> None:
+    planned = subprocess.run(
+        ["make", "-n", "check"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for tool in ("ruff", "mypy", "lint-imports", "house_rules"):
+        assert tool in planned
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_lock_has_hashes_and_no_addresses(lock: str) -> None:
+    content = text_of(lock)
+    pinned = re.findall(r"^([\w.-]+)(?:\[[^\]]*\])?==", content, re.MULTILINE)
+    assert {"hatchling", "editables"} <= set(pinned)
+    assert content.count("--hash=sha256:") >= len(pinned)
+    assert "://" not in content
+    assert not re.search(r"index-url|find-links|trusted-host", content)
+
+
+def test_the_lock_holds_the_packages_that_the_issue_names() -> None:
+    for package in PACKAGES:
+        assert re.search(rf"^{package}==", text_of("requirements.txt"), re.MULTILINE), package
+    for package in PACKAGES + DEVELOPMENT:
+        assert re.search(rf"^{package}==", text_of("requirements-dev.txt"), re.MULTILINE), package
+
+
+def test_no_lock_with_index_addresses_is_committed() -> None:
+    committed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = {Path(line).name for line in committed.stdout.splitlines()}
+    assert not names & {"uv.lock", "poetry.lock", "Pipfile.lock", "pdm.lock"}
+
+
+def test_the_licence_is_apache_2() -> None:
+    assert "Apache License" in text_of("LICENSE")
+    assert "Version 2.0, January 2004" in text_of("LICENSE")
+    assert tomllib.loads(text_of("pyproject.toml"))["project"]["license"] == "Apache-2.0"
+
+
+def test_the_package_asks_for_python_3_11_and_offers_the_command() -> None:
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    assert project["requires-python"] == ">=3.11"
+    assert "shuji" in project["scripts"]
+
+
+def test_the_readmes_say_in_their_first_screen_what_to_type() -> None:
+    for name in ("README.md", "README.zh.md"):
+        first_screen = "\n".join(text_of(name).splitlines()[:40])
+        assert "make run" in first_screen, name
+        assert "make test" in first_screen, name
+    assert has_chinese(text_of("README.zh.md")[:400])
+
+
+@pytest.mark.parametrize("name", ["docs/ARCHITECTURE.md", "docs/ONE_ORDER.md", "docs/RULES.md"])
+def test_the_document_is_there(name: str) -> None:
+    assert len(text_of(name)) > 1_000
+
+
+def test_the_page_of_rules_names_each_first_rule() -> None:
+    page = text_of("docs/RULES.md")
+    assert [rule for rule in RULES if rule not in page] == []
+    assert has_chinese(page)
+
+
+def test_decisions_are_recorded_in_five_headings() -> None:
+    records = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    assert records
+    for record in records:
+        content = record.read_text().lower()
+        for heading in ("context", "decision", "consequences", "alternatives", "references"):
+            assert re.search(rf"^#+ .*{heading}", content, re.MULTILINE), f"{record.name}: {heading}"
+
+
+def test_a_golden_journal_is_kept() -> None:
+    assert any((ROOT / "tests/golden").iterdir())
+
+
+def test_there_is_a_script_for_real_input_and_one_for_chaos() -> None:
+    assert (ROOT / "loadtests/chaos.py").exists()
+    assert (ROOT / "loadtests/bench.py").exists()
+    assert any("priced_api_listings" in path.read_text() for path in (ROOT / "loadtests").glob("*.py"))
+
+
+def test_a_start_prints_what_to_do_next(venue: Venue) -> None:
+    assert venue.url in venue.said()
+    assert "shuji" in venue.said()
+
+
+def test_a_first_start_says_that_it_made_an_operator_key(venue: Venue) -> None:
+    assert "operator.key" in venue.said()
+    assert stat.S_IMODE((venue.data / "operator.key").stat().st_mode) == 0o600
+
+
+def test_the_mode_of_the_parent_is_left_alone(venue: Venue) -> None:
+    assert stat.S_IMODE(venue.data.parent.stat().st_mode) == 0o700
+
+
+def test_a_second_start_works_from_a_path_with_a_space_under_0700(venue: Venue) -> None:
+    key = (venue.data / "operator.key").read_bytes()
+    assert venue.stop() == 0
+    venue.restart()
+    assert (venue.data / "operator.key").read_bytes() == key
+    assert " " in str(venue.data)
+
+
+def test_the_sample_catalogue_is_loaded_once_into_an_empty_venue(tmp_path: Path) -> None:
+    sampled = Venue(tmp_path / "sampled", clean=False)
+    try:
+        sampled.start()
+        first = sampled.http.get("/v1/catalogue", params={"limit": 100}).json()["items"]
+        assert len(first) >= 3
+        assert {item["board"] for item in first} >= {"general", "computing"}
+        for name in ("sample-merchant.key", "sample-buyer.key", "sample-reviewer.key"):
+            assert stat.S_IMODE((sampled.data / name).stat().st_mode) == 0o600
+        assert sampled.stop() == 0
+        sampled.restart()
+        again = sampled.http.get("/v1/catalogue", params={"limit": 100}).json()["items"]
+        assert [item["listing"] for item in again] == [item["listing"] for item in first]
+    finally:
+        sampled.close()
