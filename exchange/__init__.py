@@ -1,0 +1,1 @@
+"""The venue: listings, orders, trades, and every door to the outside."""
