@@ -1,0 +1,397 @@
+"""The credit bureau as one pure whole (信用中心): the register, every participant's conduct, ratings and
+standing.
+
+    record(conduct)              O(1), on the path of every settled trade
+    rating(id, as_of_ns)         score, grade and reasons as of any instant
+    standing(id, at_ns)          may it browse, buy, list now; why not, in words
+
+The bureau never decides by itself: the venue asks `refusal`, writes the outcome in an event, and applies it
+with `step`.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, Final, Literal
+
+import msgspec
+
+from credit.conduct import Conduct, ConductKind
+from credit.merchant import (
+    Code,
+    Credential,
+    Identity,
+    Participant,
+    Step,
+    may,
+    same_controller,
+    step,
+    verified_since_ns,
+)
+from credit.score import DAY_NS, Grade, Log, Rating, Relation, Subject, fold, score
+
+FORMAT: Final = 1
+"""Version of dump(); load() takes this one only."""
+
+NEW_DAYS: Final = 90
+"""A counterparty counts as new for 90 days after it was first verified."""
+
+Hindering = Literal[
+    "unknown",
+    "closed",
+    "suspended",
+    "banned",
+    "identity_unverified",
+    "identity_refused",
+    "mandate_expired",
+    "not_buyer",
+    "not_merchant",
+    "credential_none",
+    "credential_applied",
+    "credential_suspended",
+    "credential_revoked",
+    "credential_expired",
+]
+
+
+class Hindrance(msgspec.Struct, frozen=True):
+    """One reason why something is not open to a participant, what it bars and what to do about it."""
+
+    code: Hindering
+    bars: tuple[Literal["browse", "buy", "list"], ...]
+    zh: str
+    en: str
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What a participant may do now. `reasons` explains every False; with three True it is empty."""
+
+    may_browse: bool
+    may_buy: bool
+    may_list: bool
+    reasons: tuple[Hindrance, ...]
+
+
+HINDRANCES: Final[Mapping[Hindering, Hindrance]] = {
+    row.code: row
+    for row in (
+        Hindrance(
+            "unknown",
+            ("browse", "buy", "list"),
+            "查无此参与方，请先注册。",
+            "No such participant: register first.",
+        ),
+        Hindrance("closed", ("browse", "buy", "list"), "账户已注销。", "The account is closed."),
+        Hindrance(
+            "suspended",
+            ("buy", "list"),
+            "账户已暂停，请联系运营方。",
+            "The account is suspended: ask the operator.",
+        ),
+        Hindrance(
+            "banned",
+            ("buy", "list"),
+            "禁入期未满，期满自动恢复。",
+            "Banned until a date; the ban ends by itself.",
+        ),
+        Hindrance(
+            "identity_unverified",
+            ("buy", "list"),
+            "身份尚未核验，只能浏览；核验通过后方可交易。",
+            "The identity is not verified: browsing only, until a reviewer has verified it.",
+        ),
+        Hindrance(
+            "identity_refused",
+            ("buy", "list"),
+            "身份核验未通过，请按所列原因补正后重新提交。",
+            "The identity was refused: mend what the reasons name and submit again.",
+        ),
+        Hindrance(
+            "mandate_expired",
+            ("buy", "list"),
+            "经办人授权已到期，请提交新的授权。",
+            "The agent's mandate has run out: submit a new one.",
+        ),
+        Hindrance("not_buyer", ("buy",), "未登记为买方。", "Not registered as a buyer."),
+        Hindrance("not_merchant", ("list",), "未登记为数据商。", "Not registered as a merchant."),
+        Hindrance(
+            "credential_none",
+            ("list",),
+            "未取得数据商资格，请先申请认定。",
+            "Not accredited as a data merchant: apply for accreditation first.",
+        ),
+        Hindrance(
+            "credential_applied",
+            ("list",),
+            "数据商资格正在审核。",
+            "The application for accreditation is under review.",
+        ),
+        Hindrance(
+            "credential_suspended",
+            ("list",),
+            "数据商资格已暂停。",
+            "The accreditation is suspended.",
+        ),
+        Hindrance(
+            "credential_revoked",
+            ("list",),
+            "数据商资格已撤销，可重新申请。",
+            "The accreditation is revoked: it can be applied for again.",
+        ),
+        Hindrance(
+            "credential_expired",
+            ("list",),
+            "数据商资格已到期，请续期。",
+            "The accreditation has expired: renew it.",
+        ),
+    )
+}
+
+_IDENTITY_HINDRANCE: Final[Mapping[Identity, Hindering | None]] = {
+    "unverified": "identity_unverified",
+    "verified": None,
+    "refused": "identity_refused",
+}
+_CREDENTIAL_HINDRANCE: Final[Mapping[Credential, Hindering | None]] = {
+    "none": "credential_none",
+    "applied": "credential_applied",
+    "accredited": None,
+    "suspended": "credential_suspended",
+    "revoked": "credential_revoked",
+}
+
+
+class Bureau:
+    """Register and conduct together. Every dict keeps the order of arrival, so a dump of it is stable."""
+
+    __slots__ = ("by_key", "by_uscc", "conduct", "participants")
+
+    def __init__(self) -> None:
+        self.participants: dict[str, Participant] = {}
+        self.by_key: dict[str, str] = {}
+        self.by_uscc: dict[str, str] = {}
+        self.conduct: dict[str, Log] = {}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Bureau):
+            return NotImplemented
+        return self.participants == other.participants and self.conduct == other.conduct
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    # --- the register ---
+
+    def admission_refusal(self, participant: Participant) -> Code | None:
+        """Why a new row cannot enter the register, or None. A key or credit code names one participant
+        only."""
+        if participant.id in self.participants:
+            return "duplicate_id"
+        if participant.public_key and participant.public_key in self.by_key:
+            return "duplicate_key"
+        if participant.uscc and participant.uscc in self.by_uscc:
+            return "duplicate_uscc"
+        return None
+
+    def admit(self, participant: Participant) -> None:
+        """Enter a row that admission_refusal() let pass."""
+        assert self.admission_refusal(participant) is None, participant.id
+        self.participants[participant.id] = participant
+        self._index(participant)
+
+    def refusal(
+        self,
+        participant_id: str,
+        taken: Step,
+        decider_id: str,
+        at_ns: int,
+        changes: Mapping[str, str] | None = None,
+    ) -> Code | None:
+        """Why a step cannot be taken now, or None. `decider_id` is empty for a date that has passed."""
+        participant = self.participants.get(participant_id)
+        if participant is None:
+            return "unknown_participant"
+        decider = self.participants.get(decider_id)
+        return may(participant, taken, decider, at_ns) or self._change_refusal(participant, changes or {})
+
+    def step(
+        self,
+        participant_id: str,
+        taken: Step,
+        at_ns: int,
+        decider_id: str = "",
+        *,
+        until_ns: int = 0,
+        number: str = "",
+        reasons: tuple[str, ...] = (),
+        changes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take a step that refusal() let pass, and keep the indexes true. Parameters as in merchant.step."""
+        participant = self.participants[participant_id]
+        assert self._change_refusal(participant, changes or {}) is None, (participant_id, taken)
+        self._unindex(participant)
+        step(
+            participant,
+            taken,
+            at_ns,
+            decider_id,
+            until_ns=until_ns,
+            number=number,
+            reasons=reasons,
+            changes=changes,
+        )
+        self._index(participant)
+
+    def _change_refusal(self, participant: Participant, changes: Mapping[str, str]) -> Code | None:
+        if self.by_key.get(changes.get("public_key", ""), participant.id) != participant.id:
+            return "duplicate_key"
+        if self.by_uscc.get(changes.get("uscc", ""), participant.id) != participant.id:
+            return "duplicate_uscc"
+        return None
+
+    def _index(self, participant: Participant) -> None:
+        if participant.public_key:
+            self.by_key[participant.public_key] = participant.id
+        if participant.uscc:
+            self.by_uscc[participant.uscc] = participant.id
+
+    def _unindex(self, participant: Participant) -> None:
+        self.by_key.pop(participant.public_key, None)
+        self.by_uscc.pop(participant.uscc, None)
+
+    # --- conduct and credit ---
+
+    def record(self, conduct: Conduct) -> None:
+        """Keep one fact. Constant time."""
+        log = self.conduct.get(conduct.participant)
+        if log is None:
+            log = self.conduct[conduct.participant] = Log()
+        fold(log, conduct)
+
+    def rating(self, participant_id: str, as_of_ns: int) -> Rating:
+        """Score, grade and reasons as of an instant; cost as score.score, plus 1 us a counterparty.
+
+        Identities are those of the instant. Owners and groups are those known today, at every instant:
+        dealing with oneself earned nothing even before it was found out.
+        """
+        participant = self.participants[participant_id]
+        subject = Subject(participant_id, verified_since_ns(participant, as_of_ns) is not None)
+        log = self.conduct.get(participant_id)
+        if log is None:
+            return score(Log(), subject, {}, as_of_ns)
+        return score(log, subject, self._relations(participant, log, as_of_ns), as_of_ns)
+
+    def grade(self, participant_id: str, as_of_ns: int) -> Grade:
+        """The grade alone; costs as much as the rating."""
+        return self.rating(participant_id, as_of_ns).grade
+
+    def _relations(self, participant: Participant, log: Log, as_of_ns: int) -> dict[str, Relation]:
+        names = dict.fromkeys(counterparty for counterparty, _, _ in log.good)
+        return {name: self._relation(participant, name, as_of_ns) for name in names}
+
+    def _relation(self, participant: Participant, counterparty: str, as_of_ns: int) -> Relation:
+        other = self.participants.get(counterparty)
+        if other is None:
+            return "unverified"
+        if same_controller(participant, other):
+            return "same_controller"
+        since_ns = verified_since_ns(other, as_of_ns)
+        if since_ns is None:
+            return "unverified"
+        return "new" if as_of_ns // DAY_NS - since_ns // DAY_NS < NEW_DAYS else "verified"
+
+    # --- standing ---
+
+    def standing(self, participant_id: str, at_ns: int) -> Standing:
+        """What a participant may do now and why not. About 1 us: answers with the same reasons are one
+        object.
+
+        The unverified may browse only, the unaccredited cannot list (本所规则; 海南12: 登记、审核、认定).
+        """
+        participant = self.participants.get(participant_id)
+        if participant is None:
+            return _standing(("unknown",))
+        return _standing(tuple(_hindrances(participant, at_ns)))
+
+    # --- snapshots ---
+
+    def dump(self) -> dict[str, Any]:
+        """Everything as plain lists, dicts, strings and integers, in the order of arrival. load() gives it
+        back."""
+        return {
+            "format": FORMAT,
+            "participants": [msgspec.to_builtins(row) for row in self.participants.values()],
+            "conduct": [_dump_log(name, log) for name, log in self.conduct.items()],
+        }
+
+    @classmethod
+    def load(cls, data: Mapping[str, Any]) -> "Bureau":
+        """The bureau that gave this dump. Raises msgspec.ValidationError when a row is not of its shape."""
+        if data["format"] != FORMAT:
+            raise msgspec.ValidationError(f"credit dump of format {data['format']}, this code reads {FORMAT}")
+        bureau = cls()
+        for row in data["participants"]:
+            bureau.admit(msgspec.convert(row, Participant))
+        for name, good, faults in data["conduct"]:
+            bureau.conduct[name] = _load_log(good, faults)
+        return bureau
+
+
+def _hindrances(participant: Participant, at_ns: int) -> Iterator[Hindering]:
+    """Every hindrance, from the account down to the credential."""
+    if participant.status == "closed":
+        yield "closed"
+        return
+    if participant.status == "suspended":
+        yield "suspended"
+    if at_ns < participant.ban_until_ns:
+        yield "banned"
+    identity = _IDENTITY_HINDRANCE[participant.identity]
+    if identity is not None:
+        yield identity
+    elif participant.mandate_until_ns <= at_ns:
+        yield "mandate_expired"
+    if "buyer" not in participant.roles:
+        yield "not_buyer"
+    yield from _listing_hindrances(participant, at_ns)
+
+
+def _listing_hindrances(participant: Participant, at_ns: int) -> Iterator[Hindering]:
+    credential = _CREDENTIAL_HINDRANCE[participant.credential]
+    if "merchant" not in participant.roles:
+        yield "not_merchant"
+    elif credential is not None:
+        yield credential
+    elif participant.credential_until_ns <= at_ns:
+        yield "credential_expired"
+
+
+@cache
+def _standing(codes: tuple[Hindering, ...]) -> Standing:
+    """One object for each combination of hindrances; there are a few hundred at most."""
+    reasons = tuple(HINDRANCES[code] for code in codes)
+    barred = [bar for reason in reasons for bar in reason.bars]
+    return Standing("browse" not in barred, "buy" not in barred, "list" not in barred, reasons)
+
+
+def _dump_log(name: str, log: Log) -> list[Any]:
+    good = [[*key, *row] for key, row in log.good.items()]
+    return [name, good, [msgspec.to_builtins(fault) for fault in log.faults.values()]]
+
+
+class _Bucket(msgspec.Struct, array_like=True):
+    """The dumped shape of one good bucket."""
+
+    counterparty: str
+    kind: ConductKind
+    day: int
+    orders: int
+    weight_micro: int
+    amount_fen: int
+
+
+def _load_log(good: list[Any], faults: list[Any]) -> Log:
+    log = Log()
+    for row in msgspec.convert(good, list[_Bucket]):
+        log.good[row.counterparty, row.kind, row.day] = [row.orders, row.weight_micro, row.amount_fen]
+    for conduct in msgspec.convert(faults, list[Conduct]):
+        fold(log, conduct)
+    return log

@@ -1,0 +1,409 @@
+"""The register of participants (参与方登记): who they are, what they may act as, who has checked it.
+
+A participant has three lives that run side by side, each written below as a table. What is not in a table
+cannot happen.
+
+    identity     unverified -> verified | refused      is this the legal person it says, with a mandated agent
+    credential   none -> applied -> accredited ...     may it list data products as a data merchant (数据商)
+    status       active <-> suspended -> closed        is the account open at all
+
+A ban is not a state but a date: it ends by itself and leaves the three lives as they are.
+
+Two rules run through all of it. Nobody decides their own case: a decision on a participant is taken by
+somebody who is neither that participant nor under the same controller. And no personal data lives here: the
+agent's name, contact and id number are in an erasable row elsewhere, and this register keeps only its
+salted hash.
+
+Sources: 海南 12 (建立数据商登记、审核、认定等资质认证服务), 海南 22 (失信行为认定、失信惩戒、信用修复、
+异议处理).
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+from stdnum.cn import uscc as uscc_standard
+from stdnum.exceptions import InvalidChecksum, InvalidFormat, InvalidLength, ValidationError
+
+Role = Literal["merchant", "buyer", "reviewer", "operator", "auditor"]
+Identity = Literal["unverified", "verified", "refused"]
+Credential = Literal["none", "applied", "accredited", "suspended", "revoked"]
+Status = Literal["active", "suspended", "closed"]
+Step = Literal[
+    "verify",
+    "refuse_identity",
+    "resubmit",
+    "amend",
+    "identity_lapse",
+    "apply",
+    "withdraw_application",
+    "refuse_credential",
+    "accredit",
+    "renew",
+    "suspend_credential",
+    "restore_credential",
+    "revoke",
+    "credential_lapse",
+    "suspend",
+    "resume",
+    "close",
+    "ban",
+    "lift_ban",
+]
+Code = Literal[
+    "unknown_participant",
+    "participant_closed",
+    "step_impossible",
+    "decider_required",
+    "decider_not_entitled",
+    "own_case",
+    "participant_banned",
+    "participant_suspended",
+    "identity_not_verified",
+    "mandate_expired",
+    "not_merchant",
+    "not_due",
+    "duplicate_id",
+    "duplicate_key",
+    "duplicate_uscc",
+]
+
+IDENTITY: Final[Mapping[tuple[Identity, Step], Identity]] = {
+    ("unverified", "verify"): "verified",
+    ("unverified", "refuse_identity"): "refused",
+    ("unverified", "amend"): "unverified",
+    ("refused", "resubmit"): "unverified",
+    ("refused", "amend"): "unverified",
+    ("verified", "amend"): "unverified",  # what was verified has changed: it is checked again
+    ("verified", "verify"): "verified",  # a new mandate for the agent
+    ("verified", "refuse_identity"): "refused",  # found wrong later
+    ("verified", "identity_lapse"): "unverified",  # the agent's mandate has run out
+}
+
+CREDENTIAL: Final[Mapping[tuple[Credential, Step], Credential]] = {
+    ("none", "apply"): "applied",
+    ("applied", "withdraw_application"): "none",
+    ("applied", "refuse_credential"): "none",
+    ("applied", "accredit"): "accredited",
+    ("accredited", "renew"): "accredited",
+    ("accredited", "suspend_credential"): "suspended",
+    ("accredited", "revoke"): "revoked",
+    ("accredited", "credential_lapse"): "none",
+    ("suspended", "restore_credential"): "accredited",
+    ("suspended", "revoke"): "revoked",
+    ("suspended", "credential_lapse"): "none",
+    (
+        "revoked",
+        "apply",
+    ): "applied",  # a revocation that was to last carries a ban, and may() waits for its end
+}
+
+STATUS: Final[Mapping[tuple[Status, Step], Status]] = {
+    ("active", "suspend"): "suspended",
+    ("active", "close"): "closed",
+    ("active", "ban"): "active",
+    ("active", "lift_ban"): "active",
+    ("suspended", "resume"): "active",
+    ("suspended", "close"): "closed",
+    ("suspended", "ban"): "suspended",
+    ("suspended", "lift_ban"): "suspended",
+}
+
+OWN_STEPS: Final[tuple[Step, ...]] = ("resubmit", "amend", "apply", "withdraw_application", "close")
+"""Steps the participant takes for itself; an operator may also close an account."""
+
+LAPSES: Final[tuple[Step, ...]] = ("identity_lapse", "credential_lapse")
+"""Steps nobody decides: the venue's clock takes them once their date has passed."""
+
+DECIDING_ROLES: Final[Mapping[Step, tuple[Role, ...]]] = {
+    "verify": ("reviewer",),
+    "refuse_identity": ("reviewer",),
+    "refuse_credential": ("reviewer",),
+    "accredit": ("reviewer",),
+    "renew": ("reviewer",),
+    "suspend_credential": ("reviewer", "operator"),
+    "restore_credential": ("reviewer", "operator"),
+    "revoke": ("reviewer", "operator"),
+    "suspend": ("operator",),
+    "resume": ("operator",),
+    "close": ("operator",),
+    "ban": ("operator",),
+    "lift_ban": ("operator",),
+}
+
+WORDS: Final[Mapping[Code, tuple[str, str]]] = {
+    "unknown_participant": ("查无此参与方。", "There is no such participant."),
+    "participant_closed": (
+        "账户已注销，不能再办理。",
+        "The account is closed; nothing more can be done with it.",
+    ),
+    "step_impossible": ("当前状态下不能进行此步骤。", "This step does not follow from the present state."),
+    "decider_required": ("此步骤须由有权人员决定。", "This step needs a named decider."),
+    "decider_not_entitled": ("决定人无此权限。", "The decider does not hold a role that may decide this."),
+    "own_case": (
+        "任何人不得决定自己或同一控制人的事项，请由他人办理。",
+        "Nobody decides their own case, nor that of the same controller: let somebody else decide.",
+    ),
+    "participant_banned": ("禁入期未满。", "The ban has not ended yet."),
+    "participant_suspended": ("账户已暂停。", "The account is suspended."),
+    "identity_not_verified": (
+        "身份尚未核验，请先完成身份核验。",
+        "The identity is not verified: have it verified first.",
+    ),
+    "mandate_expired": (
+        "经办人授权已到期，请提交新的授权。",
+        "The agent's mandate has run out: submit a new one.",
+    ),
+    "not_merchant": ("未以数据商身份登记。", "The participant is not registered as a merchant."),
+    "not_due": ("期限未到。", "The date has not passed yet."),
+    "duplicate_id": ("该编号已被使用。", "The id is taken."),
+    "duplicate_key": ("该公钥已被登记。", "The public key is registered already."),
+    "duplicate_uscc": (
+        "该统一社会信用代码已被登记。",
+        "The unified social credit code is registered already.",
+    ),
+}
+
+
+class Participant(msgspec.Struct, kw_only=True):
+    """One row of the register.
+
+    `uscc` is empty for people of the venue itself (operator, reviewer, auditor). `public_key` is base64 of
+    the 32 raw bytes of an Ed25519 key (RFC 8032). `owner_id` names the ultimate beneficial owner and
+    `group_id` the group of companies, both empty when not known; they feed the related-party rules and are
+    checked with the identity. `identity_log` holds (at_ns, state) of each change, so that a rating as of an
+    earlier instant sees the identity of then. Dates are UTC ns; 0 means none.
+    """
+
+    id: str
+    legal_name: str
+    uscc: str = ""
+    public_key: str = ""
+    roles: tuple[Role, ...] = ()
+    owner_id: str = ""
+    group_id: str = ""
+    region: str = ""
+    status: Status = "active"
+    identity: Identity = "unverified"
+    identity_reasons: tuple[str, ...] = ()
+    identity_log: tuple[tuple[int, Identity], ...] = ()
+    mandate_until_ns: int = 0
+    credential: Credential = "none"
+    credential_until_ns: int = 0
+    credential_number: str = ""
+    credential_reasons: tuple[str, ...] = ()
+    ban_until_ns: int = 0
+    ban_reason: str = ""
+    registered_at_ns: int = 0
+    personal_sha256: str = ""
+    verified_by: str = ""
+    accredited_by: str = ""
+
+
+AMENDABLE: Final[tuple[str, ...]] = (
+    "legal_name",
+    "uscc",
+    "public_key",
+    "owner_id",
+    "group_id",
+    "region",
+    "personal_sha256",
+)
+"""Fields the step `amend` may change; each of them was verified, so the identity is checked again
+afterwards."""
+
+_USCC_WORDS: Final[Mapping[type[ValidationError], str]] = {
+    InvalidLength: "a unified social credit code has 18 characters: copy it from the business licence",
+    InvalidFormat: "write 8 digits, then 10 digits or capitals other than I, O, S, V, Z",
+    InvalidChecksum: "the check digit does not fit: compare each character with the licence",
+}
+
+
+def check_uscc(text: str) -> str | None:
+    """What is wrong with a unified social credit code (统一社会信用代码) and what to do, or None when it is
+    sound.
+
+    GB 32100-2015: 18 characters, the last a check digit. Stored form only: no blanks, no small letters.
+    """
+    if text != uscc_standard.compact(text):
+        return "write the code in capital letters and digits, without blanks or hyphens"
+    try:
+        uscc_standard.validate(text)
+    except ValidationError as error:
+        return _USCC_WORDS.get(type(error), _USCC_WORDS[InvalidFormat])
+    return None
+
+
+def check_public_key(text: str) -> str | None:
+    """What is wrong with a public key, or None: standard base64 of 32 raw Ed25519 bytes, padded."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return "the key is not base64: send the 32 raw Ed25519 bytes in standard base64"
+    if len(raw) != 32:
+        return f"the key has {len(raw)} bytes: send the 32 raw Ed25519 bytes"
+    return None
+
+
+def check_region(text: str) -> str | None:
+    """What is wrong with a region, or None: the shape of ISO 3166-2, for example CN-46; the code itself is
+    not looked up."""
+    if re.fullmatch(r"[A-Z]{2}-[A-Z0-9]{1,3}", text):
+        return None
+    return "write the region as ISO 3166-2, for example CN-46 for Hainan"
+
+
+def same_controller(one: Participant, other: Participant) -> bool:
+    """Whether two participants are one hand: the same one, the same owner or group, or one owns the other.
+
+    The law knows wider notions of control; this is what the register records and a reviewer has checked.
+    """
+    if one.id == other.id or (one.group_id != "" and one.group_id == other.group_id):
+        return True
+    owners = (one.owner_id or one.id, other.owner_id or other.id)
+    return owners[0] == owners[1] or one.id == other.owner_id or other.id == one.owner_id
+
+
+def identity_as_of(participant: Participant, as_of_ns: int) -> Identity:
+    """The identity state at an instant; before the first change it is unverified."""
+    state: Identity = "unverified"
+    for at_ns, changed in participant.identity_log:
+        if at_ns > as_of_ns:
+            break
+        state = changed
+    return state
+
+
+def verified_since_ns(participant: Participant, as_of_ns: int) -> int | None:
+    """When a participant was first verified, if it is verified at that instant; else None."""
+    if identity_as_of(participant, as_of_ns) != "verified":
+        return None
+    return min(at_ns for at_ns, state in participant.identity_log if state == "verified")
+
+
+def may(participant: Participant, step: Step, decider: Participant | None, at_ns: int) -> Code | None:
+    """Why a step is not allowed now, or None. Codes in order: state, decider, then the step's own
+    conditions."""
+    if participant.status == "closed":
+        return "participant_closed"
+    if not _in_a_table(participant, step):
+        return "step_impossible"
+    return _decider_refusal(participant, step, decider, at_ns) or _condition_refusal(participant, step, at_ns)
+
+
+def step(
+    participant: Participant,
+    taken: Step,
+    at_ns: int,
+    decider_id: str = "",
+    *,
+    until_ns: int = 0,
+    number: str = "",
+    reasons: tuple[str, ...] = (),
+    changes: Mapping[str, str] | None = None,
+) -> None:
+    """Take a step that may() allowed, on the row itself.
+
+    `until_ns` is the mandate's end for verify, the credential's end for accredit and renew, the ban's end
+    for ban. `number` is the credential's number. `changes` are the fields of an amend. A step outside the
+    tables is a bug.
+    """
+    assert participant.status != "closed", (participant.id, taken)
+    assert _in_a_table(participant, taken), (participant.id, taken)
+    if (participant.identity, taken) in IDENTITY:
+        _step_identity(participant, taken, at_ns, decider_id, until_ns, reasons, changes or {})
+    elif (participant.credential, taken) in CREDENTIAL:
+        _step_credential(participant, taken, decider_id, until_ns, number, reasons)
+    else:
+        _step_status(participant, taken, until_ns, reasons)
+
+
+def _in_a_table(participant: Participant, taken: Step) -> bool:
+    return (
+        (participant.identity, taken) in IDENTITY
+        or (participant.credential, taken) in CREDENTIAL
+        or (participant.status, taken) in STATUS
+    )
+
+
+def _decider_refusal(
+    participant: Participant, taken: Step, decider: Participant | None, at_ns: int
+) -> Code | None:
+    if taken in LAPSES:
+        return None if decider is None else "decider_not_entitled"
+    if decider is None:
+        return "decider_required"
+    if taken in OWN_STEPS and decider.id == participant.id:
+        return None
+    if decider.status != "active" or at_ns < decider.ban_until_ns:
+        return "decider_not_entitled"
+    if not any(role in decider.roles for role in DECIDING_ROLES.get(taken, ())):
+        return "decider_not_entitled"
+    return "own_case" if same_controller(participant, decider) else None
+
+
+def _condition_refusal(participant: Participant, taken: Step, at_ns: int) -> Code | None:
+    if taken == "identity_lapse":
+        return None if participant.mandate_until_ns <= at_ns else "not_due"
+    if taken == "credential_lapse":
+        return None if participant.credential_until_ns <= at_ns else "not_due"
+    if taken in ("apply", "accredit", "renew", "restore_credential"):
+        return _credential_refusal(participant, at_ns)
+    return None
+
+
+def _credential_refusal(participant: Participant, at_ns: int) -> Code | None:
+    """What a data merchant must be before its credential moves forward (海南 12: 登记、审核、认定)."""
+    if "merchant" not in participant.roles:
+        return "not_merchant"
+    if at_ns < participant.ban_until_ns:
+        return "participant_banned"
+    if participant.status != "active":
+        return "participant_suspended"
+    if participant.identity != "verified":
+        return "identity_not_verified"
+    return "mandate_expired" if participant.mandate_until_ns <= at_ns else None
+
+
+def _step_identity(
+    participant: Participant,
+    taken: Step,
+    at_ns: int,
+    decider_id: str,
+    until_ns: int,
+    reasons: tuple[str, ...],
+    changes: Mapping[str, str],
+) -> None:
+    participant.identity = IDENTITY[participant.identity, taken]
+    participant.identity_reasons = reasons
+    participant.identity_log = (*participant.identity_log, (at_ns, participant.identity))
+    if taken == "verify":
+        participant.verified_by, participant.mandate_until_ns = decider_id, until_ns
+    for field, value in changes.items():
+        assert field in AMENDABLE, field
+        setattr(participant, field, value)
+
+
+def _step_credential(
+    participant: Participant,
+    taken: Step,
+    decider_id: str,
+    until_ns: int,
+    number: str,
+    reasons: tuple[str, ...],
+) -> None:
+    participant.credential = CREDENTIAL[participant.credential, taken]
+    participant.credential_reasons = reasons
+    if taken in ("accredit", "renew"):
+        participant.accredited_by, participant.credential_until_ns = decider_id, until_ns
+        participant.credential_number = number or participant.credential_number
+
+
+def _step_status(participant: Participant, taken: Step, until_ns: int, reasons: tuple[str, ...]) -> None:
+    participant.status = STATUS[participant.status, taken]
+    if taken in ("ban", "lift_ban"):
+        participant.ban_until_ns = until_ns if taken == "ban" else 0
+        participant.ban_reason = "; ".join(reasons) if taken == "ban" else ""

@@ -1,0 +1,1 @@
+"""Tests of the credit package: the register, the model and the bureau."""

@@ -1,0 +1,230 @@
+"""The bureau: who may do what and why not, ratings from the register, and snapshots."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from credit.bureau import HINDRANCES, Bureau, Hindering
+from credit.conduct import KINDS, Conduct
+from credit.score import DAY_NS, Rating
+from tests.credit.register import FOREVER_NS, SOUND_USCC, START_NS, bureau_of, fact, key_of, verified
+
+PEOPLE = ("merchant", "buyer", "sister", "stranger", "")
+FACTS = st.lists(
+    st.builds(
+        Conduct,
+        kind=st.sampled_from(list(KINDS)),
+        participant=st.sampled_from(["merchant", "buyer"]),
+        counterparty=st.sampled_from(PEOPLE),
+        amount_fen=st.integers(0, 10**9),
+        at_ns=st.integers(0, 900 * DAY_NS).map(lambda after_ns: START_NS + after_ns),
+        reference=st.sampled_from(["trade-1", "trade-2", "决定-3"]),
+    ),
+    max_size=40,
+)
+
+
+def market() -> Bureau:
+    return bureau_of(
+        verified("merchant", owner_id="boss"),
+        verified("buyer"),
+        verified("sister", owner_id="boss"),
+        verified("reviewer", "reviewer"),
+        verified("operator", "operator"),
+    )
+
+
+def codes(bureau: Bureau, name: str, at_ns: int = START_NS) -> list[Hindering]:
+    return [reason.code for reason in bureau.standing(name, at_ns).reasons]
+
+
+def accredited(bureau: Bureau, name: str) -> None:
+    bureau.step(name, "apply", START_NS)
+    bureau.step(name, "accredit", START_NS, "reviewer", until_ns=FOREVER_NS, number="DM-1")
+
+
+# --- standing ---
+
+
+def test_the_accredited_merchant_who_also_buys_may_do_everything() -> None:
+    bureau = market()
+    accredited(bureau, "merchant")
+    standing = bureau.standing("merchant", START_NS)
+    assert (standing.may_browse, standing.may_buy, standing.may_list) == (True, True, True)
+    assert standing.reasons == ()
+
+
+def test_the_unverified_may_browse_only() -> None:
+    bureau = market()
+    bureau.step("buyer", "amend", START_NS, changes={"legal_name": "Other"})
+    standing = bureau.standing("buyer", START_NS)
+    assert (standing.may_browse, standing.may_buy, standing.may_list) == (True, False, False)
+    assert codes(bureau, "buyer") == ["identity_unverified", "credential_none"]
+
+
+def test_the_unaccredited_cannot_list() -> None:
+    standing = market().standing("merchant", START_NS)
+    assert (standing.may_browse, standing.may_buy, standing.may_list) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "allowed"),
+    [
+        ({"status": "closed"}, ["closed"], (False, False, False)),
+        ({"status": "suspended"}, ["suspended"], (True, False, False)),
+        ({"ban_until_ns": START_NS + 1}, ["banned"], (True, False, False)),
+        ({"ban_until_ns": START_NS}, [], (True, True, True)),
+        ({"identity": "refused"}, ["identity_refused"], (True, False, False)),
+        ({"mandate_until_ns": START_NS}, ["mandate_expired"], (True, False, False)),
+        ({"roles": ("merchant",)}, ["not_buyer"], (True, False, True)),
+        ({"roles": ("buyer",)}, ["not_merchant"], (True, True, False)),
+        ({"credential": "applied"}, ["credential_applied"], (True, True, False)),
+        ({"credential": "suspended"}, ["credential_suspended"], (True, True, False)),
+        ({"credential": "revoked"}, ["credential_revoked"], (True, True, False)),
+        ({"credential_until_ns": START_NS}, ["credential_expired"], (True, True, False)),
+    ],
+)
+def test_each_hindrance(
+    change: dict[str, object], expected: list[str], allowed: tuple[bool, bool, bool]
+) -> None:
+    bureau = market()
+    accredited(bureau, "merchant")
+    for field, value in change.items():
+        setattr(bureau.participants["merchant"], field, value)
+    standing = bureau.standing("merchant", START_NS)
+    assert (standing.may_browse, standing.may_buy, standing.may_list) == allowed
+    assert codes(bureau, "merchant") == expected
+    assert bureau.standing("merchant", START_NS) is standing
+
+
+def test_a_stranger_may_do_nothing() -> None:
+    assert codes(market(), "nobody") == ["unknown"]
+    assert set(HINDRANCES) == {row.code for row in HINDRANCES.values()}
+
+
+# --- the register ---
+
+
+def test_a_key_and_a_credit_code_name_one_participant() -> None:
+    bureau = market()
+    first = verified("first")
+    first.public_key, first.uscc = key_of(1), SOUND_USCC
+    bureau.admit(first)
+    second = verified("second")
+    second.public_key = key_of(1)
+    assert bureau.admission_refusal(second) == "duplicate_key"
+    second.public_key, second.uscc = key_of(2), SOUND_USCC
+    assert bureau.admission_refusal(second) == "duplicate_uscc"
+    assert bureau.admission_refusal(verified("first")) == "duplicate_id"
+
+
+def test_a_new_key_takes_the_place_of_the_old_one() -> None:
+    bureau = market()
+    for number, name in enumerate(("first", "second")):
+        row = verified(name)
+        row.public_key = key_of(number)
+        bureau.admit(row)
+    taken = {"public_key": key_of(1)}
+    assert bureau.refusal("first", "amend", "first", START_NS, taken) == "duplicate_key"
+    fresh = {"public_key": key_of(9)}
+    assert bureau.refusal("first", "amend", "first", START_NS, fresh) is None
+    bureau.step("first", "amend", START_NS, changes=fresh)
+    assert bureau.by_key == {key_of(9): "first", key_of(1): "second"}
+
+
+def test_a_step_is_refused_with_its_code() -> None:
+    bureau = market()
+    assert bureau.refusal("nobody", "verify", "reviewer", START_NS) == "unknown_participant"
+    assert bureau.refusal("merchant", "suspend", "operator", START_NS) is None
+    assert bureau.refusal("operator", "suspend", "operator", START_NS) == "own_case"
+    assert bureau.refusal("merchant", "verify", "nobody", START_NS) == "decider_required"
+
+
+# --- ratings ---
+
+
+def after(bureau: Bureau, *facts: Conduct, day: float = 100) -> Rating:
+    for conduct in facts:
+        bureau.record(conduct)
+    return bureau.rating("merchant", START_NS + int(day * DAY_NS))
+
+
+def test_a_newcomer_is_631_m() -> None:
+    rating = market().rating("merchant", START_NS)
+    assert (rating.score, rating.grade) == (631, "M")
+    assert market().grade("merchant", START_NS) == "M"
+    assert market().rating("merchant", START_NS - 1).score == 511
+
+
+def test_the_register_tells_what_a_counterparty_is_worth() -> None:
+    sale = [fact("completed_sale", day=number) for number in range(60)]
+    verified_buyer = after(market(), *sale, day=100).score
+    new_buyer = after(market(), *sale, day=89).score
+    stranger = after(
+        market(), *(fact("completed_sale", "stranger", day=number) for number in range(60))
+    ).score
+    sister = after(market(), *(fact("completed_sale", "sister", day=number) for number in range(60))).score
+    assert sister == 631 < stranger < new_buyer < verified_buyer
+
+
+def test_an_owner_found_out_later_takes_back_what_self_dealing_earned() -> None:
+    bureau = market()
+    assert after(bureau, *(fact("completed_sale", day=number) for number in range(60))).score > 631
+    bureau.step("buyer", "amend", START_NS + 101 * DAY_NS, changes={"owner_id": "boss"})
+    assert after(bureau).score == 631
+
+
+def test_a_lapsed_identity_leaves_earlier_ratings_as_they_were() -> None:
+    bureau = market()
+    before = after(bureau, fact("completed_sale"), day=95)
+    bureau.participants["buyer"].mandate_until_ns = START_NS + 96 * DAY_NS
+    bureau.step("buyer", "identity_lapse", START_NS + 96 * DAY_NS)
+    assert after(bureau, day=95) == before
+    assert after(bureau, day=97).score < before.score
+
+
+# --- snapshots ---
+
+
+@given(FACTS)
+def test_load_of_dump_is_the_same_bureau(facts: list[Conduct]) -> None:
+    bureau = market()
+    for conduct in facts:
+        bureau.record(conduct)
+    encoded = msgspec.json.encode(bureau.dump())
+    again = Bureau.load(msgspec.json.decode(encoded))
+    assert again == bureau
+    assert (again.by_key, again.by_uscc) == (bureau.by_key, bureau.by_uscc)
+    assert msgspec.json.encode(again.dump()) == encoded
+    assert msgspec.msgpack.encode(again.dump()) == msgspec.msgpack.encode(bureau.dump())
+    for name in ("merchant", "buyer"):
+        assert again.rating(name, START_NS + 300 * DAY_NS) == bureau.rating(name, START_NS + 300 * DAY_NS)
+
+
+@given(FACTS, st.integers(0, 40))
+def test_a_bureau_taken_up_from_a_snapshot_goes_on_the_same(facts: list[Conduct], cut: int) -> None:
+    whole, first = market(), market()
+    for conduct in facts:
+        whole.record(conduct)
+    for conduct in facts[:cut]:
+        first.record(conduct)
+    second = Bureau.load(msgspec.json.decode(msgspec.json.encode(first.dump())))
+    for conduct in facts[cut:]:
+        second.record(conduct)
+    assert second == whole
+    assert second.dump() == whole.dump()
+
+
+def test_a_dump_of_another_format_is_refused() -> None:
+    dump = market().dump()
+    dump["format"] = 99
+    with pytest.raises(msgspec.ValidationError, match="format 99"):
+        Bureau.load(dump)
+
+
+def test_the_file_grows_with_pairs_and_days_not_with_trades() -> None:
+    bureau = market()
+    for number in range(1_000):
+        bureau.record(fact("completed_sale", day=1, reference=f"trade-{number}"))
+    assert bureau.conduct["merchant"].good == {("buyer", "completed_sale", 20_001): [1_000, 10**9, 10**9]}
