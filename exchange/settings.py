@@ -1,0 +1,96 @@
+"""What can be set from outside: flags first, then the environment, then the defaults here.
+
+SHUJI_DATA          data folder                        --data
+SHUJI_DSN           an outside PostgreSQL              --dsn
+SHUJI_HOST          where `serve` listens              --host
+SHUJI_PORT                                             --port
+SHUJI_JURISDICTION  the venue's place, ISO 3166-2      --jurisdiction
+SHUJI_URL           the venue that commands speak to   --url
+SHUJI_KEY           whose key they use                 --key
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+HIGHEST_PORT = 65_535
+
+
+class SettingError(ValueError):
+    """A flag or variable has a value that cannot be. The text names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one venue. `dsn` empty: a PostgreSQL of the venue's own, in the data folder."""
+
+    data: Path = Path(".shuji")
+    dsn: str = ""
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    jurisdiction: str = "CN-46"
+    simulated_clock: bool = False
+    sample: bool = True
+
+    def __repr__(self) -> str:
+        """Without the DSN, which may hold a password."""
+        return f"Settings(data={str(self.data)!r}, host={self.host!r}, port={self.port})"
+
+    @classmethod
+    def gather(cls, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Self:
+        """`flags` are those given: a name of a field, or None where the flag was left out."""
+        given: dict[str, Any] = {
+            field: environ[variable] for field, variable in _VARIABLES.items() if environ.get(variable)
+        }
+        given |= {name: value for name, value in (flags or {}).items() if value is not None}
+        if "data" in given:
+            given["data"] = Path(given["data"])
+        if "port" in given:
+            given["port"] = read_port(str(given["port"]))
+        return cls(**given)
+
+    @property
+    def url(self) -> str:
+        """Where people on this machine reach the venue."""
+        host = {"0.0.0.0": DEFAULT_HOST, "::": "[::1]"}.get(self.host, self.host)  # noqa: S104  # read, not bound
+        return f"http://{host}:{self.port}"
+
+    @property
+    def operator_key(self) -> Path:
+        return self.data / "operator.key"
+
+    @property
+    def token_key(self) -> Path:
+        """The venue's own secret, with which it seals the tokens it gives out."""
+        return self.data / "token.key"
+
+    @property
+    def files(self) -> Path:
+        """What merchants deliver, by hash."""
+        return self.data / "files"
+
+
+_VARIABLES = {
+    "data": "SHUJI_DATA",
+    "dsn": "SHUJI_DSN",
+    "host": "SHUJI_HOST",
+    "port": "SHUJI_PORT",
+    "jurisdiction": "SHUJI_JURISDICTION",
+}
+
+
+def read_port(text: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text) <= HIGHEST_PORT:
+        return int(text)
+    raise SettingError(f"the port is a number from 1 to {HIGHEST_PORT}, not {text!r}")
+
+
+def venue_url(environ: Mapping[str, str], flag: str | None) -> str:
+    """The venue that a command speaks to; without --url and SHUJI_URL the one that `serve` starts here."""
+    chosen = flag or environ.get("SHUJI_URL") or Settings.gather(environ).url
+    if not chosen.startswith(("http://", "https://")):
+        raise SettingError(f"the venue's address starts with http:// or https://, not {chosen!r}")
+    return chosen.rstrip("/")
