@@ -301,3 +301,25 @@ def test_between_two_midnights_only_faults_move_a_rating(facts: list[Conduct], d
         rate(good, int(day) + 0.99).score,
         rate(good, int(day) + 0.99).reasons,
     )
+
+
+def test_a_small_failed_delivery_is_still_a_whole_fault() -> None:
+    small, whole = fact("not_delivered", amount_fen=100), fact("not_delivered")
+    assert rate([small], 1).score == rate([whole], 1).score < 631
+
+
+def test_three_general_breaches_bind_for_ninety_days_only() -> None:
+    facts = [fact("duty_missed", day=100 + number, reference=f"d{number}") for number in range(3)]
+    repaired = [fact("corrected", day=110, reference=f"d{number}") for number in range(3)]
+    rating_within = rate([*grown(30, 100, 180), *facts, *repaired], 185)
+    rating_past = rate([*grown(30, 100, 180), *facts, *repaired], 200)
+    assert rating_within.reasons[-1].en.startswith("3 general breaches")
+    assert not any(reason.en.startswith("3 general") for reason in rating_past.reasons)
+
+
+def test_a_breach_is_a_repeat_within_a_year_only() -> None:
+    first = fact("refused_unlawful_order", day=0, reference="o0")
+    newest = [
+        rate([first, fact("refused_unlawful_order", day=day, reference="o1")], day) for day in (364, 365)
+    ]
+    assert [[line.points for line in rating.reasons if line.references][-1] for rating in newest] == [-12, -8]
