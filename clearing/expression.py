@@ -7,9 +7,9 @@ A rule speaks a small subset of CEL, in the notation of the rulebook draft: `==`
 Every condition is three-valued (Kleene): true, false, or unknown when a fact that matters is missing or is a
 value outside its list. Instead of a third value, each expression is compiled twice, into the Python condition
 that holds when it is *certainly true* and the one that holds when it is *certainly false*; unknown is when
-neither does. Both are plain `and`/`or` over comparisons, so an evaluated rule costs about 0.1 us and a missing
-fact can never raise. The source text given to `compile` is written from the checked tree only, never from the
-rule's own text.
+neither does. Both are plain `and`/`or` over comparisons, so an evaluated rule costs about 0.1 us and a
+missing fact can never raise. The source text given to `compile` is written from the checked tree only, never
+from the rule's own text.
 
 Time moves by itself: `moments` lists the comparisons of a condition whose answer a clock can change, and
 `emit_nearest` writes the code that finds the first instant at which one does.
@@ -129,7 +129,7 @@ Term = Fact | Constant
 def vocabulary(facts: type[msgspec.Struct]) -> dict[str, Kind]:
     """Every dotted fact of `facts`, whose fields are fact structs or None; `now` is the venue's clock.
 
-    A field's type says its kind: `bool`, `Literal[...]`, `Annotated[int | str, Kind(...)]`, or a tuple of these.
+    A field's type says its kind: `bool`, `Literal[...]`, an `Annotated` with a Kind, or a tuple of these.
     """
     found = {"now": TIME}
     for section, struct in sections(facts).items():
@@ -187,7 +187,7 @@ def parse(text: str, known: Vocabulary, where: str) -> Node:
     """The checked tree of a condition.
 
     `where` is `file:line`, for the message. Raises ExpressionError for anything outside the language: an
-    unknown fact, a value that is not in a fact's list, a time compared with a number, a purpose with a region.
+    unknown fact, a value not in a fact's list, a time compared with a number, a purpose with a region.
     """
     try:
         tree = ast.parse(text, mode="eval").body
@@ -422,7 +422,7 @@ def _emit_within(node: Within, certainly: bool) -> str:
 
 
 def _known(fact: Fact) -> str:
-    """Python source that is true when the fact has a value that its kind allows; an empty code says nothing."""
+    """Python source that is true when the fact has a value of its kind; an empty code says nothing."""
     local = fact.local
     match fact.kind.name:
         case "truth":
@@ -448,11 +448,6 @@ def constants(facts: list[Fact]) -> dict[str, frozenset[str]]:
         for fact in facts
         if fact.kind.name == "set" and fact.kind.values
     }
-
-
-def emit_known(fact: Fact) -> str:
-    """Python source that is true when the fact is present and a value that its kind allows."""
-    return _known(fact)
 
 
 # ---- time -----------------------------------------------------------------------------------------------
@@ -500,7 +495,7 @@ def _moments(node: Comparison, terms: Mapping[str, str]) -> Iterator[Moment]:
 
 
 def emit_nearest(found: list[Moment], terms: Mapping[str, str]) -> list[str]:
-    """Lines of Python that leave in `nearest` the first instant after `now` at which a moment passes, or FAR."""
+    """Lines of Python that leave in `nearest` the first instant after `now` when a moment passes, or FAR."""
     lines = [f"nearest = {FAR}"]
     for moment in found:
         lines += _emit_moment(moment, terms)
