@@ -25,8 +25,13 @@ def facts(base: str = "enterprise", **changes: Any) -> Facts:
     return notrade.read_context(RULEBOOK.context(base, {k.replace("__", "."): v for k, v in changes.items()}))
 
 
-NOW = facts().now
-assert isinstance(NOW, int)
+def at(text: str) -> int:
+    now = notrade.read_context({"now": text}).now
+    assert isinstance(now, int)
+    return now
+
+
+NOW = at("2026-06-15T09:30:00+08:00")
 
 
 # ---- parts ----------------------------------------------------------------------------------------------
@@ -75,9 +80,9 @@ def test_a_lawful_trade_gives_the_shared_constants(base: str, phase: notrade.Pha
 
 
 def test_reject_goes_before_unknown_before_hold() -> None:
-    held = {"registration__objection_pending": True}
-    unknown = {"buyer__identity_verified": "__missing__"}
-    refused = {"auth__status": "none"}
+    held: dict[str, Any] = {"registration__objection_pending": True}
+    unknown: dict[str, Any] = {"buyer__identity_verified": "__missing__"}
+    refused: dict[str, Any] = {"auth__status": "none"}
     assert RULEBOOK.judge(facts(**held)).outcome == "hold"
     assert RULEBOOK.judge(facts(**held, **unknown)).outcome == "indeterminate"
     whole = RULEBOOK.judge(facts(**held, **unknown, **refused))
@@ -265,12 +270,6 @@ def test_an_article_binds_while_it_is_in_force() -> None:
     for instant, binds in ((first - 1, False), (first, True), (last, True), (last + 1, False)):
         cited = RULEBOOK.citations("C05", "shenzhen", instant, health).binding
         assert any(one.source_zh.startswith("深圳市卫生健康") for one in cited) is binds
-
-
-def at(text: str) -> int:
-    now = notrade.read_context({"now": text}).now
-    assert isinstance(now, int)
-    return now
 
 
 def test_an_article_that_only_supports_a_rule_is_not_claimed_to_forbid() -> None:
