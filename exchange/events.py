@@ -708,6 +708,8 @@ class TradeReported(Event, frozen=True):
     territory: str
     contract_sha256: str
     accepts_prior: bool
+    matches: str = ""
+    """The other side's earlier report of the same terms, which this one answers."""
 
 
 class Delivered(Event, frozen=True):

@@ -1,0 +1,202 @@
+"""The clearing house: may this trade stand, and what moves when it does.
+
+Judging. A listing's licence class (`Cell`), a seller and a buyer (`Party`) each keep the finding of the rules that
+read only them, until `changes_at` passes; whoever changes a register drops the cell or party. For each fill only the
+rules about the pair are evaluated. A trade's facts hash covers the hashes of the three registers and what only this
+fill brings, so a verdict can be recomputed from the journal.
+
+Settling. Prefunded delivery against payment (BIS model 1): the buyer's reservation pays into escrow and only
+acceptance pays out, or, for transferable units, money and units change hands in the same instant.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from clearing.ledger import CNY, ESCROW, FEES, Ledger, unit_asset
+from clearing.notrade import (
+    CLEAN,
+    AuthFacts,
+    BuyerFacts,
+    ConsentFacts,
+    Facts,
+    Finding,
+    Phase,
+    PriceFacts,
+    ProductFacts,
+    RegistrationFacts,
+    Rulebook,
+    SellerFacts,
+    SourceFacts,
+    TradeFacts,
+    VenueFacts,
+    Verdict,
+)
+
+_NEVER = 1 << 62
+
+
+class Kept(msgspec.Struct, gc=False):
+    """A finding, good from `since_ns` to before `until_ns`."""
+
+    finding: Finding
+    since_ns: int
+    until_ns: int
+
+
+class Cell(msgspec.Struct):
+    """The facts of one licence class: a listing, a purpose and a territory."""
+
+    venue: VenueFacts
+    product: ProductFacts
+    source: SourceFacts
+    registration: RegistrationFacts | None
+    auth: AuthFacts
+    consent: ConsentFacts
+    trade: TradeFacts
+    price: PriceFacts
+    digest: bytes = b""
+    kept: dict[str, Kept] = {}
+
+
+class Party(msgspec.Struct):
+    """A participant as a seller and as a buyer."""
+
+    seller: SellerFacts
+    buyer: BuyerFacts
+    digest: bytes = b""
+    kept: dict[tuple[str, str], Kept] = {}
+
+
+def digest_of(facts: Sequence[msgspec.Struct | None]) -> bytes:
+    """SHA-256 over the canonical JSON of these facts."""
+    return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).digest()
+
+
+def _with_term_end(facts: Facts, instrument: TradeFacts) -> Facts:
+    """The licence would start now: its end runs ahead of the clock by its term."""
+    if not isinstance(instrument.term_ns, int) or not isinstance(facts.now, int):
+        return facts
+    trade = msgspec.structs.replace(instrument, term_until=facts.now + instrument.term_ns)
+    return msgspec.structs.replace(facts, trade=trade)
+
+
+class House:
+    """Rulebook and ledger together."""
+
+    __slots__ = ("_parts", "ledger", "rulebook")
+
+    def __init__(self, rulebook: Rulebook, ledger: Ledger) -> None:
+        self.rulebook = rulebook
+        self.ledger = ledger
+        self._parts = {
+            (phase, register): rulebook.part(phase, register)
+            for phase in ("registration", "listing", "order", "clearing")
+            for register in ("listing", "seller", "buyer", "trade")
+        }
+
+    # --- judging ---
+
+    def judge(
+        self,
+        phase: Phase,
+        cell: Cell,
+        seller: Party | None,
+        buyer: Party | None,
+        trade: TradeFacts,
+        price: PriceFacts,
+        at_ns: int,
+    ) -> Verdict:
+        """The verdict with every reason. A party that is not known yet is None (a resting order's counterparty)."""
+        facts = Facts(
+            phase,
+            at_ns,
+            cell.venue,
+            cell.product,
+            cell.source,
+            cell.registration,
+            cell.auth,
+            cell.consent,
+            None if seller is None else seller.seller,
+            None if buyer is None else buyer.buyer,
+            trade,
+            price,
+        )
+        kept = cell.kept.get(phase)
+        if kept is None or not kept.since_ns <= at_ns < kept.until_ns:
+            kept = cell.kept[phase] = self._find(phase, "listing", _with_term_end(facts, cell.trade))
+        of_pair = self._parts[phase, "trade"].find(facts)
+        of_seller = self._of_party(seller, phase, "seller", facts)
+        of_buyer = self._of_party(buyer, phase, "buyer", facts)
+        return self.rulebook.conclude(phase, (kept.finding, of_seller, of_buyer, of_pair))
+
+    def _of_party(self, party: Party | None, phase: Phase, register: str, facts: Facts) -> Finding:
+        if party is None:
+            return CLEAN
+        kept = party.kept.get((phase, register))
+        if kept is None or not kept.since_ns <= facts.now < kept.until_ns:  # type: ignore[operator]
+            kept = party.kept[phase, register] = self._find(phase, register, facts)
+        return kept.finding
+
+    def _find(self, phase: Phase, register: str, facts: Facts) -> Kept:
+        finding = self._parts[phase, register].find(facts)
+        assert isinstance(facts.now, int)
+        return Kept(finding, facts.now, finding.changes_at or _NEVER)
+
+    @staticmethod
+    def facts_sha256(cell: Cell, seller: Party, buyer: Party, trade: TradeFacts, unit_fen: int, at_ns: int) -> bytes:
+        """Hash of everything that the clearing verdict read: registers by their hashes, then what the fill brings."""
+        own = f"{unit_fen};{at_ns}" if trade is cell.trade else f"{unit_fen};{at_ns};{trade!r}"
+        return hashlib.sha256(cell.digest + seller.digest + buyer.digest + own.encode()).digest()
+
+    # --- money and units ---
+
+    def escrow(self, reservation: str, amount_fen: int, rest_fen: int) -> None:
+        """The buyer's reserved price goes to escrow; what the fill was cheaper goes back."""
+        ledger = self.ledger
+        ledger.spend(reservation, ledger.account(ESCROW, CNY), amount_fen)
+        if rest_fen:
+            ledger.release(reservation, rest_fen)
+
+    def exchange_units(
+        self,
+        buy: str,
+        sell: str,
+        buyer: str,
+        seller: str,
+        listing: str,
+        quantity: int,
+        fee_fen: int,
+        merchant_fen: int,
+        shares: tuple[tuple[str, int], ...],
+        rest_fen: int,
+    ) -> None:
+        """Units against money in one step, out of both sides' reservations."""
+        ledger = self.ledger
+        ledger.spend(sell, ledger.account(buyer, unit_asset(listing)), quantity)
+        ledger.spend(buy, ledger.account(seller, CNY), merchant_fen)
+        if fee_fen:
+            ledger.spend(buy, ledger.account(FEES, CNY), fee_fen)
+        for participant, share_fen in shares:
+            ledger.spend(buy, ledger.account(participant, CNY), share_fen)
+        if rest_fen:
+            ledger.release(buy, rest_fen)
+
+    def pay_out(self, seller: str, merchant_fen: int, fee_fen: int, shares: tuple[tuple[str, int], ...]) -> None:
+        """Acceptance: escrow pays merchant, contributors and fee (广州 12-14, 按贡献分配)."""
+        ledger = self.ledger
+        escrow = ledger.account(ESCROW, CNY)
+        ledger.transfer(escrow, ledger.account(seller, CNY), merchant_fen)
+        ledger.transfer(escrow, ledger.account(FEES, CNY), fee_fen)
+        for participant, share_fen in shares:
+            ledger.transfer(escrow, ledger.account(participant, CNY), share_fen)
+
+    def refund(self, buyer: str, amount_fen: int) -> None:
+        """Nothing was delivered in time, or the redelivery was rejected: escrow pays the buyer back."""
+        self.ledger.transfer(self.ledger.account(ESCROW, CNY), self.ledger.account(buyer, CNY), amount_fen)
+
+    def hold(self, order: str, trade: str, owner: str, asset: str, amount: int, rest: int) -> None:
+        """What an order had reserved for this fill stays reserved, now under the trade's id."""
+        self.ledger.release(order, amount + rest)
+        self.ledger.reserve(trade, self.ledger.account(owner, asset), amount)

@@ -1,0 +1,58 @@
+"""X: an industry board, a TOML file that says which mechanisms it may use and what it charges.
+
+The order book needs central-trading approval: 国发〔2011〕38号 and 国办发〔2012〕37号 forbid 集中竞价, 连续竞价,
+电子撮合 and 做市商 to venues that the State Council has not approved. A board without approval that names such a
+mechanism does not load.
+"""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+CENTRAL: Final = ("continuous_auction",)
+"""Mechanisms that need central-trading approval."""
+
+
+class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`fee_bp` is the venue's fee in basis points of the price, paid by the seller."""
+
+    id: str
+    name_zh: str
+    name_en: str
+    host: str
+    mechanisms: tuple[str, ...]
+    central_trading_approved: bool
+    fee_bp: int
+    public_notice_days: int
+    approval: str = ""
+
+
+class BoardError(ValueError):
+    """A board's file is wrong; the message names the file and what to change."""
+
+
+def load(directory: Path | None = None) -> dict[str, Board]:
+    """The boards by id, sorted. Without a directory, the three that the package brings."""
+    root = directory if directory is not None else resources.files("exchange") / "boards"
+    found = {}
+    for file in sorted(root.iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(".toml"):
+            board = _read(file.name, file.read_text(encoding="utf-8"))
+            found[board.id] = board
+    return found
+
+
+def _read(name: str, text: str) -> Board:
+    try:
+        board = msgspec.convert(tomllib.loads(text), Board)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise BoardError(f"{name}: {error}") from error
+    central = [mechanism for mechanism in board.mechanisms if mechanism in CENTRAL]
+    if central and not (board.central_trading_approved and board.approval):
+        raise BoardError(f"{name}: {central[0]} needs central_trading_approved and the approval's document")
+    if not 0 <= board.fee_bp <= 10_000 or board.public_notice_days < 0:
+        raise BoardError(f"{name}: fee_bp is 0 to 10000, public_notice_days is not negative")
+    return board

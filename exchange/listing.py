@@ -1,0 +1,354 @@
+"""A product on offer, and its life.
+
+    draft ──submit──> submitted ──approve──> public_notice ──notice over──> published ──suspend──> suspended
+      ^                   │                      │                             ^  │                  │
+      │                   └─return─> returned <──┘ return                      └──┼────resume────────┘
+      └────── revised and submitted again ──┘                                     ├──withdraw──> withdrawn
+                                                                                  └──end of its days──> expired
+
+On a board without a public notice `approve` publishes at once. A withdrawn listing cancels its orders; entitlements
+live on.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from clearing.house import Cell, digest_of
+from clearing.ledger import issue_owner, unit_asset
+from clearing.notrade import Facts, PriceFacts, TradeFacts
+from exchange.board import CENTRAL
+from exchange.events import (
+    CreateListing,
+    Event,
+    ListingCreated,
+    ListingMoved,
+    ListingRevised,
+    MoveListing,
+    OrderClosed,
+    Refusal,
+    Refused,
+    ReviseListing,
+    Terms,
+)
+from exchange.matching.book import Book
+from exchange.participant import has_role, party_of, standing_refusal
+from exchange.product import cell_facts, reviewer_refusal
+from exchange.state import DAY_NS, Listing, State
+
+LIFE: Final[Mapping[tuple[str, str], str]] = {
+    ("draft", "submit"): "submitted",
+    ("returned", "submit"): "submitted",
+    ("submitted", "approve"): "public_notice",
+    ("submitted", "return"): "returned",
+    ("public_notice", "return"): "returned",
+    ("public_notice", "notice_over"): "published",
+    ("published", "suspend"): "suspended",
+    ("suspended", "resume"): "published",
+    ("draft", "withdraw"): "withdrawn",
+    ("returned", "withdraw"): "withdrawn",
+    ("submitted", "withdraw"): "withdrawn",
+    ("public_notice", "withdraw"): "withdrawn",
+    ("published", "withdraw"): "withdrawn",
+    ("suspended", "withdraw"): "withdrawn",
+    ("published", "expire"): "expired",
+    ("suspended", "expire"): "expired",
+}
+"""What is not in this table cannot happen."""
+
+WHO: Final[Mapping[str, tuple[str, ...]]] = {
+    "submit": ("merchant",),
+    "withdraw": ("merchant",),
+    "approve": ("reviewer",),
+    "return": ("reviewer",),
+    "suspend": ("operator", "reviewer"),
+    "resume": ("operator", "reviewer"),
+}
+"""Who takes a step; `merchant` is the listing's own. Steps not named here are the clock's."""
+
+VISIBLE: Final = ("published", "suspended", "withdrawn", "expired", "public_notice")
+"""States in which anybody sees the listing (公示)."""
+
+SUPPLIES: Final = ("unlimited", "limited", "exclusive")
+RIGHTS: Final = ("resource_holding", "processing_use", "product_operation")
+DEALS: Final = ("licence", "exclusive_licence", "transfer")
+REGIMES: Final = ("market", "gov_guided")
+MAX_PRICE_FEN: Final = 10**12
+MAX_UNITS: Final = 10**9
+MAX_DAYS: Final = 3_660
+
+
+# ---- commands
+
+
+def create(state: State, command: CreateListing, at_ns: int) -> Refusal | list[Event]:
+    refusal = standing_refusal(state, command.actor, "list", at_ns)
+    if refusal is not None:
+        return refusal
+    product = state.products.get(command.product)
+    if product is None or command.actor not in (product.holder, *product.licensees):
+        return Refusal(Refused.not_found, f"you have no product {command.product}")
+    if command.board not in state.boards:
+        return Refusal(Refused.not_found, f"there is no board {command.board}; boards are {', '.join(state.boards)}")
+    refusal = terms_refusal(state, command.board, command.terms)
+    if refusal is not None:
+        return refusal
+    return [ListingCreated(state.next_id("L"), command.product, command.actor, command.board, command.terms)]
+
+
+def revise(state: State, command: ReviseListing, at_ns: int) -> Refusal | list[Event]:
+    listing = state.listings.get(command.listing)
+    if listing is None or listing.merchant != command.actor:
+        return Refusal(Refused.not_found, f"you have no listing {command.listing}")
+    if listing.state not in ("draft", "returned"):
+        return Refusal(Refused.wrong_state, f"a listing that is {listing.state} cannot be revised")
+    return terms_refusal(state, listing.board, command.terms) or [ListingRevised(command.listing, command.terms)]
+
+
+def terms_refusal(state: State, board: str, terms: Terms) -> Refusal | None:
+    """The first of these terms that cannot stand on this board."""
+    where = state.boards[board]
+    if terms.mechanism not in where.mechanisms:
+        allowed = f"the {board} board offers {', '.join(where.mechanisms)}"
+        if terms.mechanism in CENTRAL and not where.central_trading_approved:
+            allowed += "; continuous trading needs central-trading approval (国发〔2011〕38号, 国办发〔2012〕37号)"
+        return Refusal(Refused.mechanism_not_allowed, allowed)
+    return _choice_refusal(terms) or _number_refusal(terms) or _fit_refusal(terms)
+
+
+def _choice_refusal(terms: Terms) -> Refusal | None:
+    for name, value, allowed in (
+        ("right", terms.right, RIGHTS),
+        ("deal", terms.deal, DEALS),
+        ("supply", terms.supply, SUPPLIES),
+        ("price_regime", terms.price_regime, REGIMES),
+    ):
+        if value not in allowed:
+            return Refusal(Refused.out_of_bounds, f"terms.{name} is one of {', '.join(allowed)}")
+    if not terms.purposes or not terms.territories:
+        return Refusal(Refused.out_of_bounds, "terms name at least one purpose and one territory")
+    return None
+
+
+def _number_refusal(terms: Terms) -> Refusal | None:
+    for name, value, least, most in (
+        ("price_fen", terms.price_fen, 0, MAX_PRICE_FEN),
+        ("price_cap_fen", terms.price_cap_fen, 0, MAX_PRICE_FEN),
+        ("price_per_units", terms.price_per_units, 1, MAX_UNITS),
+        ("supply_units", terms.supply_units, 0, MAX_UNITS),
+        ("term_days", terms.term_days, 1, MAX_DAYS),
+        ("delivery_days", terms.delivery_days, 1, MAX_DAYS),
+        ("acceptance_days", terms.acceptance_days, 1, MAX_DAYS),
+        ("redelivery_days", terms.redelivery_days, 1, MAX_DAYS),
+        ("listed_days", terms.listed_days, 1, MAX_DAYS),
+    ):
+        if not least <= value <= most:
+            return Refusal(Refused.out_of_bounds, f"terms.{name} lies between {least} and {most}")
+    return None
+
+
+def _fit_refusal(terms: Terms) -> Refusal | None:
+    if (terms.supply == "limited") != (terms.supply_units > 0):
+        return Refusal(Refused.out_of_bounds, "supply_units belongs to supply 'limited' and is then above zero")
+    if (terms.deal == "exclusive_licence" or terms.deal == "transfer") and terms.supply != "exclusive":
+        return Refusal(Refused.out_of_bounds, f"deal {terms.deal} can be sold once: supply is 'exclusive'")
+    if terms.term_days <= terms.delivery_days:
+        return Refusal(Refused.out_of_bounds, "term_days is longer than delivery_days: the term starts at settlement")
+    if terms.mechanism == "continuous_auction":
+        if terms.supply != "limited" or len(terms.purposes) != 1 or len(terms.territories) != 1:
+            return Refusal(Refused.out_of_bounds, "an order book has limited supply, one purpose and one territory")
+        if terms.supply_units % terms.price_per_units:
+            return Refusal(Refused.out_of_bounds, "supply_units is a multiple of price_per_units")
+    return None
+
+
+def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event]:
+    listing = state.listings.get(command.listing)
+    if listing is None or not may_see(state, listing, command.actor):
+        return Refusal(Refused.not_found, f"there is no listing {command.listing}")
+    refusal = _mover_refusal(state, listing, command)
+    if refusal is not None:
+        return refusal
+    if (listing.state, command.step) not in LIFE:
+        return Refusal(Refused.wrong_state, f"a listing that is {listing.state} cannot take the step {command.step}")
+    if command.step in ("return", "suspend") and not command.reasons:
+        return Refusal(Refused.malformed, "give the reasons")
+    if command.step in ("submit", "approve"):
+        refusal = standing_refusal(state, listing.merchant, "list", at_ns) or law_refusal(state, listing, at_ns)
+        if refusal is not None:
+            return refusal
+    return _moves(state, listing, command.step, command.reasons, command.actor, at_ns)
+
+
+def _mover_refusal(state: State, listing: Listing, command: MoveListing) -> Refusal | None:
+    who = WHO.get(command.step, ())
+    if "merchant" in who:
+        return None if command.actor == listing.merchant else Refusal(Refused.forbidden, "only its merchant does this")
+    if not any(has_role(state, command.actor, role) for role in who):
+        return Refusal(Refused.forbidden, f"this needs the role {' or '.join(who)}")
+    if command.step in ("approve", "return"):
+        return reviewer_refusal(state, command.actor, state.products[listing.product])
+    return None
+
+
+def may_see(state: State, listing: Listing, participant: str) -> bool:
+    """Published listings are everybody's; before that the merchant's, the reviewers' and the operators'."""
+    if listing.state in VISIBLE or participant == listing.merchant:
+        return True
+    return any(has_role(state, participant, role) for role in ("reviewer", "operator", "auditor"))
+
+
+def law_refusal(state: State, listing: Listing, at_ns: int) -> Refusal | None:
+    """The rules of the phase `listing`, for each purpose offered; the buyer cannot exist yet and waits."""
+    seller = party_of(state, listing.merchant, at_ns)
+    for purpose in listing.terms.purposes:
+        cell = cell_of(state, listing, purpose, listing.terms.territories[0])
+        facts = Facts(
+            "listing",
+            at_ns,
+            cell.venue,
+            cell.product,
+            cell.source,
+            cell.registration,
+            cell.auth,
+            cell.consent,
+            seller.seller,
+            None,
+            cell.trade,
+            cell.price,
+        )
+        verdict = state.rulebook.judge(facts)
+        if verdict.outcome in ("reject", "indeterminate"):
+            detail = "the listing breaks a rule" if verdict.outcome == "reject" else "facts are unknown"
+            return Refusal(Refused.unlawful, f"{detail} (purpose {purpose})", verdict.violated, verdict.unknown)
+    return None
+
+
+def _moves(
+    state: State, listing: Listing, step: str, reasons: tuple[str, ...], by: str, at_ns: int
+) -> list[Event]:
+    """The move itself, then what follows from it: publication without a notice, orders cancelled."""
+    after = LIFE[listing.state, step]
+    events: list[Event] = []
+    if step == "approve":
+        notice_ns = state.boards[listing.board].public_notice_days * DAY_NS
+        events.append(ListingMoved(listing.id, step, after, reasons, by, at_ns + notice_ns))
+        if not notice_ns:
+            events.append(published(listing, at_ns))
+    else:
+        events.append(ListingMoved(listing.id, step, after, reasons, by, listing.until_ns))
+    if step in ("withdraw", "expire"):
+        events += [
+            OrderClosed(order.id, "withdrawn" if step == "withdraw" else "expired", order.remaining)
+            for order in state.orders.values()
+            if order.listing == listing.id
+        ]
+    return events
+
+
+def published(listing: Listing, at_ns: int) -> ListingMoved:
+    """The public notice is over; the listing's own days begin."""
+    return ListingMoved(
+        listing.id, "notice_over", "published", (), "venue", at_ns + listing.terms.listed_days * DAY_NS
+    )
+
+
+def on_due(state: State, listing_id: str, due_ns: int, at_ns: int) -> list[Event]:
+    """The end of a public notice or of a listing's days, unless something else has happened to it since."""
+    listing = state.listings[listing_id]
+    if listing.until_ns != due_ns:
+        return []
+    if listing.state == "public_notice":
+        return [published(listing, at_ns)]
+    if listing.state in ("published", "suspended"):
+        return _moves(state, listing, "expire", (), "venue", at_ns)
+    return []
+
+
+# ---- events
+
+
+def apply_created(state: State, event: ListingCreated, at_ns: int) -> None:
+    state.took_id(event.listing)
+    state.listings[event.listing] = Listing(
+        id=event.listing,
+        product=event.product,
+        merchant=event.merchant,
+        board=event.board,
+        terms=event.terms,
+        created_at_ns=at_ns,
+    )
+    product = state.products[event.product]
+    product.listings = (*product.listings, event.listing)
+
+
+def apply_revised(state: State, event: ListingRevised, at_ns: int) -> None:
+    listing = state.listings[event.listing]
+    listing.terms = event.terms
+    state.forget_product(state.products[listing.product])
+
+
+def apply_moved(state: State, event: ListingMoved, at_ns: int) -> None:
+    listing = state.listings[event.listing]
+    listing.state, listing.reasons, listing.until_ns = event.state, event.reasons, event.until_ns
+    if event.state in ("public_notice", "published"):
+        state.start_timer(event.until_ns, "listing", listing.id)
+    if event.step == "notice_over" and listing.terms.mechanism == "continuous_auction" and not listing.issued_units:
+        _issue_units(state, listing)
+
+
+def _issue_units(state: State, listing: Listing) -> None:
+    """The licence units come into being on publication, against the listing's contra account."""
+    listing.issued_units = listing.terms.supply_units
+    state.books[listing.id] = Book()
+    asset = unit_asset(listing.id)
+    state.ledger.transfer(
+        state.ledger.account(issue_owner(listing.id), asset),
+        state.ledger.account(listing.merchant, asset),
+        listing.issued_units,
+    )
+
+
+# ---- facts
+
+
+def cell_of(state: State, listing: Listing, purpose: str, territory: str) -> Cell:
+    """The facts of one licence class of a listing; kept until a register of its product changes."""
+    key = (listing.id, purpose, territory)
+    cell = state.cells.get(key)
+    if cell is None:
+        cell = state.cells[key] = _new_cell(state, listing, purpose, territory)
+    return cell
+
+
+def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> Cell:
+    cell = cell_facts(state, state.products[listing.product], listing.board)
+    terms = listing.terms
+    cell.trade = TradeFacts(
+        purpose=purpose,
+        territory=territory,
+        field_group=terms.field_group,
+        right=terms.right,  # type: ignore[arg-type]
+        deal=terms.deal,  # type: ignore[arg-type]
+        mechanism=terms.mechanism,  # type: ignore[arg-type]
+        term_ns=terms.term_days * DAY_NS,
+        other_exclusive_active=False,
+        other_nonexclusive_active=False,
+        buyer_accepts_prior=False,
+    )
+    cell.price = price_facts(terms, terms.price_fen)
+    cell.digest = digest_of(
+        (cell.venue, cell.product, cell.source, cell.registration, cell.auth, cell.consent, cell.trade, cell.price)
+    )
+    return cell
+
+
+def price_facts(terms: Terms, unit_fen: int) -> PriceFacts:
+    """The price of a fill beside the listing's ceiling; both per `price_per_units`."""
+    return PriceFacts(
+        regime=terms.price_regime,  # type: ignore[arg-type]
+        unit_fen=unit_fen,
+        cap_fen=terms.price_cap_fen,
+        per_units=terms.price_per_units,
+    )

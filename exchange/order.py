@@ -1,0 +1,639 @@
+"""An order from entry to fill: standing, law, reservation, match, and the verdict of clearing on every fill.
+
+The order of the questions: does the listing trade, does the order fit its terms, may these parties trade by law
+(phase `order`), is there supply, is there money. Then each fill is judged again (phase `clearing`) on the facts as
+they are at that instant, and settles, is held, or is refused. Refused at clearing, the maker keeps its place, the pair
+is barred for the taker's life and the taker goes on.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from clearing.house import Cell, Party
+from clearing.ledger import CNY, unit_asset
+from clearing.money import amount_fen, refuse_amount
+from clearing.notrade import ALLOW, TradeFacts, Verdict
+from clearing.revenue import split
+from credit.conduct import Conduct
+from exchange.events import (
+    CancelOrder,
+    Event,
+    Held,
+    OrderClosed,
+    OrderPlaced,
+    OrderRefused,
+    PlaceOrder,
+    Refusal,
+    Refused,
+    Settled,
+    TradeRefused,
+)
+from exchange.listing import VISIBLE, cell_of, price_facts
+from exchange.matching.book import BUY, SELL, Order
+from exchange.participant import party_of, standing_refusal
+from exchange.state import DAY_NS, Entitlement, Listing, Product, State, Trade
+
+HOLD_NS: Final = 10 * DAY_NS
+"""How long a hold may be cured; then it ends and both sides are released."""
+
+MONEY_REFUSALS: Final = {
+    "quantity_not_multiple": "quantity is a multiple of the listing's price_per_units",
+    "quantity_too_large": "quantity is too large",
+    "amount_too_large": "price times quantity is too large",
+    "price_too_large": "limit_fen is too large",
+}
+EXCLUSIVE_DEALS: Final = ("exclusive_licence", "transfer")
+
+
+class Deal(msgspec.Struct, gc=False):
+    """One fill about to be judged: who, what, at what price, out of which orders' reservations."""
+
+    listing: Listing
+    cell: Cell
+    buyer: str
+    seller: str
+    buy_order: str
+    sell_order: str
+    quantity: int
+    price_fen: int
+    rest_fen: int
+    purpose: str
+    territory: str
+    accepts_prior: bool
+    taker_order: str = ""
+    trade: str = ""
+    """The trade's id where it has one already: a hold that is judged again."""
+
+
+# ---- placing
+
+
+def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[Event]:
+    listing = state.listings.get(command.listing)
+    if listing is None or listing.state not in VISIBLE:
+        return Refusal(Refused.not_found, f"there is no listing {command.listing}")
+    if listing.state != "published":
+        return Refusal(Refused.listing_closed, f"the listing is {listing.state}: it takes no orders")
+    terms = listing.terms
+    purpose = command.purpose or terms.purposes[0]
+    territory = command.territory or terms.territories[0]
+    in_book = terms.mechanism == "continuous_auction"
+    refusal = _terms_refusal(listing, command, purpose, territory, in_book)
+    if refusal is not None:
+        return refusal
+    cell = cell_of(state, listing, purpose, territory)
+    refusal = _law_refusal(state, listing, cell, command, at_ns, in_book) or standing_refusal(
+        state, command.actor, "buy" if command.side == BUY else "list", at_ns
+    )
+    if refusal is not None:
+        return refusal
+    if in_book:
+        return _place_in_book(state, listing, cell, command, purpose, territory, at_ns)
+    return _place_posted(state, listing, cell, command, purpose, territory, at_ns)
+
+
+def _terms_refusal(
+    listing: Listing, command: PlaceOrder, purpose: str, territory: str, in_book: bool
+) -> Refusal | None:
+    """What of the order does not fit the listing's terms."""
+    terms = listing.terms
+    if not in_book and (terms.mechanism == "off_venue" or command.side != BUY):
+        detail = "report the trade instead" if terms.mechanism == "off_venue" else "this listing takes buy orders only"
+        return Refusal(Refused.mechanism_not_allowed, detail)
+    if command.side not in (BUY, SELL) or command.time_in_force not in ("gtc", "ioc"):
+        return Refusal(Refused.malformed, "side is buy or sell, time_in_force is gtc or ioc")
+    if purpose not in terms.purposes or territory not in terms.territories:
+        return Refusal(
+            Refused.outside_terms,
+            f"offered are purposes {', '.join(terms.purposes)} and territories {', '.join(terms.territories)}",
+        )
+    reason = refuse_amount(
+        max(command.limit_fen, terms.price_fen), terms.price_per_units, command.quantity, exact=in_book
+    )
+    if reason is not None or command.limit_fen < 0:
+        return Refusal(Refused.out_of_bounds, MONEY_REFUSALS.get(reason or "", "quantity and price are positive"))
+    return None
+
+
+def _law_refusal(
+    state: State, listing: Listing, cell: Cell, command: PlaceOrder, at_ns: int, in_book: bool
+) -> Refusal | None:
+    """Phase `order`. In a book the counterparty is not known yet and its rules wait for the fill."""
+    own = party_of(state, command.actor, at_ns)
+    if in_book:
+        seller, buyer = (None, own) if command.side == BUY else (_as_seller(listing, own), None)
+    else:
+        seller, buyer = party_of(state, listing.merchant, at_ns), own
+    price = price_facts(listing.terms, command.limit_fen) if in_book and command.limit_fen else cell.price
+    trade = _trade_facts(state, listing, cell, command.actor, command.accepts_prior, at_ns)
+    verdict = state.house.judge("order", cell, seller, buyer, trade, price, at_ns)
+    if verdict is ALLOW or verdict.outcome in ("allow", "hold"):
+        return None
+    detail = "the trade is unlawful" if verdict.outcome == "reject" else "facts that a rule needs are unknown"
+    return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown)
+
+
+def _as_seller(listing: Listing, party: Party) -> Party:
+    """A holder of transferable units resells as a recorded licensee: the venue's ledger is the licence chain."""
+    if party.seller.id == listing.merchant:
+        return party
+    seller = msgspec.structs.replace(party.seller, recorded_licensee=True)
+    return Party(seller, party.buyer, party.digest, {})
+
+
+def _trade_facts(
+    state: State, listing: Listing, cell: Cell, buyer: str, accepts_prior: bool, at_ns: int
+) -> TradeFacts:
+    """The instrument's facts with what the exclusive-licence register says of this buyer."""
+    product = state.products[listing.product]
+    exclusive = listing.terms.deal == "exclusive_licence"
+    if not product.exclusives and not exclusive:
+        return cell.trade
+    return msgspec.structs.replace(
+        cell.trade,
+        other_exclusive_active=_other_exclusive(product, cell.trade, buyer, at_ns),
+        other_nonexclusive_active=exclusive and _other_nonexclusive(state, product, cell.trade, buyer, at_ns),
+        buyer_accepts_prior=accepts_prior,
+    )
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two territories overlap: CN holds CN-46, and each holds itself."""
+    return one == other or one.startswith(other + "-") or other.startswith(one + "-")
+
+
+def _other_exclusive(product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
+    return any(
+        holder != buyer and until_ns > at_ns and group == trade.field_group and _overlap(str(trade.territory), place)
+        for _, holder, group, place, until_ns in product.exclusives
+    )
+
+
+def _other_nonexclusive(state: State, product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
+    """Looks through all living entitlements: only an exclusive licence asks, and that is sold once."""
+    for entitlement in state.entitlements.values():
+        if entitlement.listing in product.listings and entitlement.buyer != buyer and entitlement.until_ns > at_ns:
+            terms = state.listings[entitlement.listing].terms
+            if terms.field_group == trade.field_group and any(
+                _overlap(str(trade.territory), place) for place in terms.territories
+            ):
+                return terms.deal == "licence"
+    return False
+
+
+# ---- posted price
+
+
+def _place_posted(
+    state: State, listing: Listing, cell: Cell, command: PlaceOrder, purpose: str, territory: str, at_ns: int
+) -> Refusal | Iterator[Event]:
+    terms = listing.terms
+    if command.limit_fen and command.limit_fen < terms.price_fen:
+        return Refusal(Refused.nothing_to_match, f"the posted price is {terms.price_fen} fen: above your limit")
+    refusal = supply_refusal(listing, command.quantity)
+    if refusal is not None:
+        return refusal
+    amount = amount_fen(terms.price_fen, terms.price_per_units, command.quantity)
+    if state.ledger.available(command.actor, CNY) < amount:
+        return _lacking(state, command.actor, amount)
+    return _posted(state, listing, cell, command, purpose, territory, amount, at_ns)
+
+
+def supply_refusal(listing: Listing, quantity: int) -> Refusal | None:
+    """Data is not used up: only limited and exclusive supply run out."""
+    if listing.terms.supply == "unlimited":
+        return None
+    left = (1 if listing.terms.supply == "exclusive" else listing.terms.supply_units) - listing.taken_units
+    if quantity <= left:
+        return None
+    return Refusal(Refused.supply_exhausted, f"{left} left of this listing")
+
+
+def _lacking(state: State, participant: str, amount: int) -> Refusal:
+    available = state.ledger.available(participant, CNY)
+    return Refusal(Refused.funds_insufficient, f"{amount} fen are needed, {available} are available: pay in first")
+
+
+def _posted(
+    state: State, listing: Listing, cell: Cell, command: PlaceOrder, purpose: str, territory: str, amount: int, at_ns: int
+) -> Iterator[Event]:
+    order = state.next_id("O")
+    yield _placed(command, order, listing.terms.price_fen, purpose, territory, amount)
+    yield from clear(
+        state,
+        Deal(
+            listing,
+            cell,
+            command.actor,
+            listing.merchant,
+            order,
+            "",
+            command.quantity,
+            listing.terms.price_fen,
+            0,
+            purpose,
+            territory,
+            command.accepts_prior,
+            order,
+        ),
+        at_ns,
+    )
+    left = state.orders.get(order)
+    if left is not None:
+        yield OrderClosed(order, "refused", left.remaining)
+
+
+def _placed(
+    command: PlaceOrder, order: str, price_fen: int, purpose: str, territory: str, reserved: int
+) -> OrderPlaced:
+    return OrderPlaced(
+        order,
+        command.actor,
+        command.listing,
+        command.side,
+        command.quantity,
+        price_fen,
+        command.time_in_force,
+        purpose,
+        territory,
+        command.accepts_prior,
+        reserved,
+        command.key,
+    )
+
+
+# ---- order book
+
+
+def _place_in_book(
+    state: State, listing: Listing, cell: Cell, command: PlaceOrder, purpose: str, territory: str, at_ns: int
+) -> Refusal | Iterator[Event]:
+    if command.side == SELL:
+        reserved = command.quantity
+        held = state.ledger.available(command.actor, unit_asset(listing.id))
+        if held < reserved:
+            return Refusal(Refused.units_insufficient, f"{reserved} units are offered, {held} are available")
+    else:
+        reserved = _price_of(state, listing, command)
+        if state.ledger.available(command.actor, CNY) < reserved:
+            return _lacking(state, command.actor, reserved)
+    return _booked(state, listing, cell, command, purpose, territory, reserved, at_ns)
+
+
+def _price_of(state: State, listing: Listing, command: PlaceOrder) -> int:
+    """Most that a buy order can cost: its limit, or at market the sweep of the book as it stands."""
+    per_units = listing.terms.price_per_units
+    if command.limit_fen:
+        return amount_fen(command.limit_fen, per_units, command.quantity)
+    wanted, cost = command.quantity, 0
+    for maker in state.books[listing.id].makers(BUY, None):
+        taken = min(wanted, maker.remaining)
+        cost += amount_fen(maker.price_fen, per_units, taken)
+        wanted -= taken
+        if not wanted:
+            break
+    return cost
+
+
+def _booked(
+    state: State, listing: Listing, cell: Cell, command: PlaceOrder, purpose: str, territory: str, reserved: int, at_ns: int
+) -> Iterator[Event]:
+    identifier = state.next_id("O")
+    yield _placed(command, identifier, command.limit_fen, purpose, territory, reserved)
+    order = state.orders[identifier]
+    per_units = listing.terms.price_per_units
+    for maker in state.books[listing.id].makers(order.side, order.price_fen or None):
+        if maker.owner == order.owner:
+            yield OrderClosed(identifier, "self_trade", order.remaining)
+            return
+        if maker.id in order.barred or identifier in maker.barred:
+            continue
+        quantity = min(order.remaining, maker.remaining)
+        buy, sell = (order, maker) if order.side == BUY else (maker, order)
+        rest = (buy.price_fen - maker.price_fen) * quantity // per_units if buy.price_fen else 0
+        yield from clear(
+            state,
+            Deal(
+                listing,
+                cell,
+                buy.participant,
+                sell.participant,
+                buy.id,
+                sell.id,
+                quantity,
+                maker.price_fen,
+                rest,
+                purpose,
+                territory,
+                buy.accepts_prior,
+                identifier,
+            ),
+            at_ns,
+        )
+        if not order.remaining:
+            return
+    if command.time_in_force == "ioc" or not command.limit_fen:
+        yield OrderClosed(identifier, "ioc", order.remaining)
+
+
+# ---- clearing a fill
+
+
+def clear(state: State, deal: Deal, at_ns: int) -> Iterator[Event]:
+    """Judge one fill on the facts as they are now and settle, hold or refuse it."""
+    verdict, facts_sha256 = judge_clearing(state, deal, at_ns)
+    if verdict is ALLOW or verdict.outcome == "allow":
+        yield settlement(state, deal, facts_sha256, at_ns)
+    elif verdict.outcome == "hold":
+        yield _holding(state, deal, verdict, facts_sha256, at_ns)
+    else:
+        yield _refusal_of(state, deal, verdict, facts_sha256)
+
+
+def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes]:
+    """The verdict of the phase `clearing` and the hash of the facts it read."""
+    listing, cell = deal.listing, deal.cell
+    seller = party_of(state, deal.seller, at_ns)
+    if deal.sell_order:
+        seller = _as_seller(listing, seller)
+    buyer = party_of(state, deal.buyer, at_ns)
+    trade = _trade_facts(state, listing, cell, deal.buyer, deal.accepts_prior, at_ns)
+    price = cell.price if deal.price_fen == listing.terms.price_fen else price_facts(listing.terms, deal.price_fen)
+    verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns)
+    return verdict, state.house.facts_sha256(cell, seller, buyer, trade, deal.price_fen, at_ns)
+
+
+def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Settled:
+    listing = deal.listing
+    terms = listing.terms
+    amount = amount_fen(deal.price_fen, terms.price_per_units, deal.quantity)
+    primary = deal.seller == listing.merchant
+    shares = state.products[listing.product].shares if primary else ()
+    fee, payments, merchant = split(amount, state.boards[listing.board].fee_bp, shares)
+    units = bool(deal.sell_order)
+    return Settled(
+        deal.trade or state.next_id("T"),
+        listing.id,
+        deal.buyer,
+        deal.seller,
+        deal.buy_order,
+        deal.sell_order,
+        deal.quantity,
+        deal.price_fen,
+        amount,
+        fee,
+        merchant,
+        deal.rest_fen,
+        "" if units else state.next_id("E"),
+        0 if units else at_ns + terms.delivery_days * DAY_NS,
+        0 if units else at_ns + terms.term_days * DAY_NS,
+        facts_sha256,
+        terms.mechanism,
+        deal.purpose,
+        deal.territory,
+        payments,
+    )
+
+
+def _holding(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes, at_ns: int) -> Held:
+    terms = deal.listing.terms
+    return Held(
+        state.next_id("T"),
+        deal.listing.id,
+        deal.buyer,
+        deal.seller,
+        deal.buy_order,
+        deal.sell_order,
+        deal.quantity,
+        deal.price_fen,
+        amount_fen(deal.price_fen, terms.price_per_units, deal.quantity),
+        deal.rest_fen,
+        at_ns + HOLD_NS,
+        verdict.violated,
+        facts_sha256,
+        terms.mechanism,
+        deal.purpose,
+        deal.territory,
+        deal.accepts_prior,
+    )
+
+
+def _refusal_of(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes) -> TradeRefused:
+    return TradeRefused(
+        state.next_id("T"),
+        deal.listing.id,
+        deal.buyer,
+        deal.seller,
+        deal.buy_order,
+        deal.sell_order,
+        deal.quantity,
+        deal.price_fen,
+        verdict.outcome,
+        verdict.violated,
+        verdict.unknown,
+        facts_sha256,
+        deal.taker_order,
+    )
+
+
+# ---- cancelling
+
+
+def cancel(state: State, command: CancelOrder, at_ns: int) -> Refusal | list[Event]:
+    order = state.orders.get(command.order)
+    if order is None or order.participant != command.actor:
+        return Refusal(Refused.not_found, f"you have no open order {command.order}")
+    return [OrderClosed(order.id, "cancelled", order.remaining)]
+
+
+# ---- events
+
+
+def apply_placed(state: State, event: OrderPlaced, at_ns: int) -> None:
+    state.took_id(event.order)
+    participant = event.participant
+    row = state.bureau.participants[participant]
+    order = Order(
+        event.order,
+        event.side,  # type: ignore[arg-type]
+        event.limit_fen,
+        event.quantity,
+        row.owner_id or participant,
+        participant,
+        event.listing,
+        event.quantity,
+        at_ns,
+        (),
+        event.client_order_id,
+        event.purpose,
+        event.territory,
+        event.accepts_prior,
+    )
+    asset = CNY if event.side == BUY else unit_asset(event.listing)
+    ledger = state.ledger
+    ledger.reserve(event.order, ledger.account(participant, asset), event.reserved)
+    state.orders[event.order] = order
+    state.incoming = order
+
+
+def rest(state: State) -> None:
+    """At the end of an entry: what is left of the order that came in with it rests in its book."""
+    order = state.incoming
+    if order is not None:
+        state.incoming = None
+        if order.remaining and order.id in state.orders:
+            state.books[order.listing].add(order)
+
+
+def apply_closed(state: State, event: OrderClosed, at_ns: int) -> None:
+    order = state.orders.pop(event.order)
+    state.ledger.release(event.order)
+    book = state.books.get(order.listing)
+    if book is not None and event.order in book:
+        book.remove(event.order)
+
+
+def apply_refused(state: State, event: OrderRefused, at_ns: int) -> None:
+    """An order that breaks a rule is conduct, whoever placed it; lack of money or supply is not."""
+    if event.violated:
+        state.bureau.record(Conduct("refused_unlawful_order", event.participant, "", 0, at_ns, event.listing))
+
+
+def take(state: State, order_id: str, listing: str, quantity: int) -> None:
+    """Part of an order is filled, held, or given to a reported trade."""
+    order = state.orders.get(order_id)
+    if order is None:
+        return
+    if order is state.incoming:
+        order.remaining -= quantity
+    else:
+        state.books[listing].reduce(order_id, quantity)
+    if not order.remaining:
+        del state.orders[order_id]
+
+
+def apply_settled(state: State, event: Settled, at_ns: int) -> None:
+    listing = state.listings[event.listing]
+    if state.holds.pop(event.trade, None) is None:
+        state.took_id(event.trade)
+        listing.taken_units += 0 if event.sell_order else event.quantity
+    else:
+        del state.trades[event.trade]
+    house = state.house
+    if event.sell_order:
+        house.exchange_units(
+            event.buy_order,
+            event.sell_order,
+            event.buyer,
+            event.seller,
+            event.listing,
+            event.quantity,
+            event.fee_fen,
+            event.merchant_fen,
+            event.shares,
+            event.reserved_rest,
+        )
+        listing.last_fen = event.price_fen
+        record_completion(state, event.buyer, event.seller, event.amount_fen, event.trade, at_ns)
+    else:
+        house.escrow(event.buy_order, event.amount_fen, event.reserved_rest)
+        _open_trade(state, event, listing)
+    take(state, event.buy_order, event.listing, event.quantity)
+    if event.buy_order not in state.orders:
+        state.ledger.release(event.buy_order)
+    if event.sell_order:
+        take(state, event.sell_order, event.listing, event.quantity)
+
+
+def record_completion(state: State, buyer: str, seller: str, amount: int, trade: str, at_ns: int) -> None:
+    """A trade went well: good conduct of both sides, whose score follows."""
+    state.bureau.record(Conduct("completed_sale", seller, buyer, amount, at_ns, trade))
+    state.bureau.record(Conduct("completed_purchase", buyer, seller, amount, at_ns, trade))
+
+
+def _open_trade(state: State, event: Settled, listing: Listing) -> None:
+    """Escrow is posted, the entitlement granted; the merchant has until `due_ns` to deliver."""
+    state.trades[event.trade] = Trade(
+        id=event.trade,
+        listing=event.listing,
+        buyer=event.buyer,
+        seller=event.seller,
+        quantity=event.quantity,
+        price_fen=event.price_fen,
+        amount_fen=event.amount_fen,
+        mechanism=event.mechanism,
+        purpose=event.purpose,
+        territory=event.territory,
+        state="settled",
+        due_ns=event.due_ns,
+        fee_fen=event.fee_fen,
+        merchant_fen=event.merchant_fen,
+        shares=event.shares,
+        entitlement=event.entitlement,
+    )
+    state.took_id(event.entitlement)
+    state.entitlements[event.entitlement] = Entitlement(
+        id=event.entitlement,
+        trade=event.trade,
+        listing=event.listing,
+        buyer=event.buyer,
+        seller=event.seller,
+        until_ns=event.entitlement_until_ns,
+    )
+    state.start_timer(event.due_ns, "trade", event.trade)
+    state.start_timer(event.entitlement_until_ns, "entitlement", event.entitlement)
+    note_exclusive(state, listing, event.trade, event.buyer, event.territory, event.entitlement_until_ns)
+
+
+def note_exclusive(state: State, listing: Listing, trade: str, buyer: str, territory: str, until_ns: int) -> None:
+    """An exclusive right counts as taken from settlement or hold on (江西 30; exclusive-licence register)."""
+    if listing.terms.deal in EXCLUSIVE_DEALS:
+        product = state.products[listing.product]
+        kept = tuple(row for row in product.exclusives if row[0] != trade)
+        product.exclusives = (*kept, (trade, buyer, listing.terms.field_group, territory, until_ns))
+
+
+def apply_held(state: State, event: Held, at_ns: int) -> None:
+    """The quantity leaves the market; money and units stay reserved, now under the trade's id."""
+    state.took_id(event.trade)
+    listing = state.listings[event.listing]
+    house = state.house
+    house.hold(event.buy_order, event.trade, event.buyer, CNY, event.amount_fen, event.reserved_rest)
+    if event.sell_order:
+        asset = unit_asset(event.listing)
+        house.hold(event.sell_order, f"{event.trade}:units", event.seller, asset, event.quantity, 0)
+    else:
+        listing.taken_units += event.quantity
+    state.trades[event.trade] = state.holds[event.trade] = Trade(
+        id=event.trade,
+        listing=event.listing,
+        buyer=event.buyer,
+        seller=event.seller,
+        quantity=event.quantity,
+        price_fen=event.price_fen,
+        amount_fen=event.amount_fen,
+        mechanism=event.mechanism,
+        purpose=event.purpose,
+        territory=event.territory,
+        state="held",
+        due_ns=event.until_ns,
+        accepts_prior=event.accepts_prior,
+        violated=event.violated,
+    )
+    state.start_timer(event.until_ns, "trade", event.trade)
+    until_ns = at_ns + listing.terms.term_days * DAY_NS
+    note_exclusive(state, listing, event.trade, event.buyer, event.territory, until_ns)
+    take(state, event.buy_order, event.listing, event.quantity)
+    take(state, event.sell_order, event.listing, event.quantity)
+
+
+def apply_trade_refused(state: State, event: TradeRefused, at_ns: int) -> None:
+    """Nothing moves; the maker keeps its place and the pair is barred for the taker's life."""
+    state.took_id(event.trade)
+    order = state.orders.get(event.taker_order)
+    if order is not None and event.sell_order:
+        maker = event.sell_order if event.taker_order == event.buy_order else event.buy_order
+        order.barred = (*order.barred, maker)
+

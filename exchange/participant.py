@@ -1,0 +1,334 @@
+"""Participants at the venue's door: the commands about them, and what of them the rules may read.
+
+The register itself and its tables of lives are the bureau's (`credit.merchant`). Every buyer is verified by a
+reviewer, every merchant accredited (数据安全法 33: 审核交易双方的身份, 并留存审核、交易记录; 海南 12); the unverified may
+browse only. Nobody decides their own case.
+"""
+
+from typing import Any, Final
+
+from clearing.house import Party, digest_of
+from clearing.notrade import BuyerFacts, SellerFacts
+from credit.merchant import WORDS, Participant, check_public_key, check_uscc
+from exchange.events import (
+    AccreditationApplied,
+    AccreditationDecided,
+    ApplyForAccreditation,
+    BanSet,
+    DecideAccreditation,
+    DecideIdentity,
+    Event,
+    GrantRole,
+    IdentityDecided,
+    OpenVenue,
+    ParticipantRegistered,
+    Refusal,
+    Refused,
+    RegisterParticipant,
+    RoleGranted,
+    SetBan,
+    VenueOpened,
+)
+from exchange.state import State
+
+OWN_ROLES: Final = ("buyer", "merchant")
+"""Roles a participant takes at registration; the others are granted by an operator."""
+
+GRANTED_ROLES: Final = ("auditor", "operator", "reviewer")
+
+ACCREDITATION_STEPS: Final = {
+    "accredit": "accredit",
+    "renew": "renew",
+    "refuse": "refuse_credential",
+    "suspend": "suspend_credential",
+    "restore": "restore_credential",
+    "revoke": "revoke",
+}
+"""Step of the API: step of `credit.merchant.CREDENTIAL`."""
+
+_CODES: Final = {
+    "unknown_participant": Refused.not_found,
+    "step_impossible": Refused.wrong_state,
+    "not_due": Refused.wrong_state,
+    "decider_required": Refused.forbidden,
+    "decider_not_entitled": Refused.forbidden,
+    "own_case": Refused.own_case,
+    "identity_not_verified": Refused.not_verified,
+    "mandate_expired": Refused.not_verified,
+    "duplicate_id": Refused.already_exists,
+    "duplicate_key": Refused.already_exists,
+    "duplicate_uscc": Refused.already_exists,
+}
+"""The bureau's codes in the venue's words; what is not here is `standing_denied`."""
+
+_CREDENTIAL_FACT: Final[dict[str, Any]] = {"applied": "registered"}
+"""Credential state as `seller.credential` where the names differ."""
+
+
+def has_role(state: State, participant: str, role: str) -> bool:
+    row = state.bureau.participants.get(participant)
+    return row is not None and row.status == "active" and role in row.roles
+
+
+def role_refusal(state: State, participant: str, *roles: str) -> Refusal | None:
+    """None when the participant holds one of the roles."""
+    if any(has_role(state, participant, role) for role in roles):
+        return None
+    return Refusal(Refused.forbidden, f"this needs the role {' or '.join(roles)}")
+
+
+def standing_refusal(state: State, participant: str, deed: str, at_ns: int) -> Refusal | None:
+    """Why a participant may not buy or list now, in the bureau's words."""
+    standing = state.bureau.standing(participant, at_ns)
+    if standing.may_buy if deed == "buy" else standing.may_list:
+        return None
+    hindered = [reason for reason in standing.reasons if deed in reason.bars]
+    code = Refused.not_verified if "identity" in hindered[0].code else Refused.standing_denied
+    if deed == "list" and hindered[0].code.startswith(("credential", "not_merchant")):
+        code = Refused.not_accredited
+    return Refusal(code, " ".join(f"{reason.en} {reason.zh}" for reason in hindered))
+
+
+def _bureau_refusal(code: Any) -> Refusal:
+    zh, en = WORDS[code]
+    return Refusal(_CODES.get(code, Refused.standing_denied), f"{en} {zh}")
+
+
+# ---- commands
+
+
+def open_venue(state: State, command: OpenVenue, at_ns: int) -> Refusal | list[Event]:
+    if state.bureau.participants:
+        return Refusal(Refused.wrong_state, "the venue is open already")
+    return [VenueOpened(state.next_id("P"), command.public_key)]
+
+
+def register(state: State, command: RegisterParticipant, at_ns: int) -> Refusal | list[Event]:
+    roles = tuple(sorted(dict.fromkeys(command.roles)))
+    if any(role not in OWN_ROLES for role in roles):
+        return Refusal(Refused.malformed, "roles are merchant and buyer; the others are granted by an operator")
+    if (wrong := check_public_key(command.public_key)) is not None:
+        return Refusal(Refused.identity_invalid, f"public_key: {wrong}")
+    if (roles or command.uscc) and (wrong := check_uscc(command.uscc)) is not None:
+        return Refusal(Refused.identity_invalid, f"uscc: {wrong}")
+    participant = state.next_id("P")
+    row = Participant(id=participant, legal_name=command.legal_name, uscc=command.uscc, public_key=command.public_key)
+    if (code := state.bureau.admission_refusal(row)) is not None:
+        return _bureau_refusal(code)
+    return [
+        ParticipantRegistered(
+            participant,
+            command.legal_name,
+            command.public_key,
+            roles,
+            command.uscc,
+            command.owner_id,
+            command.group_id,
+            command.region,
+            command.personal_sha256,
+        )
+    ]
+
+
+def grant_role(state: State, command: GrantRole, at_ns: int) -> Refusal | list[Event]:
+    if (refusal := role_refusal(state, command.actor, "operator")) is not None:
+        return refusal
+    row = state.bureau.participants.get(command.participant)
+    if row is None:
+        return Refusal(Refused.not_found, f"there is no participant {command.participant}")
+    if command.role not in GRANTED_ROLES:
+        return Refusal(Refused.malformed, f"role is one of {', '.join(GRANTED_ROLES)}")
+    if command.role in row.roles:
+        return Refusal(Refused.already_exists, f"{command.participant} has the role {command.role} already")
+    return [RoleGranted(command.participant, command.role, command.actor)]
+
+
+def decide_identity(state: State, command: DecideIdentity, at_ns: int) -> Refusal | list[Event]:
+    step = "verify" if command.accept else "refuse_identity"
+    code = state.bureau.refusal(command.participant, step, command.actor, at_ns)  # type: ignore[arg-type]
+    if code is not None:
+        return _bureau_refusal(code)
+    if command.accept and command.mandate_until_ns <= at_ns:
+        return Refusal(Refused.out_of_bounds, "mandate_until, the end of the agent's mandate, must lie ahead")
+    if command.accept and not command.evidence_sha256:
+        return Refusal(Refused.evidence_missing, "evidence_sha256: the hash of the verification file is needed")
+    if not command.accept and not command.reasons:
+        return Refusal(Refused.malformed, "give the reasons of the refusal")
+    row = state.bureau.participants[command.participant]
+    return [
+        IdentityDecided(
+            command.participant,
+            command.accept,
+            command.owner_id or row.owner_id or row.id,
+            command.group_id or row.group_id,
+            command.mandate_until_ns,
+            command.evidence_sha256,
+            command.reasons,
+            command.actor,
+        )
+    ]
+
+
+def apply_for_accreditation(state: State, command: ApplyForAccreditation, at_ns: int) -> Refusal | list[Event]:
+    code = state.bureau.refusal(command.actor, "apply", command.actor, at_ns)
+    if code is not None:
+        return _bureau_refusal(code)
+    return [AccreditationApplied(command.actor, command.evidence_sha256)]
+
+
+def decide_accreditation(state: State, command: DecideAccreditation, at_ns: int) -> Refusal | list[Event]:
+    step: Any = ACCREDITATION_STEPS.get(command.step)
+    if step is None:
+        return Refusal(Refused.malformed, f"step is one of {', '.join(ACCREDITATION_STEPS)}")
+    code = state.bureau.refusal(command.participant, step, command.actor, at_ns)
+    if code is not None:
+        return _bureau_refusal(code)
+    if command.step in ("accredit", "renew"):
+        if command.valid_until_ns <= at_ns:
+            return Refusal(Refused.out_of_bounds, "valid_until, the end of the credential, must lie ahead")
+    elif command.step != "restore" and not command.reasons:
+        return Refusal(Refused.malformed, "give the reasons of the decision")
+    row = state.bureau.participants[command.participant]
+    number = row.credential_number or f"DM-{command.participant[1:].zfill(6)}"
+    return [
+        AccreditationDecided(
+            command.participant,
+            command.step,
+            number,
+            command.valid_until_ns,
+            command.evidence_sha256,
+            command.reasons,
+            command.actor,
+        )
+    ]
+
+
+def set_ban(state: State, command: SetBan, at_ns: int) -> Refusal | list[Event]:
+    step = "ban" if command.until_ns else "lift_ban"
+    code = state.bureau.refusal(command.participant, step, command.actor, at_ns)  # type: ignore[arg-type]
+    if code is not None:
+        return _bureau_refusal(code)
+    if command.until_ns and command.until_ns <= at_ns:
+        return Refusal(Refused.out_of_bounds, "until must lie ahead; null lifts the ban")
+    return [BanSet(command.participant, command.until_ns, command.reason, command.actor)]
+
+
+# ---- events
+
+
+def apply_opened(state: State, event: VenueOpened, at_ns: int) -> None:
+    state.took_id(event.operator)
+    state.bureau.admit(
+        Participant(
+            id=event.operator,
+            legal_name="operator",
+            public_key=event.public_key,
+            roles=("operator",),
+            registered_at_ns=at_ns,
+        )
+    )
+
+
+def apply_registered(state: State, event: ParticipantRegistered, at_ns: int) -> None:
+    state.took_id(event.participant)
+    state.bureau.admit(
+        Participant(
+            id=event.participant,
+            legal_name=event.legal_name,
+            uscc=event.uscc,
+            public_key=event.public_key,
+            roles=event.roles,  # type: ignore[arg-type]
+            owner_id=event.owner_id,
+            group_id=event.group_id,
+            region=event.region,
+            registered_at_ns=at_ns,
+            personal_sha256=event.personal_sha256,
+        )
+    )
+
+
+def apply_role(state: State, event: RoleGranted, at_ns: int) -> None:
+    row = state.bureau.participants[event.participant]
+    row.roles = tuple(sorted((*row.roles, event.role)))  # type: ignore[arg-type]
+    state.forget_participant(event.participant)
+
+
+def apply_identity(state: State, event: IdentityDecided, at_ns: int) -> None:
+    row = state.bureau.participants[event.participant]
+    state.bureau.step(
+        event.participant,
+        "verify" if event.accept else "refuse_identity",
+        at_ns,
+        event.by,
+        until_ns=event.mandate_until_ns,
+        reasons=event.reasons,
+    )
+    row.owner_id, row.group_id = event.owner_id, event.group_id
+    state.forget_participant(event.participant)
+
+
+def apply_application(state: State, event: AccreditationApplied, at_ns: int) -> None:
+    state.bureau.step(event.participant, "apply", at_ns, event.participant)
+    state.forget_participant(event.participant)
+
+
+def apply_accreditation(state: State, event: AccreditationDecided, at_ns: int) -> None:
+    state.bureau.step(
+        event.participant,
+        ACCREDITATION_STEPS[event.step],  # type: ignore[arg-type]
+        at_ns,
+        event.by,
+        until_ns=event.valid_until_ns,
+        number=event.credential_number,
+        reasons=event.reasons,
+    )
+    state.forget_participant(event.participant)
+
+
+def apply_ban(state: State, event: BanSet, at_ns: int) -> None:
+    state.bureau.step(
+        event.participant,
+        "ban" if event.until_ns else "lift_ban",
+        at_ns,
+        event.by,
+        until_ns=event.until_ns,
+        reasons=(event.reason,),
+    )
+    state.forget_participant(event.participant)
+
+
+# ---- facts
+
+
+def party_of(state: State, participant: str, at_ns: int) -> Party:
+    """A participant as the rules see it: kept until the register changes, or until its ban ends."""
+    party = state.parties.get(participant)
+    row = state.bureau.participants[participant]
+    if party is not None and party.buyer.credit_ban == (row.ban_until_ns > at_ns):
+        return party
+    banned = row.ban_until_ns > at_ns
+    owner = row.owner_id or row.id
+    group = row.group_id or row.id
+    seller = SellerFacts(
+        id=row.id,
+        ubo_id=owner,
+        group_id=group,
+        status=row.status,
+        credential=_CREDENTIAL_FACT.get(row.credential, row.credential),
+        credential_until=row.credential_until_ns,
+        credit_ban=banned,
+        recorded_licensee=False,
+    )
+    verified = row.identity == "verified"
+    buyer = BuyerFacts(
+        id=row.id,
+        ubo_id=owner,
+        group_id=group,
+        status=row.status,
+        identity_verified=verified,
+        credit_ban=banned,
+        region=row.region,
+    )
+    party = Party(seller, buyer, digest_of((seller, buyer)), {})
+    state.parties[participant] = party
+    return party

@@ -1,0 +1,455 @@
+"""A data product: what its merchant declares, what a reviewer confirms, and its registration certificate.
+
+    submitted ──register──> registered ──suspend──> suspended ──resume──> registered
+        │                        ├──revoke──> revoked
+        ├──return──> returned    └──cancel──> cancelled
+        └──refuse──> refused
+
+A fact that its declarer gains from is unknown to the rules until somebody else has held it against hashed evidence
+(江西 27, 30; 数据安全法 33: 要求数据提供方说明数据来源, 审核交易双方的身份). What the merchant declares against itself is
+believed at once. Only a reviewer who is not the submitter decides (`Refused.own_case`).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import UNSET
+
+from clearing.house import Cell
+from clearing.notrade import (
+    AuthFacts,
+    ConsentFacts,
+    Facts,
+    PriceFacts,
+    ProductFacts,
+    RegistrationFacts,
+    SourceFacts,
+    TradeFacts,
+    VenueFacts,
+    Verdict,
+)
+from clearing.revenue import refuse_shares
+from credit.merchant import same_controller
+from exchange.events import (
+    AmendFacts,
+    Classification,
+    ConfirmFacts,
+    DecideProduct,
+    Event,
+    FactRecorded,
+    FactsAmended,
+    FactsConfirmed,
+    ProductDecided,
+    ProductSubmitted,
+    RecordFact,
+    Refusal,
+    Refused,
+    SubmitProduct,
+)
+from exchange.participant import has_role, party_of, standing_refusal
+from exchange.state import Product, State
+
+LIFE: Final[Mapping[tuple[str, str], str]] = {
+    ("pending", "register"): "registered",
+    ("pending", "return"): "returned",
+    ("pending", "refuse"): "refused",
+    ("registered", "suspend"): "suspended",
+    ("suspended", "resume"): "registered",
+    ("registered", "revoke"): "revoked",
+    ("suspended", "revoke"): "revoked",
+    ("registered", "cancel"): "cancelled",
+    ("suspended", "cancel"): "cancelled",
+}
+"""What is not in this table cannot happen."""
+
+GROUPS: Final = ("classification", "source", "authorisation", "consent")
+"""Groups of declared facts, each with one piece of hashed evidence."""
+
+REGISTRATION: Final = {"pending": "pending", "returned": "none", "refused": "none"}
+"""Product state as `registration.status` where the names differ."""
+
+AGAINST_ONESELF: Final[Mapping[str, tuple[Any, ...]]] = {
+    "data_class": ("important", "core"),
+    "secret_kind": ("state", "trade", "work"),
+    "public_risk": ("suspected", "confirmed"),
+    "pi_state": ("identifiable", "deidentified"),
+    "open_class": ("not_open", "conditional"),
+    "declassified": (False,),
+    "derived": (False,),
+    "right_holders_agree": (False,),
+    "basis": ("none", "general_consent"),
+}
+"""Values that only burden who declares them: believed without confirmation. All others wait for a reviewer."""
+
+REGISTER_ENTRIES: Final[Mapping[str, tuple[bool, str]]] = {
+    "authorisation_withdrawn": (True, ""),
+    "authorisation_disputed": (True, ""),
+    "authorisation_restored": (False, ""),
+    "consent_withdrawn": (True, ""),
+    "consent_removed": (False, ""),
+    "registration_suspended": (False, "suspend"),
+    "registration_resumed": (False, "resume"),
+    "registration_revoked": (False, "revoke"),
+    "registration_cancelled": (True, "cancel"),
+    "objection_raised": (True, ""),
+    "objection_settled": (False, ""),
+    "risk_suspected": (True, ""),
+    "risk_confirmed": (False, ""),
+    "risk_cleared": (False, ""),
+    "licensee_recorded": (False, ""),
+}
+"""Entry: (whether the merchant may enter it against itself, step of LIFE)."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+CERTIFICATE_MAX_YEARS: Final = 10
+_YEAR_NS: Final = 366 * 86_400_000_000_000
+
+
+def evidence_refusal(sha256: str) -> Refusal | None:
+    """Evidence is named by the SHA-256 of its file, 64 lower-case hex digits."""
+    if _SHA256.match(sha256):
+        return None
+    return Refusal(Refused.evidence_missing, "evidence_sha256 is the SHA-256 of the evidence: 64 lower-case hex digits")
+
+
+# ---- commands
+
+
+def submit(state: State, command: SubmitProduct, at_ns: int) -> Refusal | list[Event]:
+    refusal = standing_refusal(state, command.actor, "list", at_ns) or _content_refusal(state, command)
+    if refusal is not None:
+        return refusal
+    return [
+        ProductSubmitted(
+            state.next_id("D"),
+            command.actor,
+            command.description,
+            command.classification,
+            command.source,
+            command.authorisation,
+            command.consent,
+            command.shares,
+            command.evidence,
+        )
+    ]
+
+
+def _content_refusal(state: State, command: SubmitProduct) -> Refusal | None:
+    missing = [group for group in GROUPS if group not in command.evidence]
+    if missing:
+        return Refusal(Refused.evidence_missing, f"evidence lacks the hash for: {', '.join(missing)}")
+    if extra := [group for group in command.evidence if group not in GROUPS]:
+        return Refusal(Refused.malformed, f"evidence names no fact group: {', '.join(extra)}; use {', '.join(GROUPS)}")
+    for sha256 in command.evidence.values():
+        if (refusal := evidence_refusal(sha256)) is not None:
+            return refusal
+    if command.authorisation.valid_until_ns <= command.authorisation.valid_from_ns:
+        return Refusal(Refused.out_of_bounds, "authorisation.valid_until must lie after valid_from")
+    if (reason := refuse_shares(command.shares, command.actor)) is not None:
+        return Refusal(Refused.out_of_bounds, f"shares: {reason}")
+    for participant, _ in command.shares:
+        if participant not in state.bureau.participants:
+            return Refusal(Refused.not_found, f"shares: there is no participant {participant}")
+    return None
+
+
+def decide(state: State, command: DecideProduct, at_ns: int) -> Refusal | list[Event]:
+    product = state.products.get(command.product)
+    if product is None:
+        return Refusal(Refused.not_found, f"there is no product {command.product}")
+    refusal = reviewer_refusal(state, command.actor, product)
+    if refusal is not None:
+        return refusal
+    if (product.state, command.decision) not in LIFE:
+        return Refusal(Refused.wrong_state, f"a product that is {product.state} cannot take the step {command.decision}")
+    if command.decision != "register":
+        if not command.reasons:
+            return Refusal(Refused.malformed, "give the reasons of the decision")
+        return [_decided(state, command, "", 0)]
+    return _register(state, product, command, at_ns)
+
+
+def _register(state: State, product: Product, command: DecideProduct, at_ns: int) -> Refusal | list[Event]:
+    if unknown := [group for group in command.confirmed if group not in GROUPS]:
+        return Refusal(Refused.malformed, f"no such fact group: {', '.join(unknown)}; use {', '.join(GROUPS)}")
+    if not command.rights:
+        return Refusal(Refused.out_of_bounds, "rights names at least one of resource_holding, processing_use, product_operation")
+    if not at_ns < command.valid_until_ns <= at_ns + CERTIFICATE_MAX_YEARS * _YEAR_NS:
+        return Refusal(Refused.out_of_bounds, f"valid_until lies within {CERTIFICATE_MAX_YEARS} years from now")
+    confirmed = dict.fromkeys(command.confirmed, command.actor)
+    looked = msgspec.structs.replace(product, confirmed=confirmed, rights=command.rights)
+    verdict = judge_registration(state, looked, at_ns)
+    if verdict.outcome in ("reject", "indeterminate"):
+        detail = "registration breaks a rule" if verdict.outcome == "reject" else "facts are not confirmed"
+        return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown)
+    return [_decided(state, command, f"SJ-{at_ns // 1_000_000_000}-{command.product}", command.valid_until_ns)]
+
+
+def _decided(state: State, command: DecideProduct, certificate: str, valid_until_ns: int) -> ProductDecided:
+    return ProductDecided(
+        command.product,
+        command.decision,
+        command.confirmed,
+        command.rights,
+        certificate,
+        valid_until_ns,
+        command.reasons,
+        command.actor,
+    )
+
+
+def judge_registration(state: State, product: Product, at_ns: int) -> Verdict:
+    """The verdict of the phase `registration`: certificate, trade and buyer cannot exist yet and wait."""
+    cell = cell_facts(state, product, "general")
+    party = party_of(state, product.merchant, at_ns)
+    facts = Facts(
+        "registration",
+        at_ns,
+        cell.venue,
+        cell.product,
+        cell.source,
+        None,
+        cell.auth,
+        cell.consent,
+        party.seller,
+    )
+    return state.rulebook.judge(facts)
+
+
+def amend(state: State, command: AmendFacts, at_ns: int) -> Refusal | list[Event]:
+    product = state.products.get(command.product)
+    if product is None or product.merchant != command.actor:
+        return Refusal(Refused.not_found, f"you have no product {command.product}")
+    if (refusal := evidence_refusal(command.evidence_sha256)) is not None:
+        return refusal
+    given = [group for group in GROUPS if getattr(command, group) is not None]
+    if len(given) != 1:
+        return Refusal(Refused.malformed, f"amend exactly one group at a time: {', '.join(GROUPS)}")
+    return [
+        FactsAmended(
+            command.product,
+            command.evidence_sha256,
+            command.classification,
+            command.source,
+            command.authorisation,
+            command.consent,
+        )
+    ]
+
+
+def confirm(state: State, command: ConfirmFacts, at_ns: int) -> Refusal | list[Event]:
+    product = state.products.get(command.product)
+    if product is None:
+        return Refusal(Refused.not_found, f"there is no product {command.product}")
+    refusal = reviewer_refusal(state, command.actor, product)
+    if refusal is not None:
+        return refusal
+    for group in command.groups:
+        if group not in GROUPS:
+            return Refusal(Refused.malformed, f"no such fact group: {group}; use {', '.join(GROUPS)}")
+        if command.evidence.get(group) != product.evidence[group]:
+            return Refusal(Refused.evidence_missing, f"the evidence for {group} is {product.evidence[group]}: confirm that file")
+    return [FactsConfirmed(command.product, command.groups, command.actor)]
+
+
+def record(state: State, command: RecordFact, at_ns: int) -> Refusal | list[Event]:
+    """An entry in the registers of authorisation, consent, registration, risk and licensees."""
+    product = state.products.get(command.product)
+    if product is None:
+        return Refusal(Refused.not_found, f"there is no product {command.product}")
+    if command.entry not in REGISTER_ENTRIES:
+        return Refusal(Refused.malformed, f"entry is one of {', '.join(REGISTER_ENTRIES)}")
+    by_merchant, step = REGISTER_ENTRIES[command.entry]
+    if not (by_merchant and command.actor == product.merchant):
+        refusal = reviewer_refusal(state, command.actor, product)
+        if refusal is not None:
+            return refusal
+    if (refusal := evidence_refusal(command.evidence_sha256)) is not None:
+        return refusal
+    if step and (product.state, step) not in LIFE:
+        return Refusal(Refused.wrong_state, f"a product that is {product.state} cannot take the step {step}")
+    if command.entry == "licensee_recorded" and command.participant not in state.bureau.participants:
+        return Refusal(Refused.not_found, f"there is no participant {command.participant!r}")
+    return [
+        FactRecorded(
+            command.product,
+            command.entry,
+            command.evidence_sha256,
+            command.reason,
+            command.participant,
+            command.actor,
+        )
+    ]
+
+
+def reviewer_refusal(state: State, actor: str, product: Product) -> Refusal | None:
+    """Decided by a reviewer who is neither the submitter nor of the same controller."""
+    if not has_role(state, actor, "reviewer"):
+        return Refusal(Refused.forbidden, "only a reviewer decides this")
+    people = state.bureau.participants
+    if same_controller(people[actor], people[product.merchant]):
+        return Refusal(Refused.own_case, "nobody decides on a product of their own or of the same controller")
+    return None
+
+
+# ---- events
+
+
+def apply_submitted(state: State, event: ProductSubmitted, at_ns: int) -> None:
+    state.took_id(event.product)
+    state.products[event.product] = Product(
+        id=event.product,
+        merchant=event.merchant,
+        description=event.description,
+        classification=event.classification,
+        source=event.source,
+        authorisation=event.authorisation,
+        consent=event.consent,
+        shares=event.shares,
+        evidence=dict(event.evidence),
+        submitted_at_ns=at_ns,
+        holder=event.merchant,
+    )
+
+
+def apply_decided(state: State, event: ProductDecided, at_ns: int) -> None:
+    product = state.products[event.product]
+    product.state = LIFE[product.state, event.decision]
+    product.confirmed = dict.fromkeys(event.confirmed, event.by)
+    product.rights, product.certificate = event.rights, event.certificate
+    product.valid_until_ns, product.reasons, product.decided_by = event.valid_until_ns, event.reasons, event.by
+    state.forget_product(product)
+
+
+def apply_amended(state: State, event: FactsAmended, at_ns: int) -> None:
+    product = state.products[event.product]
+    for group in GROUPS:
+        facts = getattr(event, group)
+        if facts is not None:
+            setattr(product, group, facts)
+            product.evidence[group] = event.evidence_sha256
+            product.confirmed.pop(group, None)
+    state.forget_product(product)
+
+
+def apply_confirmed(state: State, event: FactsConfirmed, at_ns: int) -> None:
+    product = state.products[event.product]
+    product.confirmed.update(dict.fromkeys(event.groups, event.by))
+    state.forget_product(product)
+
+
+def apply_recorded(state: State, event: FactRecorded, at_ns: int) -> None:
+    product = state.products[event.product]
+    step = REGISTER_ENTRIES[event.entry][1]
+    if step:
+        product.state = LIFE[product.state, step]
+    elif event.entry.startswith("authorisation_"):
+        product.authorisation_status = {"restored": "granted"}.get(event.entry[14:], event.entry[14:])
+    elif event.entry.startswith("risk_"):
+        product.risk = {"cleared": "none"}.get(event.entry[5:], event.entry[5:])
+    elif event.entry == "licensee_recorded":
+        product.licensees = tuple(dict.fromkeys((*product.licensees, event.participant)))
+    else:
+        _record_flag(product, event.entry)
+    state.forget_product(product)
+
+
+def _record_flag(product: Product, entry: str) -> None:
+    if entry == "consent_withdrawn":
+        product.consent_withdrawn, product.consent_removed = True, False
+    elif entry == "consent_removed":
+        product.consent_removed = True
+    elif entry == "objection_raised":
+        product.objection = True
+    elif entry == "objection_settled":
+        product.objection = False
+
+
+# ---- facts
+
+
+def _believed(product: Product, group: str, field: str, value: Any) -> Any:
+    if group in product.confirmed or value in AGAINST_ONESELF.get(field, ()):
+        return value
+    return UNSET
+
+
+def cell_facts(state: State, product: Product, board: str) -> Cell:
+    """What the registers say of a product now; trade and price are filled in by the listing."""
+    where = state.boards[board]
+    return Cell(
+        venue=VenueFacts(state.jurisdiction, where.central_trading_approved),
+        product=_product_facts(product, board),
+        source=SourceFacts(
+            channel=_believed(product, "source", "channel", product.source.channel),
+            statement_filed=bool(product.source.statement),
+        ),
+        registration=_registration_facts(product),
+        auth=_authorisation_facts(product),
+        consent=_consent_facts(product),
+        trade=TradeFacts(),
+        price=PriceFacts(),
+        kept={},
+    )
+
+
+def _product_facts(product: Product, board: str) -> ProductFacts:
+    declared: Classification = product.classification
+
+    def believed(field: str) -> Any:
+        return _believed(product, "classification", field, getattr(declared, field))
+
+    return ProductFacts(
+        id=product.id,
+        board=board,
+        origin=believed("origin"),
+        data_class=believed("data_class"),
+        pi_state=believed("pi_state"),
+        secret_kind=believed("secret_kind"),
+        public_risk=cast(Any, product.risk) or believed("public_risk"),
+        open_class=believed("open_class"),
+        declassified=believed("declassified"),
+        derived=believed("derived"),
+        right_holders_agree=believed("right_holders_agree"),
+    )
+
+
+def _registration_facts(product: Product) -> RegistrationFacts:
+    return RegistrationFacts(
+        status=REGISTRATION.get(product.state, product.state),  # type: ignore[arg-type]
+        valid_until=product.valid_until_ns,
+        holder_id=product.holder,
+        objection_pending=product.objection,
+        rights=product.rights,  # type: ignore[arg-type]
+    )
+
+
+def _authorisation_facts(product: Product) -> AuthFacts:
+    given = product.authorisation
+    if product.authorisation_status != "granted":
+        status: Any = product.authorisation_status
+    else:
+        status = _believed(product, "authorisation", "status", "granted")
+    if "authorisation" not in product.confirmed:
+        return AuthFacts(status=status)
+    return AuthFacts(
+        status=status,
+        valid_from=given.valid_from_ns,
+        valid_until=given.valid_until_ns,
+        purposes=given.purposes,
+        territories=given.territories,
+        field_groups=given.field_groups,
+        deals=given.deals,  # type: ignore[arg-type]
+    )
+
+
+def _consent_facts(product: Product) -> ConsentFacts:
+    confirmed = "consent" in product.confirmed
+    return ConsentFacts(
+        basis=_believed(product, "consent", "basis", product.consent.basis),
+        purposes=product.consent.purposes if confirmed else UNSET,
+        withdrawn=product.consent_withdrawn,
+        withdrawn_removed=product.consent_removed,
+    )

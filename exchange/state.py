@@ -1,0 +1,299 @@
+"""Everything the venue knows at one instant, as rows in dictionaries.
+
+Rows are changed by `apply` functions only, from events only. Closed orders, finished trades and ended
+entitlements leave these dictionaries: they are in the query tables. What starts with `cells` or `parties` is a
+cache of facts and findings: it can be dropped at any time and is not part of the state's hash.
+"""
+
+import hashlib
+from heapq import heapify, heappush
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from clearing.house import Cell, House, Party
+from clearing.ledger import Ledger, LedgerDump
+from clearing.notrade import Rulebook
+from credit.bureau import Bureau
+from exchange.board import Board
+from exchange.events import Authorisation, Classification, Consent, Delivery, Description, Source, Terms
+from exchange.matching.book import Book, Order
+
+DAY_NS: Final = 86_400_000_000_000
+REMEMBERED: Final = 200_000
+"""How many answered command ids are remembered. An id made before the oldest of them is refused as expired."""
+
+
+class Product(Struct, kw_only=True):
+    """A data product and its registration certificate (登记凭证). It proves registration here, not ownership.
+
+    `confirmed` maps a fact group to the reviewer who held it against its evidence; facts of a group that is not
+    in it are unknown to the rules, but for those the merchant declares against itself.
+    """
+
+    id: str
+    merchant: str
+    description: Description
+    classification: Classification
+    source: Source
+    authorisation: Authorisation
+    consent: Consent
+    shares: tuple[tuple[str, int], ...]
+    evidence: dict[str, str]
+    submitted_at_ns: int
+    state: str = "pending"
+    confirmed: dict[str, str] = {}
+    rights: tuple[str, ...] = ()
+    certificate: str = ""
+    valid_until_ns: int = 0
+    reasons: tuple[str, ...] = ()
+    decided_by: str = ""
+    authorisation_status: str = "granted"
+    consent_withdrawn: bool = False
+    consent_removed: bool = False
+    objection: bool = False
+    risk: str = ""
+    licensees: tuple[str, ...] = ()
+    listings: tuple[str, ...] = ()
+    holder: str = ""
+    """Who holds the registered right now: the merchant, until a transfer is completed."""
+    exclusives: tuple[tuple[str, str, str, str, int], ...] = ()
+    """Exclusive licences sold or held: (trade, buyer, field group, territory, until)."""
+
+
+class Listing(Struct, kw_only=True):
+    id: str
+    product: str
+    merchant: str
+    board: str
+    terms: Terms
+    created_at_ns: int
+    state: str = "draft"
+    reasons: tuple[str, ...] = ()
+    until_ns: int = 0
+    taken_units: int = 0
+    issued_units: int = 0
+    last_fen: int = 0
+
+
+class Trade(Struct, kw_only=True, gc=False):
+    """A trade that is not finished: held, settled, delivered, rejected or redelivered."""
+
+    id: str
+    listing: str
+    buyer: str
+    seller: str
+    quantity: int
+    price_fen: int
+    amount_fen: int
+    mechanism: str
+    purpose: str
+    territory: str
+    state: str
+    due_ns: int
+    fee_fen: int = 0
+    merchant_fen: int = 0
+    shares: tuple[tuple[str, int], ...] = ()
+    entitlement: str = ""
+    accepts_prior: bool = False
+    violated: tuple[str, ...] = ()
+    delivery: Delivery | None = None
+    redelivered: bool = False
+
+
+class Entitlement(Struct, kw_only=True, gc=False):
+    id: str
+    trade: str
+    listing: str
+    buyer: str
+    seller: str
+    until_ns: int
+    state: str = "granted"
+    key_sha256: str = ""
+    delivery: Delivery | None = None
+
+
+class Report(Struct, kw_only=True):
+    """One side's report of a bilateral trade, waiting for the other's."""
+
+    id: str
+    listing: str
+    side: str
+    participant: str
+    counterparty: str
+    quantity: int
+    price_fen: int
+    purpose: str
+    territory: str
+    contract_sha256: str
+    accepts_prior: bool
+
+
+class Remembered(Struct, array_like=True, gc=False):
+    """The answer to a command id: digest of the body, the encoded journal entry."""
+
+    digest: bytes
+    entry: bytes
+
+
+class State:
+    """The whole venue. `sequence` counts journal entries; `counters` hold the last number of each kind of id."""
+
+    def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
+        self.boards = boards
+        self.jurisdiction = jurisdiction
+        self.bureau = Bureau()
+        self.ledger = Ledger()
+        self.house = House(rulebook, self.ledger)
+        self.products: dict[str, Product] = {}
+        self.listings: dict[str, Listing] = {}
+        self.books: dict[str, Book] = {}
+        self.orders: dict[str, Order] = {}
+        self.trades: dict[str, Trade] = {}
+        self.holds: dict[str, Trade] = {}
+        self.entitlements: dict[str, Entitlement] = {}
+        self.keys: dict[str, str] = {}
+        self.reports: dict[str, Report] = {}
+        self.cash_references: dict[str, str] = {}
+        self.counters: dict[str, int] = {}
+        self.timers: list[tuple[int, str, str]] = []
+        self.remembered: dict[str, Remembered] = {}
+        self.forgotten_before_ms = 0
+        self.now_ns = 0
+        self.clock_offset_ns = 0
+        self.sequence = 0
+        self.rulebook_sha256 = ""
+        self.incoming: Order | None = None
+        self.cells: dict[tuple[str, str, str], Cell] = {}
+        self.parties: dict[str, Party] = {}
+
+    @property
+    def rulebook(self) -> Rulebook:
+        return self.house.rulebook
+
+    def next_id(self, kind: str) -> str:
+        """The id that the next object of this kind gets; the event that names it advances the counter."""
+        return f"{kind}{self.counters.get(kind, 0) + 1}"
+
+    def took_id(self, identifier: str) -> None:
+        """Advance the counter of the id's kind."""
+        kind = identifier[0]
+        self.counters[kind] = self.counters.get(kind, 0) + 1
+
+    def start_timer(self, due_ns: int, kind: str, identifier: str) -> None:
+        """Let a tick look at this object once the instant has come; a timer that has lost its point does nothing."""
+        heappush(self.timers, (due_ns, kind, identifier))
+
+    def forget_product(self, product: Product) -> None:
+        """Drop what was derived from a product's registers, because one of them changed."""
+        for key in [key for key in self.cells if key[0] in product.listings]:
+            del self.cells[key]
+
+    def forget_participant(self, participant: str) -> None:
+        self.parties.pop(participant, None)
+
+    def dump(self) -> dict[str, Any]:
+        """Lossless plain data, for snapshots and for the state hash."""
+        return {
+            "bureau": self.bureau.dump(),
+            "ledger": self.ledger.dump(),
+            "products": list(self.products.values()),
+            "listings": list(self.listings.values()),
+            "books": {key: [order.id for order in book.orders()] for key, book in self.books.items()},
+            "orders": list(self.orders.values()),
+            "trades": list(self.trades.values()),
+            "entitlements": list(self.entitlements.values()),
+            "keys": self.keys,
+            "reports": list(self.reports.values()),
+            "cash_references": self.cash_references,
+            "counters": self.counters,
+            "timers": sorted(self.timers),
+            "remembered": self.remembered,
+            "forgotten_before_ms": self.forgotten_before_ms,
+            "now_ns": self.now_ns,
+            "clock_offset_ns": self.clock_offset_ns,
+            "sequence": self.sequence,
+            "rulebook_sha256": self.rulebook_sha256,
+        }
+
+
+class _Dumped(Struct):
+    """Shape of `State.dump` after decoding."""
+
+    bureau: dict[str, Any]
+    ledger: LedgerDump
+    products: list[Product]
+    listings: list[Listing]
+    books: dict[str, list[str]]
+    orders: list[Order]
+    trades: list[Trade]
+    entitlements: list[Entitlement]
+    keys: dict[str, str]
+    reports: list[Report]
+    cash_references: dict[str, str]
+    counters: dict[str, int]
+    timers: list[tuple[int, str, str]]
+    remembered: dict[str, Remembered]
+    forgotten_before_ms: int
+    now_ns: int
+    clock_offset_ns: int
+    sequence: int
+    rulebook_sha256: str
+
+
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+_DECODER = msgspec.msgpack.Decoder(_Dumped)
+
+
+def encode_state(state: State) -> bytes:
+    """Snapshot body: MessagePack with sorted keys, so that equal states give equal bytes."""
+    return _ENCODER.encode(state.dump())
+
+
+def state_hash(body: bytes) -> bytes:
+    """SHA-256 of a snapshot body."""
+    return hashlib.sha256(body).digest()
+
+
+def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> State:
+    """The state that was encoded. Raises msgspec.ValidationError where the body is not of this shape."""
+    dumped = _DECODER.decode(body)
+    state = State(boards, rulebook, jurisdiction)
+    state.bureau = Bureau.load(dumped.bureau)
+    state.ledger = Ledger.load(dumped.ledger)
+    state.house = House(rulebook, state.ledger)
+    state.products = {row.id: row for row in dumped.products}
+    state.listings = {row.id: row for row in dumped.listings}
+    state.orders = {row.id: row for row in dumped.orders}
+    state.books = {key: _book(orders, state.orders) for key, orders in dumped.books.items()}
+    state.trades = {row.id: row for row in dumped.trades}
+    state.holds = {row.id: row for row in dumped.trades if row.state == "held"}
+    state.entitlements = {row.id: row for row in dumped.entitlements}
+    state.reports = {row.id: row for row in dumped.reports}
+    state.timers = dumped.timers
+    heapify(state.timers)
+    _copy_plain(state, dumped)
+    return state
+
+
+def _copy_plain(state: State, dumped: _Dumped) -> None:
+    for name in (
+        "keys",
+        "cash_references",
+        "counters",
+        "remembered",
+        "forgotten_before_ms",
+        "now_ns",
+        "clock_offset_ns",
+        "sequence",
+        "rulebook_sha256",
+    ):
+        setattr(state, name, getattr(dumped, name))
+
+
+def _book(order_ids: list[str], orders: dict[str, Order]) -> Book:
+    book = Book()
+    for order_id in order_ids:
+        book.add(orders[order_id])
+    return book

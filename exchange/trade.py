@@ -1,0 +1,413 @@
+"""What happens after the verdict: delivery, acceptance, payment, refund, holds, and trades reported from outside.
+
+The life itself is the table in `clearing.delivery`; the dates come from the listing's terms. Only acceptance, or
+silence until the acceptance date, pays.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from clearing.delivery import ENTITLEMENT_LIFE, TRADE_LIFE, WHEN_LATE
+from clearing.ledger import CNY
+from clearing.money import amount_fen, refuse_amount
+from credit.conduct import Conduct, ConductKind
+from exchange.events import (
+    AcceptDelivery,
+    Completed,
+    Consent,
+    CureHold,
+    Deliver,
+    Delivered,
+    DeliveryRejected,
+    EntitlementEnded,
+    Event,
+    FactRecorded,
+    FactsAmended,
+    FactsConfirmed,
+    HoldCured,
+    HoldReleased,
+    IssueKey,
+    KeyIssued,
+    OrderClosed,
+    OrderPlaced,
+    Refunded,
+    Refusal,
+    Refused,
+    RejectDelivery,
+    ReportTrade,
+    TradeReported,
+)
+from exchange.listing import cell_of
+from exchange.order import Deal, clear, judge_clearing, record_completion, settlement, supply_refusal
+from exchange.participant import has_role, standing_refusal
+from exchange.product import evidence_refusal, reviewer_refusal
+from exchange.state import DAY_NS, Report, State, Trade
+
+CURES: Final = {
+    "B11": ("reviewer", "登记恢复或异议处理完毕的证明", "proof that the registration is resumed or the objection settled"),
+    "B17": ("buyer", "买方确认知悉在先非独占许可", "the buyer's confirmation that prior non-exclusive licences were disclosed"),
+    "C02": ("reviewer", "个人单独同意的证明", "proof of the persons' separate consent"),
+}
+"""Hold rule: who brings what (Chinese, English)."""
+
+
+# ---- delivery
+
+
+def deliver(state: State, command: Deliver, at_ns: int) -> Refusal | list[Event]:
+    trade = state.trades.get(command.trade)
+    if trade is None or trade.seller != command.actor:
+        return Refusal(Refused.not_found, f"you have no open sale {command.trade}")
+    step = "redeliver" if trade.state == "rejected" else "deliver"
+    refusal = _step_refusal(trade, step, at_ns)
+    if refusal is not None:
+        return refusal
+    delivery = command.delivery
+    if (delivery.kind == "file") != bool(delivery.sha256) or (delivery.kind == "address") != bool(delivery.url):
+        return Refusal(Refused.malformed, "a delivery is a file with its sha256, or an address with its url")
+    due_ns = at_ns + state.listings[trade.listing].terms.acceptance_days * DAY_NS
+    return [Delivered(trade.id, step, delivery, due_ns)]
+
+
+def accept(state: State, command: AcceptDelivery, at_ns: int) -> Refusal | list[Event]:
+    trade = state.trades.get(command.trade)
+    if trade is None or trade.buyer != command.actor:
+        return Refusal(Refused.not_found, f"you have no open purchase {command.trade}")
+    return _step_refusal(trade, "accept", at_ns) or [Completed(trade.id, "accept")]
+
+
+def reject(state: State, command: RejectDelivery, at_ns: int) -> Refusal | list[Event]:
+    trade = state.trades.get(command.trade)
+    if trade is None or trade.buyer != command.actor:
+        return Refusal(Refused.not_found, f"you have no open purchase {command.trade}")
+    again = trade.state == "redelivered"
+    refusal = _step_refusal(trade, "reject_again" if again else "reject", at_ns)
+    if refusal is not None:
+        return refusal
+    if not command.reason.strip():
+        return Refusal(Refused.malformed, "a rejection needs its reason")
+    if again:
+        return [Refunded(trade.id, "reject_again")]
+    due_ns = at_ns + state.listings[trade.listing].terms.redelivery_days * DAY_NS
+    return [DeliveryRejected(trade.id, command.reason, due_ns)]
+
+
+def _step_refusal(trade: Trade, step: str, at_ns: int) -> Refusal | None:
+    if (trade.state, step) not in TRADE_LIFE:
+        return Refusal(Refused.wrong_state, f"a trade that is {trade.state} cannot take the step {step}")
+    if at_ns > trade.due_ns:
+        return Refusal(Refused.wrong_state, "the date for this has passed")
+    return None
+
+
+def issue_key(state: State, command: IssueKey, at_ns: int) -> Refusal | list[Event]:
+    entitlement = state.entitlements.get(command.entitlement)
+    if entitlement is None or entitlement.buyer != command.actor:
+        return Refusal(Refused.not_found, f"you have no entitlement {command.entitlement}")
+    if entitlement.until_ns <= at_ns:
+        return Refusal(Refused.wrong_state, "the entitlement has expired")
+    return [KeyIssued(entitlement.id, command.key_sha256)]
+
+
+# ---- holds
+
+
+def cure(state: State, command: CureHold, at_ns: int) -> Refusal | Iterator[Event]:
+    trade = state.holds.get(command.trade)
+    involved = trade is not None and command.actor in (trade.buyer, trade.seller)
+    if trade is None or not (involved or has_role(state, command.actor, "reviewer")):
+        return Refusal(Refused.not_found, f"there is no hold {command.trade}")
+    if command.rule not in trade.violated or command.rule not in CURES:
+        return Refusal(Refused.malformed, f"the hold names {', '.join(trade.violated)}: cure one of these")
+    product = state.products[state.listings[trade.listing].product]
+    if CURES[command.rule][0] == "buyer":
+        if command.actor != trade.buyer:
+            return Refusal(Refused.forbidden, "only the buyer confirms this")
+        return _cured(state, trade, command, [], at_ns)
+    refusal = reviewer_refusal(state, command.actor, product) or evidence_refusal(command.evidence_sha256)
+    if refusal is not None:
+        return refusal
+    return _cured(state, trade, command, _cure_records(state, trade, command), at_ns)
+
+
+def _cure_records(state: State, trade: Trade, command: CureHold) -> list[Event]:
+    """What the evidence changes in the registers."""
+    product = state.products[state.listings[trade.listing].product]
+    if command.rule == "C02":
+        consent = Consent(basis="separate_consent", purposes=product.consent.purposes)
+        return [
+            FactsAmended(product.id, command.evidence_sha256, None, None, None, consent),
+            FactsConfirmed(product.id, ("consent",), command.actor),
+        ]
+    entries = []
+    if product.state == "suspended":
+        entries.append("registration_resumed")
+    if product.objection:
+        entries.append("objection_settled")
+    return [FactRecorded(product.id, entry, command.evidence_sha256, "", "", command.actor) for entry in entries]
+
+
+def _cured(
+    state: State, trade: Trade, command: CureHold, records: list[Event], at_ns: int
+) -> Iterator[Event]:
+    yield from records
+    yield HoldCured(trade.id, command.rule, command.evidence_sha256, command.actor)
+    yield from judge_holds(state, state.listings[trade.listing].product, at_ns)
+
+
+def judge_holds(state: State, product: str, at_ns: int) -> Iterator[Event]:
+    """A register of the product has changed: look at its holds again; what may stand settles, what may not ends."""
+    waiting = [trade for trade in state.holds.values() if state.listings[trade.listing].product == product]
+    for trade in waiting:
+        deal = _deal_of(state, trade)
+        verdict, facts_sha256 = judge_clearing(state, deal, at_ns)
+        if verdict.outcome == "allow":
+            yield settlement(state, deal, facts_sha256, at_ns)
+        elif verdict.outcome == "reject":
+            yield HoldReleased(trade.id, "refused", verdict.violated)
+
+
+def _deal_of(state: State, trade: Trade) -> Deal:
+    listing = state.listings[trade.listing]
+    units = listing.terms.mechanism == "continuous_auction"
+    return Deal(
+        listing,
+        cell_of(state, listing, trade.purpose, trade.territory),
+        trade.buyer,
+        trade.seller,
+        trade.id,
+        f"{trade.id}:units" if units else "",
+        trade.quantity,
+        trade.price_fen,
+        0,
+        trade.purpose,
+        trade.territory,
+        trade.accepts_prior,
+        "",
+        trade.id,
+    )
+
+
+# ---- trades from outside
+
+
+def report(state: State, command: ReportTrade, at_ns: int) -> Refusal | Iterable[Event]:
+    """A bilateral trade, told by each side; the second report with the same terms has it judged and settled."""
+    listing = state.listings.get(command.listing)
+    if listing is None or listing.state != "published":
+        return Refusal(Refused.not_found, f"there is no published listing {command.listing}")
+    seller, buyer = (
+        (command.actor, command.counterparty) if command.side == "sell" else (command.counterparty, command.actor)
+    )
+    refusal = _report_refusal(state, command, seller, at_ns)
+    if refusal is not None:
+        return refusal
+    first = next((row for row in state.reports.values() if _matches(row, command)), None)
+    if first is None:
+        return [_reported(state, command, "")]
+    refusal = supply_refusal(listing, command.quantity)
+    if refusal is not None:
+        return refusal
+    amount = amount_fen(command.price_fen, listing.terms.price_per_units, command.quantity)
+    if state.ledger.available(buyer, CNY) < amount:
+        return Refusal(Refused.funds_insufficient, f"the buyer needs {amount} fen available to settle")
+    return _settle_report(state, command, first, buyer, seller, amount, at_ns)
+
+
+def _report_refusal(state: State, command: ReportTrade, seller: str, at_ns: int) -> Refusal | None:
+    terms = state.listings[command.listing].terms
+    if command.side not in ("buy", "sell"):
+        return Refusal(Refused.malformed, "side is buy or sell")
+    if terms.mechanism != "off_venue" or seller != state.listings[command.listing].merchant:
+        return Refusal(Refused.mechanism_not_allowed, "report trades of an off_venue listing with its merchant")
+    if command.counterparty not in state.bureau.participants:
+        return Refusal(Refused.not_found, f"there is no participant {command.counterparty}")
+    if command.purpose not in terms.purposes or command.territory not in terms.territories:
+        return Refusal(Refused.outside_terms, "purpose and territory are those that the listing offers")
+    if (reason := refuse_amount(command.price_fen, terms.price_per_units, command.quantity)) is not None:
+        return Refusal(Refused.out_of_bounds, reason)
+    deed = "list" if command.side == "sell" else "buy"
+    return standing_refusal(state, command.actor, deed, at_ns) or evidence_refusal(command.contract_sha256)
+
+
+def _matches(report: Report, command: ReportTrade) -> bool:
+    return (
+        report.participant == command.counterparty
+        and report.counterparty == command.actor
+        and report.side != command.side
+        and report.listing == command.listing
+        and (report.quantity, report.price_fen) == (command.quantity, command.price_fen)
+        and (report.purpose, report.territory) == (command.purpose, command.territory)
+        and report.contract_sha256 == command.contract_sha256
+    )
+
+
+def _reported(state: State, command: ReportTrade, matches: str) -> TradeReported:
+    return TradeReported(
+        state.next_id("R"),
+        command.listing,
+        command.side,
+        command.actor,
+        command.counterparty,
+        command.quantity,
+        command.price_fen,
+        command.purpose,
+        command.territory,
+        command.contract_sha256,
+        command.accepts_prior,
+        matches,
+    )
+
+
+def _settle_report(
+    state: State, command: ReportTrade, first: Report, buyer: str, seller: str, amount: int, at_ns: int
+) -> Iterator[Event]:
+    yield _reported(state, command, first.id)
+    order = state.next_id("O")
+    accepts_prior = command.accepts_prior if command.side == "buy" else first.accepts_prior
+    where = (command.purpose, command.territory)
+    yield OrderPlaced(
+        order, buyer, command.listing, "buy", command.quantity, command.price_fen, "ioc", *where, accepts_prior, amount, ""
+    )
+    listing = state.listings[command.listing]
+    cell = cell_of(state, listing, *where)
+    deal = Deal(
+        listing, cell, buyer, seller, order, "", command.quantity, command.price_fen, 0, *where, accepts_prior, order
+    )
+    yield from clear(state, deal, at_ns)
+    if order in state.orders:
+        yield OrderClosed(order, "refused", command.quantity)
+
+
+# ---- dates that pass
+
+
+def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> list[Event]:
+    """A trade's date has passed without the step it waited for."""
+    trade = state.trades.get(trade_id)
+    if trade is None or trade.due_ns != due_ns:
+        return []
+    step = WHEN_LATE[trade.state]  # type: ignore[index]
+    if step == "expire":
+        return [HoldReleased(trade_id, "expired", trade.violated)]
+    return [Completed(trade_id, "silence")] if step == "silence" else [Refunded(trade_id, "miss")]
+
+
+def on_entitlement_due(state: State, entitlement_id: str, due_ns: int, at_ns: int) -> list[Event]:
+    entitlement = state.entitlements.get(entitlement_id)
+    if entitlement is None or (entitlement.state, "expire") not in ENTITLEMENT_LIFE:
+        return []
+    return [EntitlementEnded(entitlement_id, "expire")]
+
+
+# ---- events
+
+
+def apply_delivered(state: State, event: Delivered, at_ns: int) -> None:
+    trade = state.trades[event.trade]
+    trade.state = TRADE_LIFE[trade.state, event.step]  # type: ignore[index]
+    trade.delivery, trade.due_ns, trade.redelivered = event.delivery, event.due_ns, event.step == "redeliver"
+    entitlement = state.entitlements.get(trade.entitlement)
+    if entitlement is not None:
+        entitlement.delivery = event.delivery
+        entitlement.state = "active"
+    state.start_timer(event.due_ns, "trade", trade.id)
+    if event.step == "redeliver":
+        _conduct(state, "redelivered", trade, at_ns)
+
+
+def apply_rejected(state: State, event: DeliveryRejected, at_ns: int) -> None:
+    trade = state.trades[event.trade]
+    trade.state, trade.due_ns = "rejected", event.due_ns
+    state.start_timer(event.due_ns, "trade", trade.id)
+    _conduct(state, "rejected_delivery", trade, at_ns)
+
+
+def apply_completed(state: State, event: Completed, at_ns: int) -> None:
+    trade = state.trades.pop(event.trade)
+    state.house.pay_out(trade.seller, trade.merchant_fen, trade.fee_fen, trade.shares)
+    record_completion(state, trade.buyer, trade.seller, trade.amount_fen, trade.id, at_ns)
+    listing = state.listings[trade.listing]
+    if listing.terms.deal == "transfer":
+        product = state.products[listing.product]
+        product.holder = trade.buyer
+        state.forget_product(product)
+
+
+def apply_refunded(state: State, event: Refunded, at_ns: int) -> None:
+    trade = state.trades.pop(event.trade)
+    state.house.refund(trade.buyer, trade.amount_fen)
+    _conduct(state, "not_delivered" if event.step == "miss" else "redelivery_rejected", trade, at_ns)
+    _give_back(state, trade)
+    _forget_key(state, trade.entitlement)
+    state.entitlements.pop(trade.entitlement, None)
+
+
+def _give_back(state: State, trade: Trade) -> None:
+    """Supply and an exclusive right that a trade had taken are free again."""
+    listing = state.listings[trade.listing]
+    if listing.terms.mechanism != "continuous_auction":
+        listing.taken_units -= trade.quantity
+    product = state.products[listing.product]
+    product.exclusives = tuple(row for row in product.exclusives if row[0] != trade.id)
+
+
+def _conduct(state: State, kind: ConductKind, trade: Trade, at_ns: int) -> None:
+    """The seller's fault in this trade."""
+    state.bureau.record(Conduct(kind, trade.seller, trade.buyer, trade.amount_fen, at_ns, trade.id))
+
+
+def apply_cured(state: State, event: HoldCured, at_ns: int) -> None:
+    if event.rule == "B17":
+        state.holds[event.trade].accepts_prior = True
+
+
+def apply_released(state: State, event: HoldReleased, at_ns: int) -> None:
+    """Both sides get back what was reserved; the quantity never queues again."""
+    trade = state.trades.pop(event.trade)
+    del state.holds[event.trade]
+    state.ledger.release(trade.id)
+    state.ledger.release(f"{trade.id}:units")
+    if event.reason == "expired":
+        _conduct(state, "hold_expired", trade, at_ns)
+    _give_back(state, trade)
+
+
+def apply_reported(state: State, event: TradeReported, at_ns: int) -> None:
+    state.took_id(event.report)
+    if event.matches:
+        del state.reports[event.matches]
+        return
+    state.reports[event.report] = Report(
+        id=event.report,
+        listing=event.listing,
+        side=event.side,
+        participant=event.participant,
+        counterparty=event.counterparty,
+        quantity=event.quantity,
+        price_fen=event.price_fen,
+        purpose=event.purpose,
+        territory=event.territory,
+        contract_sha256=event.contract_sha256,
+        accepts_prior=event.accepts_prior,
+    )
+
+
+def apply_key(state: State, event: KeyIssued, at_ns: int) -> None:
+    _forget_key(state, event.entitlement)
+    state.entitlements[event.entitlement].key_sha256 = event.key_sha256
+    state.keys[event.key_sha256] = event.entitlement
+
+
+def _forget_key(state: State, entitlement: str) -> None:
+    row = state.entitlements.get(entitlement)
+    if row is not None and row.key_sha256:
+        state.keys.pop(row.key_sha256, None)
+
+
+def apply_ended(state: State, event: EntitlementEnded, at_ns: int) -> None:
+    _forget_key(state, event.entitlement)
+    entitlement = state.entitlements.pop(event.entitlement)
+    product = state.products[state.listings[entitlement.listing].product]
+    if product.exclusives:
+        product.exclusives = tuple(row for row in product.exclusives if row[0] != entitlement.trade)

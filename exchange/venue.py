@@ -1,0 +1,298 @@
+"""The pure whole: `execute` decides, `apply` changes.
+
+    execute(state, command, at_ns)   a refusal, or events; each event is applied before the next is decided
+    replay(state, entry, raw)        the same events applied again, deciding nothing
+
+No I/O, no clock, no randomness: time comes with the command, and so does every secret's hash. The same commands at
+the same instants give the same state, byte for byte (`state.encode_state`).
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop
+from typing import Any, Final
+
+import msgspec
+
+from exchange import cash, listing, order, participant, product, trade
+from exchange import events as happened
+from exchange.events import VENUE, Entry, Event, OrderRefused, PlaceOrder, Refusal, Refused, Ticked
+from exchange.participant import role_refusal
+from exchange.state import REMEMBERED, Remembered, State
+
+TIMERS_A_TICK: Final = 500
+"""How many timers one tick lets act, so that no tick holds up the orders behind it for long."""
+
+AHEAD_MS: Final = 600_000
+"""How far ahead of the venue's clock a command id may have been made."""
+
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
+_ENCODER = msgspec.msgpack.Encoder()
+_ENTRY = msgspec.msgpack.Decoder(Entry)
+
+Decision = Refusal | Iterable[Event]
+Handler = Callable[[State, Any, int], Decision]
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """What a command led to. `entry` is its journal entry, empty where nothing is stored.
+
+    `repeated`: the command id was known with the same body, and this is the answer of then.
+    """
+
+    events: tuple[Event, ...]
+    refusal: Refusal | None
+    at_ns: int
+    entry: bytes = b""
+    repeated: bool = False
+
+
+# ---- deciding
+
+
+def execute(state: State, command: Any, at_ns: int) -> Outcome:
+    """Decide a command at an instant and apply what follows. A refusal that is not kept changes nothing."""
+    digest = b""
+    if command.key:
+        digest = hashlib.blake2b(_ENCODER.encode(command), digest_size=8).digest()
+        known = _known(state, command, digest, at_ns)
+        if known is not None:
+            return known
+    decision = HANDLERS[type(command)](state, command, at_ns)
+    if type(decision) is Refusal:
+        if not decision.code.kept or type(command) is not PlaceOrder:
+            return Outcome((), decision, at_ns)
+        decided: list[Event] = [_kept(command, decision)]
+        APPLY[OrderRefused](state, decided[0], at_ns)
+    else:
+        decision_made = decision
+        decided = []
+        for event in decision_made:  # type: ignore[union-attr]
+            APPLY[type(event)](state, event, at_ns)
+            decided.append(event)
+        decision = None  # type: ignore[assignment]
+    return _finish(state, command, digest, tuple(decided), decision, at_ns)  # type: ignore[arg-type]
+
+
+def _finish(
+    state: State, command: Any, digest: bytes, decided: tuple[Event, ...], refusal: Refusal | None, at_ns: int
+) -> Outcome:
+    raw = _ENCODER.encode(Entry(at_ns, command.actor, command.key, digest, decided))  # type: ignore[arg-type]
+    _close_entry(state, at_ns, command.actor, command.key, digest, raw)
+    return Outcome(decided, refusal, at_ns, raw)
+
+
+def _close_entry(state: State, at_ns: int, actor: str, key: str, digest: bytes, raw: bytes) -> None:
+    if state.incoming is not None:
+        order.rest(state)
+    state.now_ns = at_ns
+    state.sequence += 1
+    if key:
+        _remember(state, f"{actor}:{key}", digest, raw)
+
+
+def _kept(command: PlaceOrder, refusal: Refusal) -> OrderRefused:
+    return OrderRefused(
+        command.actor, command.listing, refusal.code.name, refusal.detail, refusal.violated, refusal.unknown
+    )
+
+
+# ---- command ids
+
+
+def _known(state: State, command: Any, digest: bytes, at_ns: int) -> Outcome | None:
+    """The answer that a command id already had, or why the id cannot be taken."""
+    known = state.remembered.get(f"{command.actor}:{command.key}")
+    if known is not None:
+        if known.digest != digest:
+            return Outcome((), Refusal(Refused.id_conflict, "this id came with another body before"), at_ns)
+        return answer_of(known.entry)
+    if _UUID7.match(command.key) is None:
+        detail = "a command id is a UUID of version 7 in lower case (RFC 9562), so that its age is known"
+        return Outcome((), Refusal(Refused.malformed, detail), at_ns)
+    made_ms = _made_ms(command.key)
+    if made_ms <= state.forgotten_before_ms:
+        detail = "this id is older than the remembered ones: look whether the first attempt happened, then use a new id"
+        return Outcome((), Refusal(Refused.id_expired, detail), at_ns)
+    if made_ms > at_ns // 1_000_000 + AHEAD_MS:
+        return Outcome((), Refusal(Refused.malformed, "this id was made in the future: set your clock"), at_ns)
+    return None
+
+
+def answer_of(raw: bytes) -> Outcome:
+    """The outcome that a journal entry records."""
+    entry = _ENTRY.decode(raw)
+    refusal = None
+    if len(entry.events) == 1 and isinstance(entry.events[0], OrderRefused):
+        kept = entry.events[0]
+        refusal = Refusal(Refused[kept.code], kept.detail, kept.violated, kept.unknown)
+    return Outcome(entry.events, refusal, entry.at_ns, raw, True)
+
+
+def _made_ms(key: str) -> int:
+    return int(key[:8] + key[9:13], 16)
+
+
+def _remember(state: State, key: str, digest: bytes, raw: bytes) -> None:
+    state.remembered[key] = Remembered(digest, raw)
+    if len(state.remembered) > REMEMBERED:
+        oldest = next(iter(state.remembered))
+        del state.remembered[oldest]
+        state.forgotten_before_ms = max(state.forgotten_before_ms, _made_ms(oldest.partition(":")[2]))
+
+
+# ---- replaying
+
+
+def replay(state: State, raw: bytes) -> Entry:
+    """Apply one journal entry. Decides nothing: rules and code may have changed since."""
+    entry = _ENTRY.decode(raw)
+    at_ns = entry.at_ns
+    for event in entry.events:
+        APPLY[type(event)](state, event, at_ns)
+    _close_entry(state, at_ns, entry.actor, entry.key, entry.digest, raw)
+    return entry
+
+
+# ---- the venue's own commands
+
+
+def _adopt(state: State, command: happened.AdoptRulebook, at_ns: int) -> Decision:
+    return [happened.RulebookAdopted(command.sha256)]
+
+
+def _advance(state: State, command: happened.AdvanceClock, at_ns: int) -> Decision:
+    if (refusal := role_refusal(state, command.actor, "operator")) is not None:
+        return refusal
+    if not 0 < command.seconds <= 10 * 366 * 86_400:
+        return Refusal(Refused.out_of_bounds, "seconds lies between 1 and ten years")
+    return [happened.ClockAdvanced(state.clock_offset_ns + command.seconds * 1_000_000_000)]
+
+
+def _tick(state: State, command: happened.Tick, at_ns: int) -> Decision:
+    return _due(state, at_ns) if command.actor == VENUE else Refusal(Refused.forbidden, "the venue's own command")
+
+
+def _due(state: State, at_ns: int) -> Iterator[Event]:
+    """Timers whose instant has passed act. They leave the heap here; a replay drops the same ones in `_apply_ticked`."""
+    due: list[tuple[int, str, str]] = []
+    timers = state.timers
+    while timers and timers[0][0] < at_ns and (len(due) < TIMERS_A_TICK or timers[0][0] == due[-1][0]):
+        due.append(heappop(timers))
+    if due:
+        yield Ticked(due[-1][0])
+    for due_ns, kind, identifier in due:
+        yield from ON_DUE[kind](state, identifier, due_ns, at_ns)
+
+
+def _apply_ticked(state: State, event: Ticked, at_ns: int) -> None:
+    while state.timers and state.timers[0][0] <= event.until_ns:
+        heappop(state.timers)
+
+
+def _apply_adopted(state: State, event: happened.RulebookAdopted, at_ns: int) -> None:
+    state.rulebook_sha256 = event.sha256
+
+
+def _apply_advanced(state: State, event: happened.ClockAdvanced, at_ns: int) -> None:
+    state.clock_offset_ns = event.offset_ns
+
+
+def _apply_nothing(state: State, event: Event, at_ns: int) -> None:
+    """The entry itself is the record."""
+
+
+def _then_holds(handler: Handler) -> Handler:
+    """A register of a product changes: its holds are judged again in the same entry."""
+
+    def changed(state: State, command: Any, at_ns: int) -> Decision:
+        decision = handler(state, command, at_ns)
+        if type(decision) is Refusal:
+            return decision
+        return _followed(state, decision, command.product, at_ns)  # type: ignore[arg-type]
+
+    return changed
+
+
+def _followed(state: State, first: Iterable[Event], changed: str, at_ns: int) -> Iterator[Event]:
+    yield from first
+    yield from trade.judge_holds(state, changed, at_ns)
+
+
+HANDLERS: Final[dict[type, Handler]] = {
+    PlaceOrder: order.place,
+    happened.CancelOrder: order.cancel,
+    happened.OpenVenue: participant.open_venue,
+    happened.AdoptRulebook: _adopt,
+    happened.Tick: _tick,
+    happened.AdvanceClock: _advance,
+    happened.RegisterParticipant: participant.register,
+    happened.GrantRole: participant.grant_role,
+    happened.DecideIdentity: participant.decide_identity,
+    happened.ApplyForAccreditation: participant.apply_for_accreditation,
+    happened.DecideAccreditation: participant.decide_accreditation,
+    happened.SetBan: participant.set_ban,
+    happened.SubmitProduct: product.submit,
+    happened.DecideProduct: product.decide,
+    happened.AmendFacts: _then_holds(product.amend),
+    happened.ConfirmFacts: _then_holds(product.confirm),
+    happened.RecordFact: _then_holds(product.record),
+    happened.CreateListing: listing.create,
+    happened.ReviseListing: listing.revise,
+    happened.MoveListing: listing.move,
+    happened.BookCashIn: cash.book_in,
+    happened.ReportTrade: trade.report,
+    happened.Deliver: trade.deliver,
+    happened.AcceptDelivery: trade.accept,
+    happened.RejectDelivery: trade.reject,
+    happened.IssueKey: trade.issue_key,
+    happened.CureHold: trade.cure,
+}
+"""Command: who decides it."""
+
+APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
+    happened.OrderPlaced: order.apply_placed,
+    happened.Settled: order.apply_settled,
+    happened.OrderClosed: order.apply_closed,
+    OrderRefused: order.apply_refused,
+    happened.Held: order.apply_held,
+    happened.TradeRefused: order.apply_trade_refused,
+    happened.VenueOpened: participant.apply_opened,
+    happened.RulebookAdopted: _apply_adopted,
+    Ticked: _apply_ticked,
+    happened.ClockAdvanced: _apply_advanced,
+    happened.ParticipantRegistered: participant.apply_registered,
+    happened.RoleGranted: participant.apply_role,
+    happened.IdentityDecided: participant.apply_identity,
+    happened.AccreditationApplied: participant.apply_application,
+    happened.AccreditationDecided: participant.apply_accreditation,
+    happened.BanSet: participant.apply_ban,
+    happened.ProductSubmitted: product.apply_submitted,
+    happened.ProductDecided: product.apply_decided,
+    happened.FactsAmended: product.apply_amended,
+    happened.FactsConfirmed: product.apply_confirmed,
+    happened.FactRecorded: product.apply_recorded,
+    happened.ListingCreated: listing.apply_created,
+    happened.ListingRevised: listing.apply_revised,
+    happened.ListingMoved: listing.apply_moved,
+    happened.CashBooked: cash.apply_booked,
+    happened.HoldCured: trade.apply_cured,
+    happened.HoldReleased: trade.apply_released,
+    happened.TradeReported: trade.apply_reported,
+    happened.Delivered: trade.apply_delivered,
+    happened.DeliveryRejected: trade.apply_rejected,
+    happened.Completed: trade.apply_completed,
+    happened.Refunded: trade.apply_refunded,
+    happened.KeyIssued: trade.apply_key,
+    happened.EntitlementEnded: trade.apply_ended,
+    happened.Quarantined: _apply_nothing,
+}
+"""Event: what it changes."""
+
+ON_DUE: Final[dict[str, Callable[[State, str, int, int], list[Event]]]] = {
+    "listing": listing.on_due,
+    "trade": trade.on_due,
+    "entitlement": trade.on_entitlement_due,
+}
+"""Kind of timer: what happens when its instant has passed."""
