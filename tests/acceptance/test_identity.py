@@ -101,7 +101,9 @@ def test_a_token_is_short_lived(venue: Venue) -> None:
     assert ended.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("change", [lambda t: t[:-4] + "AAAA", lambda t: "", lambda t: "x", lambda t: t * 3])
+@pytest.mark.parametrize(
+    "change", [lambda t: t[:-4] + "AAAA", lambda t: t[4:], lambda t: "x", lambda t: t * 3]
+)
 def test_a_forged_token_is_refused(venue: Venue, change: Any) -> None:
     refused(with_token(venue, change(venue.desk.token)), 401, "not_signed_in")
 

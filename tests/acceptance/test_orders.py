@@ -270,7 +270,7 @@ def test_a_refused_order_is_recorded(venue: Venue, merchant: Person, buyer: Pers
     assert "A03" in str(mine[0])
     everybodys = venue.operator.every("/v1/refusals")
     assert any(item.get("listing") == listing for item in everybodys)
-    assert not [item for item in venue.buyer(cash_fen=0).every("/v1/refusals")]
+    assert not list(venue.buyer(cash_fen=0).every("/v1/refusals"))
 
 
 def test_a_verdict_stores_what_it_was_made_from(venue: Venue, buyer: Person, posted: str) -> None:
