@@ -1,9 +1,9 @@
 """Ed25519 keys in files (RFC 8032): made, read, signed with. Whoever reads such a file is that participant.
 
 A key file is JSON, `{"public_key", "private_key", "participant"}`: base64 of the 32 raw public bytes and of
-the 32-byte seed, and the participant's id once there is one. Beside it, `<key file>.token` holds the session that
-`shuji login` opened. Both have mode 0600 and appear whole or not at all: they are written under another name,
-flushed, and moved.
+the 32-byte seed, and the participant's id once there is one. Beside it, `<key file>.token` holds the session
+that `shuji login` opened. Both have mode 0600 and appear whole or not at all: they are written under another
+name, flushed, and moved.
 """
 
 import base64
