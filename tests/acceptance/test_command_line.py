@@ -226,7 +226,7 @@ async def alter(connection: asyncpg.Connection, table: str, wanted: tuple[str, .
     await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
     row = await connection.fetchrow(
         f"SELECT ctid::text AS place, {column} AS old FROM {table} WHERE {column} IS NOT NULL"
-        f" ORDER BY ctid DESC LIMIT 1"
+        f" ORDER BY {column} DESC LIMIT 1"
     )
     if row is None:
         pytest.skip(f"{table} has no row yet")
