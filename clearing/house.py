@@ -109,6 +109,7 @@ class House:
         at_ns: int,
     ) -> Verdict:
         """The verdict with every reason. A party that is not known yet is None (a resting order's counterparty)."""
+        assert phase != "clearing" or (seller is not None and buyer is not None), "clearing knows both parties"
         facts = Facts(
             phase,
             at_ns,

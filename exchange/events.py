@@ -196,9 +196,10 @@ class Command(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class OpenVenue(Command, frozen=True, kw_only=True):
-    """First start: the operator whose key lies in the data folder."""
+    """First start: the operator whose key lies in the data folder, and which clock this venue lives by."""
 
     public_key: str
+    simulated: bool = False
 
 
 class AdoptRulebook(Command, frozen=True, kw_only=True):
@@ -424,6 +425,7 @@ class Event(Struct, frozen=True, array_like=True, tag=True):
 class VenueOpened(Event, frozen=True):
     operator: str
     public_key: str
+    simulated: bool = False
 
 
 class RulebookAdopted(Event, frozen=True):
@@ -437,8 +439,8 @@ class Ticked(Event, frozen=True):
 
 
 class ClockAdvanced(Event, frozen=True):
-    offset_ns: int
-    """The simulated clock's whole offset from then on."""
+    to_ns: int
+    """The simulated clock stands at this instant from then on."""
 
 
 class ParticipantRegistered(Event, frozen=True):

@@ -100,7 +100,7 @@ def _bureau_refusal(code: Any) -> Refusal:
 def open_venue(state: State, command: OpenVenue, at_ns: int) -> Refusal | list[Event]:
     if state.bureau.participants:
         return Refusal(Refused.wrong_state, "the venue is open already")
-    return [VenueOpened(state.next_id("P"), command.public_key)]
+    return [VenueOpened(state.next_id("P"), command.public_key, command.simulated)]
 
 
 def register(state: State, command: RegisterParticipant, at_ns: int) -> Refusal | list[Event]:
@@ -218,6 +218,7 @@ def set_ban(state: State, command: SetBan, at_ns: int) -> Refusal | list[Event]:
 
 def apply_opened(state: State, event: VenueOpened, at_ns: int) -> None:
     state.took_id(event.operator)
+    state.simulated = event.simulated
     state.bureau.admit(
         Participant(
             id=event.operator,

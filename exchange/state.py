@@ -161,7 +161,8 @@ class State:
         self.remembered: dict[str, Remembered] = {}
         self.forgotten_before_ms = 0
         self.now_ns = 0
-        self.clock_offset_ns = 0
+        self.clock_floor_ns = 0
+        self.simulated = False
         self.sequence = 0
         self.rulebook_sha256 = ""
         self.incoming: Order | None = None
@@ -212,7 +213,8 @@ class State:
             "remembered": self.remembered,
             "forgotten_before_ms": self.forgotten_before_ms,
             "now_ns": self.now_ns,
-            "clock_offset_ns": self.clock_offset_ns,
+            "clock_floor_ns": self.clock_floor_ns,
+            "simulated": self.simulated,
             "sequence": self.sequence,
             "rulebook_sha256": self.rulebook_sha256,
         }
@@ -237,7 +239,8 @@ class _Dumped(Struct):
     remembered: dict[str, Remembered]
     forgotten_before_ms: int
     now_ns: int
-    clock_offset_ns: int
+    clock_floor_ns: int
+    simulated: bool
     sequence: int
     rulebook_sha256: str
 
@@ -285,7 +288,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "remembered",
         "forgotten_before_ms",
         "now_ns",
-        "clock_offset_ns",
+        "clock_floor_ns",
+        "simulated",
         "sequence",
         "rulebook_sha256",
     ):

@@ -98,6 +98,15 @@ def _kept(command: PlaceOrder, refusal: Refusal) -> OrderRefused:
     )
 
 
+def quarantine(state: State, command: Any, reason: str, at_ns: int) -> Outcome:
+    """Set aside a command that raised, or that SQL refused: it is journaled by hash and changes nothing."""
+    encoded = _ENCODER.encode(command)
+    digest = hashlib.blake2b(encoded, digest_size=8).digest() if command.key else b""
+    event = happened.Quarantined(type(command).__name__, hashlib.sha256(encoded).hexdigest(), reason)
+    refusal = Refusal(Refused.quarantined, "this command is set aside: tell the operator its id")
+    return _finish(state, command, digest, (event,), refusal, at_ns)
+
+
 # ---- command ids
 
 
@@ -115,7 +124,7 @@ def _known(state: State, command: Any, digest: bytes, at_ns: int) -> Outcome | N
     if made_ms <= state.forgotten_before_ms:
         detail = "this id is older than the remembered ones: look whether the first attempt happened, then use a new id"
         return Outcome((), Refusal(Refused.id_expired, detail), at_ns)
-    if made_ms > at_ns // 1_000_000 + AHEAD_MS:
+    if not state.simulated and made_ms > at_ns // 1_000_000 + AHEAD_MS:
         return Outcome((), Refusal(Refused.malformed, "this id was made in the future: set your clock"), at_ns)
     return None
 
@@ -124,6 +133,8 @@ def answer_of(raw: bytes) -> Outcome:
     """The outcome that a journal entry records."""
     entry = _ENTRY.decode(raw)
     refusal = None
+    if len(entry.events) == 1 and isinstance(entry.events[0], happened.Quarantined):
+        refusal = Refusal(Refused.quarantined, "this command is set aside: tell the operator its id")
     if len(entry.events) == 1 and isinstance(entry.events[0], OrderRefused):
         kept = entry.events[0]
         refusal = Refusal(Refused[kept.code], kept.detail, kept.violated, kept.unknown)
@@ -165,9 +176,11 @@ def _adopt(state: State, command: happened.AdoptRulebook, at_ns: int) -> Decisio
 def _advance(state: State, command: happened.AdvanceClock, at_ns: int) -> Decision:
     if (refusal := role_refusal(state, command.actor, "operator")) is not None:
         return refusal
+    if not state.simulated:
+        return Refusal(Refused.clock_is_real, "this venue lives by the real clock")
     if not 0 < command.seconds <= 10 * 366 * 86_400:
         return Refusal(Refused.out_of_bounds, "seconds lies between 1 and ten years")
-    return [happened.ClockAdvanced(state.clock_offset_ns + command.seconds * 1_000_000_000)]
+    return [happened.ClockAdvanced(at_ns + command.seconds * 1_000_000_000)]
 
 
 def _tick(state: State, command: happened.Tick, at_ns: int) -> Decision:
@@ -196,7 +209,7 @@ def _apply_adopted(state: State, event: happened.RulebookAdopted, at_ns: int) ->
 
 
 def _apply_advanced(state: State, event: happened.ClockAdvanced, at_ns: int) -> None:
-    state.clock_offset_ns = event.offset_ns
+    state.clock_floor_ns = event.to_ns
 
 
 def _apply_nothing(state: State, event: Event, at_ns: int) -> None:

@@ -1,0 +1,532 @@
+"""The single writer: queue, batch, execute, one transaction, answer.
+
+    submit ──> queue ──> batch ──> venue.execute ──> journal.append ──> answers, projector
+                             └── the next batch is executed while this one commits ──┘
+
+Answers leave only after the commit. A read runs in sequence with the commands and leaves only once everything it saw
+is committed. What can go wrong, and what is done:
+
+    the queue is full                    503 at once, nothing stored; room is kept for cancels and halts
+    a command raises, SQL refuses        memory is dropped and recovered from the journal; the batch is halved until
+                                         the one command is alone; it is journaled as quarantined, the others go on
+    the connection is lost after COMMIT  unknown: read the cursor on a new connection, then answer or send again
+    the disk is full, PostgreSQL is down the batch is kept and sent again; new commands get 503 meanwhile
+    somebody else has raised our epoch   stop: the other engine is the writer
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import asyncpg
+import msgspec
+
+from exchange import journal, venue
+from exchange.clock import Clock
+from exchange.events import (
+    VENUE,
+    AdoptRulebook,
+    AdvanceClock,
+    CancelOrder,
+    MoveListing,
+    ParticipantRegistered,
+    Refusal,
+    Refused,
+    Tick,
+)
+from exchange.journal import Fenced, Record
+from exchange.state import State
+from exchange.venue import Outcome
+
+log = logging.getLogger("shuji.engine")
+T = TypeVar("T")
+
+QUEUE_LIMIT: Final = 20_000
+"""Commands that may wait. Above it new ones are refused with 503."""
+QUEUE_RESERVE: Final = 2_000
+"""Room above the limit for cancels and halts."""
+BATCH_LIMIT: Final = 1_000
+"""Commands in one transaction."""
+TICK_SECONDS: Final = 0.2
+PATIENCE_SECONDS: Final = 5.0
+"""How long callers wait for a database that does not answer before they are told that the outcome is unknown."""
+
+OVERLOADED: Final = Outcome((), Refusal(Refused.overloaded, "the venue is busy: try again in a second"), 0)
+UNAVAILABLE: Final = Outcome(
+    (), Refusal(Refused.storage_unavailable, "the database is not answering: repeat the request with the same id"), 0
+)
+
+
+class Simulated(Exception):
+    """The clock asked for is not the clock this venue has lived by."""
+
+
+class _Work(msgspec.Struct):
+    """Something that waits in the queue: commands with one future, or a look at the state."""
+
+    future: asyncio.Future[Any]
+    commands: Sequence[Any] = ()
+    look: Callable[[State], Any] | None = None
+    personal: tuple[bytes, bytes] | None = None
+    single: bool = False
+
+
+class _Batch(msgspec.Struct):
+    """Executed work: what to append (None: nothing was stored) and what to answer."""
+
+    work: list[_Work]
+    answers: list[Any]
+    record: Record | None
+
+
+class Engine:
+    """One shard's writer. `state` is ahead of the journal by at most two batches; see `read` for committed state."""
+
+    def __init__(self, dsn: str, empty: Callable[[], State], simulated: bool = False) -> None:
+        self.dsn = dsn
+        self.clock = Clock(simulated)
+        self.state = empty()
+        self.sequence = 0
+        self.epoch = 0
+        self.on_commit: list[Callable[[int], None]] = []
+        self.stopped: asyncio.Event = asyncio.Event()
+        self.failure: str = ""
+        self.quarantined = 0
+        self.commit_ms: deque[float] = deque(maxlen=10_000)
+        self.entries_committed = 0
+        self.recovered_entries = 0
+        self._empty = empty
+        self._checksum = b""
+        self._executed_sequence = 0
+        self._executed_checksum = b""
+        self._known: dict[tuple[str, str], None] = {}
+        self._queue: deque[_Work] = deque()
+        self._queued = 0
+        self._wake = asyncio.Event()
+        self._inflight: asyncio.Task[None] | None = None
+        self._stuck_since = 0.0
+        self._connection: Any = None
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._tick_queued = False
+        self._stopping = False
+
+    # --- life
+
+    @property
+    def simulated(self) -> bool:
+        return self.clock.simulated
+
+    async def start(self, standby_seconds: float = 0.0) -> None:
+        """Become the writer, recover, and begin. Raises Fenced when another engine holds the shard for too long."""
+        self._connection = await journal.connect(self.dsn)
+        deadline = time.monotonic() + standby_seconds
+        while (taken := await journal.take_epoch(self._connection)) is None:
+            if time.monotonic() >= deadline:
+                await self._connection.close()
+                raise Fenced("another engine writes this venue: stop it first")
+            await asyncio.sleep(0.1)
+        self.epoch = taken[0]
+        await self._recover()
+        if self.state.sequence and self.state.simulated != self.simulated:
+            await self._connection.close()
+            lived = "a simulated" if self.state.simulated else "the real"
+            raise Simulated(f"this venue lives by {lived} clock: start it with{'' if self.state.simulated else 'out'} --simulated-clock")
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._tick())]
+        if self.state.rulebook_sha256 != self.state.rulebook.sha256:
+            await self.submit(AdoptRulebook(actor=VENUE, sha256=self.state.rulebook.sha256))
+
+    async def stop(self) -> None:
+        """Drain the queue, commit, end. Commands that come later are refused."""
+        self._stopping = True
+        self._wake.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._connection is not None and not self._connection.is_closed():
+            await self._connection.close()
+
+    async def _recover(self) -> None:
+        recovered = await journal.recover(self._connection, self._empty)
+        self.state = recovered.state
+        self.sequence = self._executed_sequence = recovered.sequence
+        self._checksum = self._executed_checksum = recovered.checksum
+        self.recovered_entries = recovered.replayed
+        rows = await self._connection.fetch("select owner, asset from account where shard = $1", journal.SHARD)
+        self._known = {(row["owner"], row["asset"]): None for row in rows}
+
+    # --- the door
+
+    def now_ns(self) -> int:
+        """The venue's time, for tokens and challenges."""
+        return self.clock.now(self.state.now_ns, self.state.clock_floor_ns)
+
+    def submit(self, command: Any, personal: tuple[bytes, bytes] | None = None) -> "asyncio.Future[Outcome]":
+        """Await the outcome; it is committed then. `personal` is (salt, body) of the erasable row of a registration."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if (refusal := self._full(command)) is not None:
+            future.set_result(refusal)
+            return future
+        self._put(_Work(future, (command,), None, personal, True), 1)
+        return future
+
+    def submit_many(self, commands: Sequence[Any]) -> "asyncio.Future[list[Outcome]]":
+        """Await the outcomes of commands that are executed one after the other; committed then."""
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        if not commands:
+            future.set_result([])
+        elif (refusal := self._full(commands[0])) is not None:
+            future.set_result([refusal] * len(commands))
+        else:
+            self._put(_Work(future, commands), len(commands))
+        return future
+
+    async def read(self, look: Callable[[State], T]) -> T:
+        """What `look` sees, once all of it is committed. It must be quick and return plain values."""
+        if not self._queue and self._inflight is None and self._executed_sequence == self.sequence:
+            return look(self.state)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._put(_Work(future, (), look), 0)
+        result: T = await future
+        return result
+
+    def _put(self, work: _Work, size: int) -> None:
+        self._queue.append(work)
+        self._queued += size
+        self._wake.set()
+
+    def _full(self, command: Any) -> Outcome | None:
+        if self._stopping or self.failure:
+            return UNAVAILABLE
+        if self._stuck_since and time.monotonic() - self._stuck_since > 1.0:
+            return UNAVAILABLE
+        limit = QUEUE_LIMIT
+        if type(command) is CancelOrder or (type(command) is MoveListing and command.step == "suspend"):
+            limit += QUEUE_RESERVE
+        return OVERLOADED if self._queued >= limit else None
+
+    # --- the writer
+
+    async def _run(self) -> None:
+        try:
+            while await self._work_is_there():
+                await self._step()
+            if self._inflight is not None:
+                await self._inflight
+        except BaseException as error:
+            self.failure = f"{type(error).__name__}: {error}"
+            log.critical("the engine stops: %s", self.failure)
+            self._abandon()
+            raise
+        finally:
+            self.stopped.set()
+
+    def _abandon(self) -> None:
+        """Whoever still waits is told that the outcome is not known."""
+        while self._queue:
+            _answer(self._queue.popleft(), UNAVAILABLE)
+
+    async def _work_is_there(self) -> bool:
+        while not self._queue:
+            if self._stopping:
+                return False
+            self._wake.clear()
+            await self._wake.wait()
+        return True
+
+    async def _step(self) -> None:
+        """Execute a batch while the one before it commits, then commit it."""
+        work = self._gather()
+        try:
+            batch = self._execute(work)
+        except Exception as error:
+            log.exception("a command raised")
+            await self._settle_inflight()
+            await self._heal(work, error)
+            return
+        if not await self._settle_inflight():
+            await self._heal(work, None)
+            return
+        self._inflight = asyncio.create_task(self._commit(batch))
+        await asyncio.sleep(0)  # the commit is on its way before the next batch is executed
+
+    def _gather(self) -> list[_Work]:
+        work: list[_Work] = []
+        size = 0
+        queue = self._queue
+        while queue and (not work or size + len(queue[0].commands) <= BATCH_LIMIT):
+            taken = queue.popleft()
+            size += len(taken.commands)
+            work.append(taken)
+        self._queued -= size
+        return work
+
+    def _execute(self, work: list[_Work]) -> _Batch:
+        """Decide every command; each is applied before the next is decided."""
+        entries: list[bytes] = []
+        answers: list[Any] = []
+        personal: list[tuple[str, bytes, bytes]] = []
+        for item in work:
+            if item.look is not None:
+                answers.append(_looked(item.look, self.state))
+                continue
+            outcomes = [self._decide(command, entries) for command in item.commands]
+            if item.personal is not None and outcomes[0].events and not outcomes[0].repeated:
+                registered = outcomes[0].events[0]
+                assert isinstance(registered, ParticipantRegistered)
+                personal.append((registered.participant, *item.personal))
+            answers.append(outcomes[0] if item.single else outcomes)
+        return _Batch(work, answers, self._record(entries, personal) if entries else None)
+
+    def _decide(self, command: Any, entries: list[bytes]) -> Outcome:
+        state = self.state
+        outcome = venue.execute(state, command, self.clock.now(state.now_ns, state.clock_floor_ns))
+        if outcome.entry and not outcome.repeated:
+            entries.append(outcome.entry)
+            if type(command) is AdvanceClock:
+                self._run_timers(entries)
+        if type(command) is Tick:
+            self._tick_queued = False
+        return outcome
+
+    def _run_timers(self, entries: list[bytes]) -> None:
+        """A simulated clock was advanced: everything that is due by then happens before anything else."""
+        state = self.state
+        while state.timers and state.timers[0][0] < state.clock_floor_ns:
+            at_ns = self.clock.now(state.now_ns, state.clock_floor_ns)
+            outcome = venue.execute(state, Tick(actor=VENUE), at_ns)
+            entries.append(outcome.entry)
+
+    def _record(self, entries: list[bytes], personal: list[tuple[str, bytes, bytes]]) -> Record:
+        body = journal.encode_batch(entries)
+        opened, moved = [], []
+        for row in self.state.ledger.drain():
+            key = (row[0], row[1])
+            if key in self._known:
+                moved.append(row)
+            else:
+                self._known[key] = None
+                opened.append(row)
+        self._executed_sequence += 1
+        self._executed_checksum = journal.checksum_of(self._executed_checksum, body)
+        return Record(
+            self._executed_sequence,
+            self.state.now_ns,
+            len(entries),
+            body,
+            self._executed_checksum,
+            opened,
+            moved,
+            personal,
+        )
+
+    async def _settle_inflight(self) -> bool:
+        """Wait for the batch before; False when SQL refused it and memory has been recovered since."""
+        task, self._inflight = self._inflight, None
+        if task is None:
+            return True
+        try:
+            await task
+        except _BatchRefused as refused:
+            await self._heal(refused.work, refused.reason)
+            return False
+        return True
+
+    async def _commit(self, batch: _Batch) -> None:
+        if batch.record is not None:
+            started = time.perf_counter()
+            await self._append(batch)
+            self.commit_ms.append((time.perf_counter() - started) * 1000)
+            self.sequence, self._checksum = batch.record.sequence, batch.record.checksum
+            self.entries_committed += batch.record.entries
+            for wake in self.on_commit:
+                wake(self.sequence)
+        for item, answer in zip(batch.work, batch.answers, strict=True):
+            _answer(item, answer)
+
+    async def _append(self, batch: _Batch) -> None:
+        """Append, and where the outcome is unknown find it out."""
+        record = batch.record
+        assert record is not None
+        while True:
+            try:
+                if self._connection.is_closed():
+                    await self._reconnect()
+                    if await self._is_committed(record):
+                        break
+                await journal.append(self._connection, self.epoch, record)
+                break
+            except (Fenced, journal.JournalBroken):
+                raise
+            except asyncpg.PostgresError as error:
+                if _is_refusal(error):
+                    raise _BatchRefused(batch.work, error) from error
+                await self._stuck(batch, error)
+            except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError) as error:
+                await self._stuck(batch, error)
+        self._stuck_since = 0.0
+
+    async def _stuck(self, batch: _Batch, error: Exception) -> None:
+        """The database does not answer, or has no room: keep the batch and try again."""
+        now = time.monotonic()
+        if not self._stuck_since:
+            self._stuck_since = now
+            log.error("the database does not take batch %s: %s", batch.record and batch.record.sequence, error)
+        if now - self._stuck_since > PATIENCE_SECONDS:
+            for item in batch.work:
+                _answer(item, UNAVAILABLE)
+            self._abandon_queue()
+        if not _keeps_connection(error):
+            self._connection.terminate()
+        await asyncio.sleep(0.1)
+
+    def _abandon_queue(self) -> None:
+        """Commands that have not been executed are refused; nothing of them is stored."""
+        waiting, self._queue = self._queue, deque()
+        self._queued = 0
+        for item in waiting:
+            _answer(item, UNAVAILABLE)
+
+    async def _reconnect(self) -> None:
+        self._connection = await journal.connect(self.dsn)
+
+    async def _is_committed(self, record: Record) -> bool:
+        """The unknown commit: the cursor tells. Raises Fenced when another engine has taken over."""
+        sequence, checksum = await journal.hold_epoch(self._connection, self.epoch)
+        if sequence == record.sequence and checksum == record.checksum:
+            return True
+        if sequence != record.sequence - 1:
+            raise Fenced(f"the journal stands at {sequence}, batch {record.sequence} does not follow")
+        return False
+
+    # --- healing
+
+    async def _heal(self, work: list[_Work], reason: Exception | None) -> None:
+        """Recover memory from the journal, then do the work in halves until what fails is one command."""
+        await self._recover()
+        if reason is None:
+            await self._attempt(work)
+        elif len(work) == 1 and len(work[0].commands) == 1:
+            await self._quarantine(work[0], reason)
+        elif len(work) == 1:
+            await self._heal_one_by_one(work[0])
+        else:
+            middle = len(work) // 2
+            await self._attempt(work[:middle])
+            await self._attempt(work[middle:])
+
+    async def _attempt(self, work: list[_Work]) -> None:
+        try:
+            batch = self._execute(work)
+            await self._commit(batch)
+        except _BatchRefused as refused:
+            await self._heal(work, refused.reason)
+        except (Fenced, journal.JournalBroken):
+            raise
+        except Exception as error:
+            log.exception("a command raised again")
+            await self._heal(work, error)
+
+    async def _heal_one_by_one(self, item: _Work) -> None:
+        """A submission of several commands: each on its own, so that only the failing one is set aside."""
+        loop = asyncio.get_running_loop()
+        outcomes = []
+        for command in item.commands:
+            alone = _Work(loop.create_future(), (command,), None, None, True)
+            await self._attempt([alone])
+            outcomes.append(alone.future.result())
+        _answer(item, outcomes)
+
+    async def _quarantine(self, item: _Work, reason: Exception) -> None:
+        self.quarantined += 1
+        at_ns = self.clock.now(self.state.now_ns, self.state.clock_floor_ns)
+        outcome = venue.quarantine(self.state, item.commands[0], f"{type(reason).__name__}: {reason}"[:500], at_ns)
+        await self._commit(_Batch([item], [outcome if item.single else [outcome]], self._record([outcome.entry], [])))
+
+    # --- time
+
+    async def _tick(self) -> None:
+        while not self._stopping and not self.failure:
+            await asyncio.sleep(TICK_SECONDS)
+            self.clock.watch()
+            if self.simulated or self.clock.alarm_ns or self._tick_queued:
+                continue
+            timers = self.state.timers
+            if timers and timers[0][0] < self.now_ns():
+                self._tick_queued = True
+                self.submit(Tick(actor=VENUE)).add_done_callback(self._ticked)
+
+    def _ticked(self, future: "asyncio.Future[Outcome]") -> None:
+        self._tick_queued = False
+
+    # --- looking in
+
+    def status(self) -> dict[str, Any]:
+        """Plain values for /readyz and /v1/operations."""
+        commits = sorted(self.commit_ms)
+        return {
+            "ready": not self.failure and not self._stuck_since and not self._stopping,
+            "failure": self.failure,
+            "queue_depth": self._queued,
+            "sequence": self.sequence,
+            "epoch": self.epoch,
+            "entries": self.entries_committed,
+            "commits": len(commits),
+            "commit_ms_p50": round(commits[len(commits) // 2], 3) if commits else 0.0,
+            "commit_ms_p99": round(commits[len(commits) * 99 // 100], 3) if commits else 0.0,
+            "quarantined": self.quarantined,
+            "clock_alarm_seconds": self.clock.alarm_ns // 1_000_000_000,
+            "simulated_clock": self.simulated,
+            "database_stuck": bool(self._stuck_since),
+        }
+
+
+class _BatchRefused(Exception):
+    """SQL refused a batch: nothing of it is stored."""
+
+    def __init__(self, work: list[_Work], reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.work = work
+        self.reason = reason
+
+
+class _LookFailed(msgspec.Struct):
+    """A look raised: its caller gets the exception, the engine goes on."""
+
+    error: Exception
+
+
+def _looked(look: Callable[[State], Any], state: State) -> Any:
+    try:
+        return look(state)
+    except Exception as error:
+        return _LookFailed(error)
+
+
+def _answer(item: _Work, answer: Any) -> None:
+    future = item.future
+    if future.done():
+        return
+    if type(answer) is _LookFailed:
+        future.set_exception(answer.error)
+    elif answer is UNAVAILABLE and item.look is not None:
+        future.set_exception(ConnectionError("the database is not answering"))
+    elif answer is UNAVAILABLE and not item.single:
+        future.set_result([UNAVAILABLE] * len(item.commands))
+    else:
+        future.set_result(answer)
+
+
+_REFUSING: Final = ("22", "23", "42", "P0")
+"""SQLSTATE classes in which the statement itself is wrong: data, integrity, syntax, raised."""
+
+_ROOM: Final = ("53", "40", "55", "57014")
+"""SQLSTATE classes after which the connection is good and the same statement may succeed later."""
+
+
+def _is_refusal(error: asyncpg.PostgresError) -> bool:
+    return (error.sqlstate or "").startswith(_REFUSING)
+
+
+def _keeps_connection(error: Exception) -> bool:
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_ROOM)

@@ -1,0 +1,223 @@
+"""The append-only log in PostgreSQL: append a batch, read it back, recover a state from it.
+
+One statement is one transaction: the cursor moves by exactly one under our epoch (else nothing happens at all), the
+batch becomes one row, balances change by the batch's net. An epoch that somebody else has raised fences us out.
+The rows are a chain: each checksum covers the one before it, so a changed byte anywhere is named by `verify`.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from exchange import venue
+from exchange.events import SCHEMA_VERSION, Batch
+from exchange.state import State, decode_state, state_hash
+
+SHARD: Final = 0
+"""The one shard of this version; every key carries it so that there can be more."""
+
+LOCK_SPACE: Final = 0x5348554A
+"""First key of the advisory lock (`SHUJ`); the second is the shard."""
+
+CHUNK: Final = 200
+"""Journal rows read at a time."""
+
+_DECODER = msgspec.msgpack.Decoder(Batch)
+_ENCODER = msgspec.msgpack.Encoder()
+
+DECODERS: Final[dict[int, Callable[[bytes], Batch]]] = {1: _DECODER.decode}
+"""Schema version of a batch: how its body is read."""
+
+_APPEND: Final = """
+with fence as (
+    update cursor set sequence = $4, checksum = $8
+    where shard = $1 and epoch = $2 and sequence = $3 returning shard
+), kept as (
+    insert into journal (shard, sequence, epoch, at_ns, schema, entries, body, checksum)
+    select $1, $4, $2, $5, $16, $6, $7, $8 from fence
+), opened as (
+    insert into account (shard, owner, asset, balance, reserved)
+    select $1, new.owner, new.asset, new.balance, new.reserved
+    from fence, unnest($9::text[], $10::text[], $11::bigint[], $12::bigint[]) as new (owner, asset, balance, reserved)
+), moved as (
+    update account set balance = account.balance + net.balance, reserved = account.reserved + net.reserved
+    from fence, unnest($13::text[], $14::text[], $15::bigint[], $17::bigint[]) as net (owner, asset, balance, reserved)
+    where account.shard = $1 and account.owner = net.owner and account.asset = net.asset
+    returning 1
+), person as (
+    insert into personal (participant, salt, body)
+    select new.participant, new.salt, new.body
+    from fence, unnest($18::text[], $19::bytea[], $20::bytea[]) as new (participant, salt, body)
+)
+select (select count(*) from fence), (select count(*) from moved)
+"""
+
+
+class Fenced(Exception):
+    """Somebody else writes this shard now: stop."""
+
+
+class JournalBroken(Exception):
+    """The journal is not what was written; the message names the sequence."""
+
+
+class Record(msgspec.Struct):
+    """One batch ready to be appended: encoded entries, net balances, erasable personal rows."""
+
+    sequence: int
+    at_ns: int
+    entries: int
+    body: bytes
+    checksum: bytes
+    opened: list[tuple[str, str, int, int]]
+    moved: list[tuple[str, str, int, int]]
+    personal: list[tuple[str, bytes, bytes]]
+
+
+def checksum_of(previous: bytes, body: bytes) -> bytes:
+    """The chain: SHA-256 over the previous checksum and this body."""
+    return hashlib.sha256(previous + body).digest()
+
+
+def encode_batch(entries: Sequence[bytes]) -> bytes:
+    """A batch body out of entries that are encoded already."""
+    return _ENCODER.encode(Batch(SCHEMA_VERSION, tuple(msgspec.Raw(entry) for entry in entries)))
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [[row[column] for row in rows] for column in range(width)]
+
+
+async def append(connection: Any, epoch: int, record: Record) -> None:
+    """Append a batch in one transaction. Raises Fenced, or what asyncpg raises; then nothing is stored, or unknown."""
+    opened = _columns(record.opened, 4)
+    moved = _columns(record.moved, 4)
+    found, changed = await connection.fetchrow(
+        _APPEND,
+        SHARD,
+        epoch,
+        record.sequence - 1,
+        record.sequence,
+        record.at_ns,
+        record.entries,
+        record.body,
+        record.checksum,
+        *opened,
+        *moved[:3],
+        SCHEMA_VERSION,
+        moved[3],
+        *_columns(record.personal, 3),
+    )
+    if found != 1:
+        raise Fenced(f"epoch {epoch} may not write batch {record.sequence}")
+    if changed != len(record.moved):
+        raise JournalBroken(f"batch {record.sequence} moved {changed} accounts of {len(record.moved)}")
+
+
+async def take_epoch(connection: Any) -> tuple[int, int, bytes] | None:
+    """Take the shard's lock on this session and raise the epoch: (epoch, sequence, checksum). None: it is taken."""
+    if not await connection.fetchval("select pg_try_advisory_lock($1, $2)", LOCK_SPACE, SHARD):
+        return None
+    row = await connection.fetchrow(
+        "update cursor set epoch = epoch + 1 where shard = $1 returning epoch, sequence, checksum", SHARD
+    )
+    return row["epoch"], row["sequence"], row["checksum"]
+
+
+async def hold_epoch(connection: Any, epoch: int) -> tuple[int, bytes]:
+    """After a lost connection: take the lock again and see how far the journal went. Raises Fenced."""
+    if not await connection.fetchval("select pg_try_advisory_lock($1, $2)", LOCK_SPACE, SHARD):
+        raise Fenced("another engine holds the shard's lock")
+    row = await connection.fetchrow("select epoch, sequence, checksum from cursor where shard = $1", SHARD)
+    if row["epoch"] != epoch:
+        raise Fenced(f"the epoch is {row['epoch']}, ours was {epoch}")
+    return row["sequence"], row["checksum"]
+
+
+async def rows(connection: Any, after: int, until: int | None = None) -> AsyncIterator[Any]:
+    """Journal rows in order, in chunks."""
+    position = after
+    while True:
+        found = await connection.fetch(
+            "select sequence, epoch, at_ns, schema, entries, body, checksum from journal"
+            " where shard = $1 and sequence > $2 and sequence <= $3 order by sequence limit $4",
+            SHARD,
+            position,
+            until if until is not None else 1 << 62,
+            CHUNK,
+        )
+        for row in found:
+            yield row
+        if len(found) < CHUNK:
+            return
+        position = found[-1]["sequence"]
+
+
+def entries_of(row: Any) -> list[bytes]:
+    """The encoded entries of a journal row. Raises JournalBroken naming the row."""
+    decode = DECODERS.get(row["schema"])
+    if decode is None:
+        raise JournalBroken(f"journal {row['sequence']}: schema {row['schema']} is newer than this code")
+    try:
+        return [bytes(raw) for raw in decode(row["body"]).entries]
+    except msgspec.MsgspecError as error:
+        raise JournalBroken(f"journal {row['sequence']}: the body cannot be read ({error})") from error
+
+
+def replay_row(state: State, row: Any, sequence: int, checksum: bytes) -> None:
+    """Apply one journal row that follows (sequence, checksum). Raises JournalBroken naming it."""
+    number = row["sequence"]
+    if number != sequence + 1:
+        raise JournalBroken(f"journal {sequence + 1} is missing")
+    if checksum_of(checksum, row["body"]) != row["checksum"]:
+        raise JournalBroken(f"journal {number}: the checksum does not fit the body")
+    for raw in entries_of(row):
+        venue.replay(state, raw)
+
+
+class Recovered(msgspec.Struct):
+    """A state and the journal position it stands at."""
+
+    state: Any
+    sequence: int
+    checksum: bytes
+    replayed: int
+
+
+async def recover(connection: Any, empty: Callable[[], State]) -> Recovered:
+    """The latest snapshot, then the journal behind it. A snapshot that does not hash to its name is refused."""
+    state, sequence = await latest_snapshot(connection, empty)
+    checksum, replayed = b"", 0
+    if sequence:
+        checksum = await connection.fetchval(
+            "select checksum from journal where shard = $1 and sequence = $2", SHARD, sequence
+        )
+    async for row in rows(connection, sequence):
+        replay_row(state, row, sequence, checksum)
+        sequence, checksum, replayed = row["sequence"], row["checksum"], replayed + row["entries"]
+    state.ledger.drain()
+    return Recovered(state, sequence, checksum, replayed)
+
+
+async def latest_snapshot(connection: Any, empty: Callable[[], State]) -> tuple[State, int]:
+    """The newest snapshot of this code's schema, or the empty state at 0. Raises JournalBroken."""
+    row = await connection.fetchrow(
+        "select sequence, state_sha256, body from snapshot where shard = $1 and schema = $2"
+        " order by sequence desc limit 1",
+        SHARD,
+        SCHEMA_VERSION,
+    )
+    fresh = empty()
+    if row is None:
+        return fresh, 0
+    if state_hash(row["body"]) != row["state_sha256"]:
+        raise JournalBroken(f"snapshot {row['sequence']}: the body does not hash to its name; delete this row")
+    return decode_state(row["body"], fresh.boards, fresh.rulebook, fresh.jurisdiction), row["sequence"]
+
+
+async def connect(dsn: str) -> Any:
+    """A connection of our own, not from a pool: a pool's reset would release the lock."""
+    return await asyncpg.connect(dsn, server_settings={"application_name": "shuji"})

@@ -1,0 +1,71 @@
+"""Snapshots from a second process: `python -m exchange.snapshot`, so that the engine never pauses for one.
+
+It reads the latest snapshot, replays the journal behind it, checks the ledger's invariants and the account table as
+of that position, and writes the next snapshot under its state hash. `verify` replays from the very beginning and
+compares every snapshot's hash.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from clearing import notrade
+from exchange import board, journal
+from exchange.events import SCHEMA_VERSION
+from exchange.state import State, encode_state, state_hash
+
+KEPT = 2
+"""Older snapshots are deleted: the journal behind them is whole, so they are only a shortcut."""
+
+
+async def take(connection: Any, empty: Callable[[], State]) -> int:
+    """Write a snapshot as of the journal's end; its sequence. Nothing is written where nothing has happened since."""
+    async with connection.transaction(isolation="repeatable_read"):
+        recovered = await journal.recover(connection, empty)
+        recovered.state.ledger.check()
+        await _compare_accounts(connection, recovered.state)
+    body = encode_state(recovered.state)
+    if not recovered.replayed:
+        return recovered.sequence
+    async with connection.transaction():
+        await connection.execute(
+            "insert into snapshot (shard, sequence, schema, state_sha256, body) values ($1, $2, $3, $4, $5)"
+            " on conflict do nothing",
+            journal.SHARD,
+            recovered.sequence,
+            SCHEMA_VERSION,
+            state_hash(body),
+            body,
+        )
+        await connection.execute(
+            "delete from snapshot where shard = $1 and sequence not in"
+            " (select sequence from snapshot where shard = $1 order by sequence desc limit $2)",
+            journal.SHARD,
+            KEPT,
+        )
+    return recovered.sequence
+
+
+async def _compare_accounts(connection: Any, state: State) -> None:
+    stored = {
+        (row["owner"], row["asset"]): (row["balance"], row["reserved"])
+        for row in await connection.fetch("select owner, asset, balance, reserved from account where shard = $1", 0)
+    }
+    for owner, asset, balance, reserved in state.ledger.dump()["accounts"]:
+        if stored.get((owner, asset), (0, 0)) != (balance, reserved):
+            raise journal.JournalBroken(f"account {owner} {asset}: the table differs from the journal; run verify")
+
+
+async def _main(dsn: str, jurisdiction: str) -> int:
+    boards, rulebook = board.load(), notrade.load()
+    connection = await journal.connect(dsn)
+    try:
+        return await take(connection, lambda: State(boards, rulebook, jurisdiction))
+    finally:
+        await connection.close()
+
+
+if __name__ == "__main__":
+    print(asyncio.run(_main(os.environ["SHUJI_DSN"], os.environ.get("SHUJI_JURISDICTION", "CN-46"))), file=sys.stderr)
