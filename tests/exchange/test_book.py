@@ -222,6 +222,19 @@ def test_walking_survives_the_removal_of_makers_still_to_come() -> None:
     assert met == ["s1", "s3", "s5"]
 
 
+def test_walking_past_makers_survives_removals_further_down_the_level() -> None:
+    """s1 is passed over, so the rest of its level is being walked when s3 and s5 leave the book."""
+    book = book_of("sell 121: s1 1, s2 1, s3 1, s4 1\nsell 122: s5 1, s6 1")
+    met = []
+    for maker in book.makers(BUY, None):
+        met.append(maker.id)
+        if maker.id == "s2":
+            book.remove("s3")
+            book.remove("s5")
+    assert met == ["s1", "s2", "s4", "s6"]
+    book.check()
+
+
 def test_a_maker_filled_in_part_is_not_met_twice() -> None:
     book = book_of("sell 121: s1 5, s2 5")
     met = []
@@ -302,7 +315,7 @@ def same_whole(book: Book, naive: NaiveBook) -> None:
 
 
 MOST_RESTING = 400
-"""A day's book grows to this and stays there: deep enough for long queues, small enough for the naive twin."""
+"""A day's book grows to this and stays: deep enough for long queues, small enough for the naive twin."""
 
 
 class Day:
@@ -353,7 +366,7 @@ class Day:
         self.walk(self.choose.choice((BUY, SELL)), limit, self.choose.randint(1, 40), passing=0.3)
 
     def walk(self, side: Side, limit: int | None, left: int, passing: float) -> int:
-        """Fill along the makers, passing some over; both books offer the same makers. Returns what is left."""
+        """Fill along the makers, passing some over; both books offer the same. What is left over."""
         expected = self.naive.makers(side, limit)
         for maker in self.book.makers(side, limit):
             assert (maker.id, maker.price_fen, maker.remaining) == next(expected)
