@@ -31,7 +31,7 @@ test: develop
 check: develop
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy $(wildcard exchange clearing credit loadtests tests)
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest -q tests/test_house_rules.py
 

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("exchange", "clearing", "credit")
 PURE = (
     "exchange/board.py",
+    "exchange/cash.py",
     "exchange/events.py",
+    "exchange/grams.py",
     "exchange/listing.py",
     "exchange/matching",
     "exchange/order.py",
@@ -77,7 +79,7 @@ def project_files(suffix: str = "") -> Iterator[Path]:
 
 @cache
 def syntax_tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
 def under(path: Path, places: tuple[str, ...]) -> bool:
