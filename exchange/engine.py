@@ -10,11 +10,14 @@ is committed. What can go wrong, and what is done:
     a command raises, SQL refuses        memory is dropped and recovered from the journal; the batch is halved until
                                          the one command is alone; it is journaled as quarantined, the others go on
     the connection is lost after COMMIT  unknown: read the cursor on a new connection, then answer or send again
+    the cyclic collector                 what was recovered is frozen (never looked at again); rows and events are
+                                         untracked structs (gc=False), so a full collection finds little to look at
     the disk is full, PostgreSQL is down the batch is kept and sent again; new commands get 503 meanwhile
     somebody else has raised our epoch   stop: the other engine is the writer
 """
 
 import asyncio
+import gc
 import logging
 import time
 from collections import deque
@@ -152,6 +155,8 @@ class Engine:
         self.sequence = self._executed_sequence = recovered.sequence
         self._checksum = self._executed_checksum = recovered.checksum
         self.recovered_entries = recovered.replayed
+        gc.collect()
+        gc.freeze()
         rows = await self._connection.fetch("select owner, asset from account where shard = $1", journal.SHARD)
         self._known = {(row["owner"], row["asset"]): None for row in rows}
 

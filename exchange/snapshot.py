@@ -6,17 +6,24 @@ compares every snapshot's hash.
 """
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from clearing import notrade
 from exchange import board, journal
+from exchange.engine import Engine
 from exchange.events import SCHEMA_VERSION
 from exchange.state import State, encode_state, state_hash
 
-KEPT = 2
+log = logging.getLogger("shuji.snapshot")
+
+EVERY: Final = 200_000
+"""Entries between two snapshots: about two seconds of recovery."""
+
+KEPT: Final = 2
 """Older snapshots are deleted: the journal behind them is whole, so they are only a shortcut."""
 
 
@@ -56,6 +63,52 @@ async def _compare_accounts(connection: Any, state: State) -> None:
     for owner, asset, balance, reserved in state.ledger.dump()["accounts"]:
         if stored.get((owner, asset), (0, 0)) != (balance, reserved):
             raise journal.JournalBroken(f"account {owner} {asset}: the table differs from the journal; run verify")
+
+
+class Snapshots:
+    """Starts the second process each time the journal has grown by `every` entries since the last snapshot."""
+
+    def __init__(self, engine: Engine, jurisdiction: str, every: int = EVERY) -> None:
+        self._engine = engine
+        self._every = every
+        self._environment = {**os.environ, "SHUJI_DSN": engine.dsn, "SHUJI_JURISDICTION": jurisdiction}
+        self._last = engine.entries_committed - engine.recovered_entries
+        self._wake = asyncio.Event()
+        engine.on_commit.append(self._look)
+
+    def _look(self, sequence: int) -> None:
+        if self._engine.entries_committed - self._last >= self._every:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled. A snapshot that fails is logged and tried again after the next `every` entries."""
+        self._look(0)
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self._last = self._engine.entries_committed
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "exchange.snapshot",
+                env=self._environment,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                preexec_fn=_yield_the_processor,
+            )
+            try:
+                _, said = await process.communicate()
+            except asyncio.CancelledError:
+                process.kill()
+                await process.wait()
+                raise
+            if process.returncode:
+                log.error("the snapshot failed: %s", said.decode(errors="replace")[-500:])
+
+
+def _yield_the_processor() -> None:
+    """The engine goes first."""
+    os.nice(10)
 
 
 async def _main(dsn: str, jurisdiction: str) -> int:
