@@ -188,7 +188,7 @@ class Engine:
 
     async def read(self, look: Callable[[State], T]) -> T:
         """What `look` sees, once all of it is committed. It must be quick and return plain values."""
-        if not self._queue and self._inflight is None and self._executed_sequence == self.sequence:
+        if not self._queue and self._executed_sequence == self.sequence:
             return look(self.state)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._put(_Work(future, (), look), 0)
@@ -216,8 +216,7 @@ class Engine:
         try:
             while await self._work_is_there():
                 await self._step()
-            if self._inflight is not None:
-                await self._inflight
+            await self._settle_inflight()
         except BaseException as error:
             self.failure = f"{type(error).__name__}: {error}"
             log.critical("the engine stops: %s", self.failure)
@@ -233,10 +232,13 @@ class Engine:
 
     async def _work_is_there(self) -> bool:
         while not self._queue:
-            if self._stopping:
+            if self._inflight is not None and self._inflight.done():
+                await self._settle_inflight()
+            elif self._stopping:
                 return False
-            self._wake.clear()
-            await self._wake.wait()
+            else:
+                self._wake.clear()
+                await self._wake.wait()
         return True
 
     async def _step(self) -> None:
@@ -253,6 +255,7 @@ class Engine:
             await self._heal(work, None)
             return
         self._inflight = asyncio.create_task(self._commit(batch))
+        self._inflight.add_done_callback(lambda _: self._wake.set())
         await asyncio.sleep(0)  # the commit is on its way before the next batch is executed
 
     def _gather(self) -> list[_Work]:
@@ -350,7 +353,7 @@ class Engine:
             _answer(item, answer)
 
     async def _append(self, batch: _Batch) -> None:
-        """Append, and where the outcome is unknown find it out."""
+        """Append, and where the outcome is unknown find it out. A fence or a broken journal ends the engine."""
         record = batch.record
         assert record is not None
         while True:
@@ -362,6 +365,8 @@ class Engine:
                 await journal.append(self._connection, self.epoch, record)
                 break
             except (Fenced, journal.JournalBroken):
+                for item in batch.work:
+                    _answer(item, UNAVAILABLE)
                 raise
             except asyncpg.PostgresError as error:
                 if _is_refusal(error):

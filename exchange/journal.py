@@ -128,9 +128,16 @@ async def take_epoch(connection: Any) -> tuple[int, int, bytes] | None:
 
 
 async def hold_epoch(connection: Any, epoch: int) -> tuple[int, bytes]:
-    """After a lost connection: take the lock again and see how far the journal went. Raises Fenced."""
+    """After a lost connection: take the lock again and see how far the journal went.
+
+    Holding the lock means that the lost session, and whatever it was committing, is over. Raises Fenced when another
+    engine has raised the epoch, ConnectionError while the lost session lives.
+    """
+    found = await connection.fetchval("select epoch from cursor where shard = $1", SHARD)
+    if found != epoch:
+        raise Fenced(f"the epoch is {found}, ours was {epoch}")
     if not await connection.fetchval("select pg_try_advisory_lock($1, $2)", LOCK_SPACE, SHARD):
-        raise Fenced("another engine holds the shard's lock")
+        raise ConnectionError("the lost session still holds the lock: its last statement may not be over")
     row = await connection.fetchrow("select epoch, sequence, checksum from cursor where shard = $1", SHARD)
     if row["epoch"] != epoch:
         raise Fenced(f"the epoch is {row['epoch']}, ours was {epoch}")
