@@ -109,7 +109,9 @@ class House:
         at_ns: int,
     ) -> Verdict:
         """The verdict with every reason. A party that is not known yet is None (a resting order's counterparty)."""
-        assert phase != "clearing" or (seller is not None and buyer is not None), "clearing knows both parties"
+        assert phase != "clearing" or (seller is not None and buyer is not None), (
+            "clearing knows both parties"
+        )
         facts = Facts(
             phase,
             at_ns,
@@ -146,7 +148,9 @@ class House:
         return Kept(finding, facts.now, finding.changes_at or _NEVER)
 
     @staticmethod
-    def facts_sha256(cell: Cell, seller: Party, buyer: Party, trade: TradeFacts, unit_fen: int, at_ns: int) -> bytes:
+    def facts_sha256(
+        cell: Cell, seller: Party, buyer: Party, trade: TradeFacts, unit_fen: int, at_ns: int
+    ) -> bytes:
         """Hash of everything that the clearing verdict read: registers by their hashes, then what the fill brings."""
         own = f"{unit_fen};{at_ns}" if trade is cell.trade else f"{unit_fen};{at_ns};{trade!r}"
         return hashlib.sha256(cell.digest + seller.digest + buyer.digest + own.encode()).digest()
@@ -184,7 +188,9 @@ class House:
         if rest_fen:
             ledger.release(buy, rest_fen)
 
-    def pay_out(self, seller: str, merchant_fen: int, fee_fen: int, shares: tuple[tuple[str, int], ...]) -> None:
+    def pay_out(
+        self, seller: str, merchant_fen: int, fee_fen: int, shares: tuple[tuple[str, int], ...]
+    ) -> None:
         """Acceptance: escrow pays merchant, contributors and fee (广州 12-14, 按贡献分配)."""
         ledger = self.ledger
         escrow = ledger.account(ESCROW, CNY)

@@ -59,7 +59,11 @@ PATIENCE_SECONDS: Final = 5.0
 
 OVERLOADED: Final = Outcome((), Refusal(Refused.overloaded, "the venue is busy: try again in a second"), 0)
 UNAVAILABLE: Final = Outcome(
-    (), Refusal(Refused.storage_unavailable, "the database is not answering: repeat the request with the same id"), 0
+    (),
+    Refusal(
+        Refused.storage_unavailable, "the database is not answering: repeat the request with the same id"
+    ),
+    0,
 )
 
 
@@ -136,7 +140,9 @@ class Engine:
         if self.state.sequence and self.state.simulated != self.simulated:
             await self._connection.close()
             lived = "a simulated" if self.state.simulated else "the real"
-            raise Simulated(f"this venue lives by {lived} clock: start it with{'' if self.state.simulated else 'out'} --simulated-clock")
+            raise Simulated(
+                f"this venue lives by {lived} clock: start it with{'' if self.state.simulated else 'out'} --simulated-clock"
+            )
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._tick())]
         if self.state.rulebook_sha256 != self.state.rulebook.sha256:
             await self.submit(AdoptRulebook(actor=VENUE, sha256=self.state.rulebook.sha256))
@@ -157,7 +163,9 @@ class Engine:
         self.recovered_entries = recovered.replayed
         gc.collect()
         gc.freeze()
-        rows = await self._connection.fetch("select owner, asset from account where shard = $1", journal.SHARD)
+        rows = await self._connection.fetch(
+            "select owner, asset from account where shard = $1", journal.SHARD
+        )
         self._known = {(row["owner"], row["asset"]): None for row in rows}
 
     # --- the door
@@ -381,7 +389,9 @@ class Engine:
         now = time.monotonic()
         if not self._stuck_since:
             self._stuck_since = now
-            log.error("the database does not take batch %s: %s", batch.record and batch.record.sequence, error)
+            log.error(
+                "the database does not take batch %s: %s", batch.record and batch.record.sequence, error
+            )
         if now - self._stuck_since > PATIENCE_SECONDS:
             for item in batch.work:
                 _answer(item, UNAVAILABLE)
@@ -450,8 +460,12 @@ class Engine:
     async def _quarantine(self, item: _Work, reason: Exception) -> None:
         self.quarantined += 1
         at_ns = self.clock.now(self.state.now_ns, self.state.clock_floor_ns)
-        outcome = venue.quarantine(self.state, item.commands[0], f"{type(reason).__name__}: {reason}"[:500], at_ns)
-        await self._commit(_Batch([item], [outcome if item.single else [outcome]], self._record([outcome.entry], [])))
+        outcome = venue.quarantine(
+            self.state, item.commands[0], f"{type(reason).__name__}: {reason}"[:500], at_ns
+        )
+        await self._commit(
+            _Batch([item], [outcome if item.single else [outcome]], self._record([outcome.entry], []))
+        )
 
     # --- time
 

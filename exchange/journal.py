@@ -221,7 +221,9 @@ async def latest_snapshot(connection: Any, empty: Callable[[], State]) -> tuple[
     if row is None:
         return fresh, 0
     if state_hash(row["body"]) != row["state_sha256"]:
-        raise JournalBroken(f"snapshot {row['sequence']}: the body does not hash to its name; delete this row")
+        raise JournalBroken(
+            f"snapshot {row['sequence']}: the body does not hash to its name; delete this row"
+        )
     return decode_state(row["body"], fresh.boards, fresh.rulebook, fresh.jurisdiction), row["sequence"]
 
 

@@ -13,8 +13,6 @@ live on.
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from clearing.house import Cell, digest_of
 from clearing.ledger import issue_owner, unit_asset
 from clearing.notrade import Facts, PriceFacts, TradeFacts
@@ -90,7 +88,9 @@ def create(state: State, command: CreateListing, at_ns: int) -> Refusal | list[E
     if product is None or command.actor not in (product.holder, *product.licensees):
         return Refusal(Refused.not_found, f"you have no product {command.product}")
     if command.board not in state.boards:
-        return Refusal(Refused.not_found, f"there is no board {command.board}; boards are {', '.join(state.boards)}")
+        return Refusal(
+            Refused.not_found, f"there is no board {command.board}; boards are {', '.join(state.boards)}"
+        )
     refusal = terms_refusal(state, command.board, command.terms)
     if refusal is not None:
         return refusal
@@ -103,7 +103,9 @@ def revise(state: State, command: ReviseListing, at_ns: int) -> Refusal | list[E
         return Refusal(Refused.not_found, f"you have no listing {command.listing}")
     if listing.state not in ("draft", "returned"):
         return Refusal(Refused.wrong_state, f"a listing that is {listing.state} cannot be revised")
-    return terms_refusal(state, listing.board, command.terms) or [ListingRevised(command.listing, command.terms)]
+    return terms_refusal(state, listing.board, command.terms) or [
+        ListingRevised(command.listing, command.terms)
+    ]
 
 
 def terms_refusal(state: State, board: str, terms: Terms) -> Refusal | None:
@@ -112,7 +114,9 @@ def terms_refusal(state: State, board: str, terms: Terms) -> Refusal | None:
     if terms.mechanism not in where.mechanisms:
         allowed = f"the {board} board offers {', '.join(where.mechanisms)}"
         if terms.mechanism in CENTRAL and not where.central_trading_approved:
-            allowed += "; continuous trading needs central-trading approval (国发〔2011〕38号, 国办发〔2012〕37号)"
+            allowed += (
+                "; continuous trading needs central-trading approval (国发〔2011〕38号, 国办发〔2012〕37号)"
+            )
         return Refusal(Refused.mechanism_not_allowed, allowed)
     return _choice_refusal(terms) or _number_refusal(terms) or _fit_refusal(terms)
 
@@ -150,14 +154,20 @@ def _number_refusal(terms: Terms) -> Refusal | None:
 
 def _fit_refusal(terms: Terms) -> Refusal | None:
     if (terms.supply == "limited") != (terms.supply_units > 0):
-        return Refusal(Refused.out_of_bounds, "supply_units belongs to supply 'limited' and is then above zero")
+        return Refusal(
+            Refused.out_of_bounds, "supply_units belongs to supply 'limited' and is then above zero"
+        )
     if (terms.deal == "exclusive_licence" or terms.deal == "transfer") and terms.supply != "exclusive":
         return Refusal(Refused.out_of_bounds, f"deal {terms.deal} can be sold once: supply is 'exclusive'")
     if terms.term_days <= terms.delivery_days:
-        return Refusal(Refused.out_of_bounds, "term_days is longer than delivery_days: the term starts at settlement")
+        return Refusal(
+            Refused.out_of_bounds, "term_days is longer than delivery_days: the term starts at settlement"
+        )
     if terms.mechanism == "continuous_auction":
         if terms.supply != "limited" or len(terms.purposes) != 1 or len(terms.territories) != 1:
-            return Refusal(Refused.out_of_bounds, "an order book has limited supply, one purpose and one territory")
+            return Refusal(
+                Refused.out_of_bounds, "an order book has limited supply, one purpose and one territory"
+            )
         if terms.supply_units % terms.price_per_units:
             return Refusal(Refused.out_of_bounds, "supply_units is a multiple of price_per_units")
     return None
@@ -171,11 +181,15 @@ def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event
     if refusal is not None:
         return refusal
     if (listing.state, command.step) not in LIFE:
-        return Refusal(Refused.wrong_state, f"a listing that is {listing.state} cannot take the step {command.step}")
+        return Refusal(
+            Refused.wrong_state, f"a listing that is {listing.state} cannot take the step {command.step}"
+        )
     if command.step in ("return", "suspend") and not command.reasons:
         return Refusal(Refused.malformed, "give the reasons")
     if command.step in ("submit", "approve"):
-        refusal = standing_refusal(state, listing.merchant, "list", at_ns) or law_refusal(state, listing, at_ns)
+        refusal = standing_refusal(state, listing.merchant, "list", at_ns) or law_refusal(
+            state, listing, at_ns
+        )
         if refusal is not None:
             return refusal
     return _moves(state, listing, command.step, command.reasons, command.actor, at_ns)
@@ -184,7 +198,11 @@ def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event
 def _mover_refusal(state: State, listing: Listing, command: MoveListing) -> Refusal | None:
     who = WHO.get(command.step, ())
     if "merchant" in who:
-        return None if command.actor == listing.merchant else Refusal(Refused.forbidden, "only its merchant does this")
+        return (
+            None
+            if command.actor == listing.merchant
+            else Refusal(Refused.forbidden, "only its merchant does this")
+        )
     if not any(has_role(state, command.actor, role) for role in who):
         return Refusal(Refused.forbidden, f"this needs the role {' or '.join(who)}")
     if command.step in ("approve", "return"):
@@ -221,7 +239,9 @@ def law_refusal(state: State, listing: Listing, at_ns: int) -> Refusal | None:
         verdict = state.rulebook.judge(facts)
         if verdict.outcome in ("reject", "indeterminate"):
             detail = "the listing breaks a rule" if verdict.outcome == "reject" else "facts are unknown"
-            return Refusal(Refused.unlawful, f"{detail} (purpose {purpose})", verdict.violated, verdict.unknown)
+            return Refusal(
+                Refused.unlawful, f"{detail} (purpose {purpose})", verdict.violated, verdict.unknown
+            )
     return None
 
 
@@ -294,7 +314,11 @@ def apply_moved(state: State, event: ListingMoved, at_ns: int) -> None:
     listing.state, listing.reasons, listing.until_ns = event.state, event.reasons, event.until_ns
     if event.state in ("public_notice", "published"):
         state.start_timer(event.until_ns, "listing", listing.id)
-    if event.step == "notice_over" and listing.terms.mechanism == "continuous_auction" and not listing.issued_units:
+    if (
+        event.step == "notice_over"
+        and listing.terms.mechanism == "continuous_auction"
+        and not listing.issued_units
+    ):
         _issue_units(state, listing)
 
 
@@ -339,7 +363,16 @@ def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> C
     )
     cell.price = price_facts(terms, terms.price_fen)
     cell.digest = digest_of(
-        (cell.venue, cell.product, cell.source, cell.registration, cell.auth, cell.consent, cell.trade, cell.price)
+        (
+            cell.venue,
+            cell.product,
+            cell.source,
+            cell.registration,
+            cell.auth,
+            cell.consent,
+            cell.trade,
+            cell.price,
+        )
     )
     return cell
 

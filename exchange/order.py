@@ -100,7 +100,11 @@ def _terms_refusal(
     """What of the order does not fit the listing's terms."""
     terms = listing.terms
     if not in_book and (terms.mechanism == "off_venue" or command.side != BUY):
-        detail = "report the trade instead" if terms.mechanism == "off_venue" else "this listing takes buy orders only"
+        detail = (
+            "report the trade instead"
+            if terms.mechanism == "off_venue"
+            else "this listing takes buy orders only"
+        )
         return Refusal(Refused.mechanism_not_allowed, detail)
     if command.side not in (BUY, SELL) or command.time_in_force not in ("gtc", "ioc"):
         return Refusal(Refused.malformed, "side is buy or sell, time_in_force is gtc or ioc")
@@ -113,7 +117,9 @@ def _terms_refusal(
         max(command.limit_fen, terms.price_fen), terms.price_per_units, command.quantity, exact=in_book
     )
     if reason is not None or command.limit_fen < 0:
-        return Refusal(Refused.out_of_bounds, MONEY_REFUSALS.get(reason or "", "quantity and price are positive"))
+        return Refusal(
+            Refused.out_of_bounds, MONEY_REFUSALS.get(reason or "", "quantity and price are positive")
+        )
     return None
 
 
@@ -166,7 +172,10 @@ def _overlap(one: str, other: str) -> bool:
 
 def _other_exclusive(product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
     return any(
-        holder != buyer and until_ns > at_ns and group == trade.field_group and _overlap(str(trade.territory), place)
+        holder != buyer
+        and until_ns > at_ns
+        and group == trade.field_group
+        and _overlap(str(trade.territory), place)
         for _, holder, group, place, until_ns in product.exclusives
     )
 
@@ -174,7 +183,11 @@ def _other_exclusive(product: Product, trade: TradeFacts, buyer: str, at_ns: int
 def _other_nonexclusive(state: State, product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
     """Looks through all living entitlements: only an exclusive licence asks, and that is sold once."""
     for entitlement in state.entitlements.values():
-        if entitlement.listing in product.listings and entitlement.buyer != buyer and entitlement.until_ns > at_ns:
+        if (
+            entitlement.listing in product.listings
+            and entitlement.buyer != buyer
+            and entitlement.until_ns > at_ns
+        ):
             terms = state.listings[entitlement.listing].terms
             if terms.field_group == trade.field_group and any(
                 _overlap(str(trade.territory), place) for place in terms.territories
@@ -191,7 +204,9 @@ def _place_posted(
 ) -> Refusal | Iterator[Event]:
     terms = listing.terms
     if command.limit_fen and command.limit_fen < terms.price_fen:
-        return Refusal(Refused.nothing_to_match, f"the posted price is {terms.price_fen} fen: above your limit")
+        return Refusal(
+            Refused.nothing_to_match, f"the posted price is {terms.price_fen} fen: above your limit"
+        )
     refusal = supply_refusal(listing, command.quantity)
     if refusal is not None:
         return refusal
@@ -213,11 +228,20 @@ def supply_refusal(listing: Listing, quantity: int) -> Refusal | None:
 
 def _lacking(state: State, participant: str, amount: int) -> Refusal:
     available = state.ledger.available(participant, CNY)
-    return Refusal(Refused.funds_insufficient, f"{amount} fen are needed, {available} are available: pay in first")
+    return Refusal(
+        Refused.funds_insufficient, f"{amount} fen are needed, {available} are available: pay in first"
+    )
 
 
 def _posted(
-    state: State, listing: Listing, cell: Cell, command: PlaceOrder, purpose: str, territory: str, amount: int, at_ns: int
+    state: State,
+    listing: Listing,
+    cell: Cell,
+    command: PlaceOrder,
+    purpose: str,
+    territory: str,
+    amount: int,
+    at_ns: int,
 ) -> Iterator[Event]:
     order = state.next_id("O")
     yield _placed(command, order, listing.terms.price_fen, purpose, territory, amount)
@@ -298,7 +322,14 @@ def _price_of(state: State, listing: Listing, command: PlaceOrder) -> int:
 
 
 def _booked(
-    state: State, listing: Listing, cell: Cell, command: PlaceOrder, purpose: str, territory: str, reserved: int, at_ns: int
+    state: State,
+    listing: Listing,
+    cell: Cell,
+    command: PlaceOrder,
+    purpose: str,
+    territory: str,
+    reserved: int,
+    at_ns: int,
 ) -> Iterator[Event]:
     identifier = state.next_id("O")
     yield _placed(command, identifier, command.limit_fen, purpose, territory, reserved)
@@ -360,7 +391,11 @@ def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes
         seller = _as_seller(listing, seller)
     buyer = party_of(state, deal.buyer, at_ns)
     trade = _trade_facts(state, listing, cell, deal.buyer, deal.accepts_prior, at_ns)
-    price = cell.price if deal.price_fen == listing.terms.price_fen else price_facts(listing.terms, deal.price_fen)
+    price = (
+        cell.price
+        if deal.price_fen == listing.terms.price_fen
+        else price_facts(listing.terms, deal.price_fen)
+    )
     verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns)
     return verdict, state.house.facts_sha256(cell, seller, buyer, trade, deal.price_fen, at_ns)
 
@@ -587,7 +622,9 @@ def _open_trade(state: State, event: Settled, listing: Listing) -> None:
     note_exclusive(state, listing, event.trade, event.buyer, event.territory, event.entitlement_until_ns)
 
 
-def note_exclusive(state: State, listing: Listing, trade: str, buyer: str, territory: str, until_ns: int) -> None:
+def note_exclusive(
+    state: State, listing: Listing, trade: str, buyer: str, territory: str, until_ns: int
+) -> None:
     """An exclusive right counts as taken from settlement or hold on (江西 30; exclusive-licence register)."""
     if listing.terms.deal in EXCLUSIVE_DEALS:
         product = state.products[listing.product]
@@ -636,4 +673,3 @@ def apply_trade_refused(state: State, event: TradeRefused, at_ns: int) -> None:
     if order is not None and event.sell_order:
         maker = event.sell_order if event.taker_order == event.buy_order else event.buy_order
         order.barred = (*order.barred, maker)
-

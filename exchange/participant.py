@@ -106,13 +106,17 @@ def open_venue(state: State, command: OpenVenue, at_ns: int) -> Refusal | list[E
 def register(state: State, command: RegisterParticipant, at_ns: int) -> Refusal | list[Event]:
     roles = tuple(sorted(dict.fromkeys(command.roles)))
     if any(role not in OWN_ROLES for role in roles):
-        return Refusal(Refused.malformed, "roles are merchant and buyer; the others are granted by an operator")
+        return Refusal(
+            Refused.malformed, "roles are merchant and buyer; the others are granted by an operator"
+        )
     if (wrong := check_public_key(command.public_key)) is not None:
         return Refusal(Refused.identity_invalid, f"public_key: {wrong}")
     if (roles or command.uscc) and (wrong := check_uscc(command.uscc)) is not None:
         return Refusal(Refused.identity_invalid, f"uscc: {wrong}")
     participant = state.next_id("P")
-    row = Participant(id=participant, legal_name=command.legal_name, uscc=command.uscc, public_key=command.public_key)
+    row = Participant(
+        id=participant, legal_name=command.legal_name, uscc=command.uscc, public_key=command.public_key
+    )
     if (code := state.bureau.admission_refusal(row)) is not None:
         return _bureau_refusal(code)
     return [
@@ -151,7 +155,9 @@ def decide_identity(state: State, command: DecideIdentity, at_ns: int) -> Refusa
     if command.accept and command.mandate_until_ns <= at_ns:
         return Refusal(Refused.out_of_bounds, "mandate_until, the end of the agent's mandate, must lie ahead")
     if command.accept and not command.evidence_sha256:
-        return Refusal(Refused.evidence_missing, "evidence_sha256: the hash of the verification file is needed")
+        return Refusal(
+            Refused.evidence_missing, "evidence_sha256: the hash of the verification file is needed"
+        )
     if not command.accept and not command.reasons:
         return Refusal(Refused.malformed, "give the reasons of the refusal")
     row = state.bureau.participants[command.participant]
@@ -169,7 +175,9 @@ def decide_identity(state: State, command: DecideIdentity, at_ns: int) -> Refusa
     ]
 
 
-def apply_for_accreditation(state: State, command: ApplyForAccreditation, at_ns: int) -> Refusal | list[Event]:
+def apply_for_accreditation(
+    state: State, command: ApplyForAccreditation, at_ns: int
+) -> Refusal | list[Event]:
     code = state.bureau.refusal(command.actor, "apply", command.actor, at_ns)
     if code is not None:
         return _bureau_refusal(code)

@@ -111,7 +111,9 @@ def evidence_refusal(sha256: str) -> Refusal | None:
     """Evidence is named by the SHA-256 of its file, 64 lower-case hex digits."""
     if _SHA256.match(sha256):
         return None
-    return Refusal(Refused.evidence_missing, "evidence_sha256 is the SHA-256 of the evidence: 64 lower-case hex digits")
+    return Refusal(
+        Refused.evidence_missing, "evidence_sha256 is the SHA-256 of the evidence: 64 lower-case hex digits"
+    )
 
 
 # ---- commands
@@ -141,7 +143,9 @@ def _content_refusal(state: State, command: SubmitProduct) -> Refusal | None:
     if missing:
         return Refusal(Refused.evidence_missing, f"evidence lacks the hash for: {', '.join(missing)}")
     if extra := [group for group in command.evidence if group not in GROUPS]:
-        return Refusal(Refused.malformed, f"evidence names no fact group: {', '.join(extra)}; use {', '.join(GROUPS)}")
+        return Refusal(
+            Refused.malformed, f"evidence names no fact group: {', '.join(extra)}; use {', '.join(GROUPS)}"
+        )
     for sha256 in command.evidence.values():
         if (refusal := evidence_refusal(sha256)) is not None:
             return refusal
@@ -163,7 +167,9 @@ def decide(state: State, command: DecideProduct, at_ns: int) -> Refusal | list[E
     if refusal is not None:
         return refusal
     if (product.state, command.decision) not in LIFE:
-        return Refusal(Refused.wrong_state, f"a product that is {product.state} cannot take the step {command.decision}")
+        return Refusal(
+            Refused.wrong_state, f"a product that is {product.state} cannot take the step {command.decision}"
+        )
     if command.decision != "register":
         if not command.reasons:
             return Refusal(Refused.malformed, "give the reasons of the decision")
@@ -173,18 +179,27 @@ def decide(state: State, command: DecideProduct, at_ns: int) -> Refusal | list[E
 
 def _register(state: State, product: Product, command: DecideProduct, at_ns: int) -> Refusal | list[Event]:
     if unknown := [group for group in command.confirmed if group not in GROUPS]:
-        return Refusal(Refused.malformed, f"no such fact group: {', '.join(unknown)}; use {', '.join(GROUPS)}")
+        return Refusal(
+            Refused.malformed, f"no such fact group: {', '.join(unknown)}; use {', '.join(GROUPS)}"
+        )
     if not command.rights:
-        return Refusal(Refused.out_of_bounds, "rights names at least one of resource_holding, processing_use, product_operation")
+        return Refusal(
+            Refused.out_of_bounds,
+            "rights names at least one of resource_holding, processing_use, product_operation",
+        )
     if not at_ns < command.valid_until_ns <= at_ns + CERTIFICATE_MAX_YEARS * _YEAR_NS:
-        return Refusal(Refused.out_of_bounds, f"valid_until lies within {CERTIFICATE_MAX_YEARS} years from now")
+        return Refusal(
+            Refused.out_of_bounds, f"valid_until lies within {CERTIFICATE_MAX_YEARS} years from now"
+        )
     confirmed = dict.fromkeys(command.confirmed, command.actor)
     looked = msgspec.structs.replace(product, confirmed=confirmed, rights=command.rights)
     verdict = judge_registration(state, looked, at_ns)
     if verdict.outcome in ("reject", "indeterminate"):
         detail = "registration breaks a rule" if verdict.outcome == "reject" else "facts are not confirmed"
         return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown)
-    return [_decided(state, command, f"SJ-{at_ns // 1_000_000_000}-{command.product}", command.valid_until_ns)]
+    return [
+        _decided(state, command, f"SJ-{at_ns // 1_000_000_000}-{command.product}", command.valid_until_ns)
+    ]
 
 
 def _decided(state: State, command: DecideProduct, certificate: str, valid_until_ns: int) -> ProductDecided:
@@ -250,7 +265,10 @@ def confirm(state: State, command: ConfirmFacts, at_ns: int) -> Refusal | list[E
         if group not in GROUPS:
             return Refusal(Refused.malformed, f"no such fact group: {group}; use {', '.join(GROUPS)}")
         if command.evidence.get(group) != product.evidence[group]:
-            return Refusal(Refused.evidence_missing, f"the evidence for {group} is {product.evidence[group]}: confirm that file")
+            return Refusal(
+                Refused.evidence_missing,
+                f"the evidence for {group} is {product.evidence[group]}: confirm that file",
+            )
     return [FactsConfirmed(command.product, command.groups, command.actor)]
 
 
@@ -319,7 +337,11 @@ def apply_decided(state: State, event: ProductDecided, at_ns: int) -> None:
     product.state = LIFE[product.state, event.decision]
     product.confirmed = dict.fromkeys(event.confirmed, event.by)
     product.rights, product.certificate = event.rights, event.certificate
-    product.valid_until_ns, product.reasons, product.decided_by = event.valid_until_ns, event.reasons, event.by
+    product.valid_until_ns, product.reasons, product.decided_by = (
+        event.valid_until_ns,
+        event.reasons,
+        event.by,
+    )
     state.forget_product(product)
 
 

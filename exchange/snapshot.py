@@ -58,11 +58,15 @@ async def take(connection: Any, empty: Callable[[], State]) -> int:
 async def _compare_accounts(connection: Any, state: State) -> None:
     stored = {
         (row["owner"], row["asset"]): (row["balance"], row["reserved"])
-        for row in await connection.fetch("select owner, asset, balance, reserved from account where shard = $1", 0)
+        for row in await connection.fetch(
+            "select owner, asset, balance, reserved from account where shard = $1", 0
+        )
     }
     for owner, asset, balance, reserved in state.ledger.dump()["accounts"]:
         if stored.get((owner, asset), (0, 0)) != (balance, reserved):
-            raise journal.JournalBroken(f"account {owner} {asset}: the table differs from the journal; run verify")
+            raise journal.JournalBroken(
+                f"account {owner} {asset}: the table differs from the journal; run verify"
+            )
 
 
 class Snapshots:
@@ -121,4 +125,7 @@ async def _main(dsn: str, jurisdiction: str) -> int:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(_main(os.environ["SHUJI_DSN"], os.environ.get("SHUJI_JURISDICTION", "CN-46"))), file=sys.stderr)
+    print(
+        asyncio.run(_main(os.environ["SHUJI_DSN"], os.environ.get("SHUJI_JURISDICTION", "CN-46"))),
+        file=sys.stderr,
+    )

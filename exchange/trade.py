@@ -44,8 +44,16 @@ from exchange.product import evidence_refusal, reviewer_refusal
 from exchange.state import DAY_NS, Report, State, Trade
 
 CURES: Final = {
-    "B11": ("reviewer", "登记恢复或异议处理完毕的证明", "proof that the registration is resumed or the objection settled"),
-    "B17": ("buyer", "买方确认知悉在先非独占许可", "the buyer's confirmation that prior non-exclusive licences were disclosed"),
+    "B11": (
+        "reviewer",
+        "登记恢复或异议处理完毕的证明",
+        "proof that the registration is resumed or the objection settled",
+    ),
+    "B17": (
+        "buyer",
+        "买方确认知悉在先非独占许可",
+        "the buyer's confirmation that prior non-exclusive licences were disclosed",
+    ),
     "C02": ("reviewer", "个人单独同意的证明", "proof of the persons' separate consent"),
 }
 """Hold rule: who brings what (Chinese, English)."""
@@ -63,7 +71,9 @@ def deliver(state: State, command: Deliver, at_ns: int) -> Refusal | list[Event]
     if refusal is not None:
         return refusal
     delivery = command.delivery
-    if (delivery.kind == "file") != bool(delivery.sha256) or (delivery.kind == "address") != bool(delivery.url):
+    if (delivery.kind == "file") != bool(delivery.sha256) or (delivery.kind == "address") != bool(
+        delivery.url
+    ):
         return Refusal(Refused.malformed, "a delivery is a file with its sha256, or an address with its url")
     due_ns = at_ns + state.listings[trade.listing].terms.acceptance_days * DAY_NS
     return [Delivered(trade.id, step, delivery, due_ns)]
@@ -144,7 +154,9 @@ def _cure_records(state: State, trade: Trade, command: CureHold) -> list[Event]:
         entries.append("registration_resumed")
     if product.objection:
         entries.append("objection_settled")
-    return [FactRecorded(product.id, entry, command.evidence_sha256, "", "", command.actor) for entry in entries]
+    return [
+        FactRecorded(product.id, entry, command.evidence_sha256, "", "", command.actor) for entry in entries
+    ]
 
 
 def _cured(
@@ -197,7 +209,9 @@ def report(state: State, command: ReportTrade, at_ns: int) -> Refusal | Iterable
     if listing is None or listing.state != "published":
         return Refusal(Refused.not_found, f"there is no published listing {command.listing}")
     seller, buyer = (
-        (command.actor, command.counterparty) if command.side == "sell" else (command.counterparty, command.actor)
+        (command.actor, command.counterparty)
+        if command.side == "sell"
+        else (command.counterparty, command.actor)
     )
     refusal = _report_refusal(state, command, seller, at_ns)
     if refusal is not None:
@@ -219,7 +233,9 @@ def _report_refusal(state: State, command: ReportTrade, seller: str, at_ns: int)
     if command.side not in ("buy", "sell"):
         return Refusal(Refused.malformed, "side is buy or sell")
     if terms.mechanism != "off_venue" or seller != state.listings[command.listing].merchant:
-        return Refusal(Refused.mechanism_not_allowed, "report trades of an off_venue listing with its merchant")
+        return Refusal(
+            Refused.mechanism_not_allowed, "report trades of an off_venue listing with its merchant"
+        )
     if command.counterparty not in state.bureau.participants:
         return Refusal(Refused.not_found, f"there is no participant {command.counterparty}")
     if command.purpose not in terms.purposes or command.territory not in terms.territories:
@@ -267,12 +283,33 @@ def _settle_report(
     accepts_prior = command.accepts_prior if command.side == "buy" else first.accepts_prior
     where = (command.purpose, command.territory)
     yield OrderPlaced(
-        order, buyer, command.listing, "buy", command.quantity, command.price_fen, "ioc", *where, accepts_prior, amount, ""
+        order,
+        buyer,
+        command.listing,
+        "buy",
+        command.quantity,
+        command.price_fen,
+        "ioc",
+        *where,
+        accepts_prior,
+        amount,
+        "",
     )
     listing = state.listings[command.listing]
     cell = cell_of(state, listing, *where)
     deal = Deal(
-        listing, cell, buyer, seller, order, "", command.quantity, command.price_fen, 0, *where, accepts_prior, order
+        listing,
+        cell,
+        buyer,
+        seller,
+        order,
+        "",
+        command.quantity,
+        command.price_fen,
+        0,
+        *where,
+        accepts_prior,
+        order,
     )
     yield from clear(state, deal, at_ns)
     if order in state.orders:

@@ -125,7 +125,9 @@ def _known(state: State, command: Any, digest: bytes, at_ns: int) -> Outcome | N
         detail = "this id is older than the remembered ones: look whether the first attempt happened, then use a new id"
         return Outcome((), Refusal(Refused.id_expired, detail), at_ns)
     if not state.simulated and made_ms > at_ns // 1_000_000 + AHEAD_MS:
-        return Outcome((), Refusal(Refused.malformed, "this id was made in the future: set your clock"), at_ns)
+        return Outcome(
+            (), Refusal(Refused.malformed, "this id was made in the future: set your clock"), at_ns
+        )
     return None
 
 
@@ -184,7 +186,11 @@ def _advance(state: State, command: happened.AdvanceClock, at_ns: int) -> Decisi
 
 
 def _tick(state: State, command: happened.Tick, at_ns: int) -> Decision:
-    return _due(state, at_ns) if command.actor == VENUE else Refusal(Refused.forbidden, "the venue's own command")
+    return (
+        _due(state, at_ns)
+        if command.actor == VENUE
+        else Refusal(Refused.forbidden, "the venue's own command")
+    )
 
 
 def _due(state: State, at_ns: int) -> Iterator[Event]:
