@@ -1,11 +1,12 @@
 """The sample catalogue, so that a first look at the venue finds something: eight products on three boards.
 
 It comes in through the ordinary commands and meets every rule: a sample merchant submits, a sample reviewer
-decides, a sample buyer gets play money. Their keys are made here and lie in the data folder, so whoever runs the
-venue can be any of them. The content is `sample.toml`, invented throughout.
+decides, a sample buyer gets play money. Their keys are made here and lie in the data folder, so whoever runs
+the venue can be any of them. The content is `sample.toml`, invented throughout.
 
 `next_command` looks at the state and names the one thing that is missing next; `load` asks until nothing is.
-Killed anywhere and started again it goes on where it was. A venue where anybody else has registered is left alone.
+Killed anywhere and started again it goes on where it was. A venue where anybody else has registered is left
+alone.
 """
 
 import hashlib
@@ -339,8 +340,8 @@ def _terms(item: Item) -> Terms:
 
 
 def _missing_asks(state: State, ids: dict[str, str], items: tuple[Item, ...]) -> Iterator[PlaceOrder]:
-    """The merchant's first offers in an order book, counted by the orders the venue ever took: filled ones are
-    gone from memory and must not come again.
+    """The merchant's first offers in an order book, counted by the orders the venue ever took: filled ones
+    are gone from memory and must not come again.
     """
     asks = [(item, ask) for item in items for ask in item.asks]
     for item, (quantity, price_fen) in asks[state.counters.get("O", 0) :]:
