@@ -30,7 +30,7 @@ class UsageError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parse(argv)
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -92,6 +92,18 @@ def _parser() -> argparse.ArgumentParser:
     for add in (_add_login, _add_register, _add_call):
         add(commands)
     return parser
+
+
+def _parse(argv: Sequence[str] | None) -> Arguments:
+    """The arguments; a body that follows the options of `call` is a body too: argparse misses it."""
+    parser = _parser()
+    arguments, left = parser.parse_known_args(argv)
+    is_body = left[:1] == ["-"] or not "".join(left[:1]).startswith("-")
+    if left and (len(left) > 1 or not is_body or getattr(arguments, "body", "") is not None):
+        parser.error(f"unrecognised: {' '.join(left)}")
+    if left:
+        arguments.body = left[0]
+    return arguments
 
 
 def _command(

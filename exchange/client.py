@@ -178,6 +178,7 @@ class _Problem(msgspec.Struct):
     """What of a problem document (RFC 9457) people read."""
 
     title: str = ""
+    title_zh: str = ""
     detail: str = ""
     code: str = ""
     index: int | None = None
@@ -193,7 +194,7 @@ def explain(status: int, text: bytes) -> Iterator[str]:
         yield f"the answer is {status}: {text[:500].decode(errors='replace')}"
         return
     place = f" (element {problem.index})" if problem.index is not None else ""
-    yield f"{status} {problem.code or problem.title}{place}: {problem.detail or problem.title}"
+    yield f"{status} {problem.code}{place} {problem.title_zh} {problem.title}: {problem.detail}"
     for broken in problem.violated:
         yield f"  {broken.rule} {broken.message_zh} {broken.message_en}".rstrip()
         yield from (f"      {_citation(citation)}" for citation in broken.citations)
