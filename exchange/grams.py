@@ -1,0 +1,54 @@
+"""Search terms of a text in Chinese and English, without a database extension.
+
+A text is normalised (Unicode NFKC, then case folding: ＧＤＰ, GDP and gdp are one) and cut at white space. Of
+every piece each single character and each pair of neighbouring characters is a gram, whatever the script,
+so Chinese needs no dictionary of words. A word without white space that occurs in the text has all its
+pairs among the text's grams: looking up the word's grams misses nothing. It may find too much (`abc` in `ab
+bc`), so the word itself is then looked for in the few texts found.
+
+A facet (`board=general`) is a gram of its own kind beside them: it has at least three characters, so it can
+never be mistaken for one of the text's. One index answers text and facets together.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+FACETS = ("board", "origin", "grade", "mechanism")
+"""What a listing can be looked up by, beside its text."""
+
+
+def normalise(text: str) -> str:
+    """NFKC and case folding, once more NFKC (folding may undo it: Unicode 15, section 3.13, D147)."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", folded)
+
+
+def words(text: str) -> list[str]:
+    """The pieces between white space of the normalised text, each once, in order."""
+    return list(dict.fromkeys(normalise(text).split()))
+
+
+def pairs(word: str) -> list[str]:
+    """Each two neighbouring characters; of a single character, itself."""
+    return [word] if len(word) == 1 else [word[at : at + 2] for at in range(len(word) - 1)]
+
+
+def grams_of(texts: Iterable[str], facets: dict[str, str]) -> tuple[str, ...]:
+    """All that the texts can be found by, sorted: characters, pairs, facets."""
+    found: set[str] = {facet(name, value) for name, value in facets.items()}
+    for text in texts:
+        for word in words(text):
+            found.update(word)
+            found.update(pairs(word))
+    return tuple(sorted(found))
+
+
+def facet(name: str, value: str) -> str:
+    """The gram that stands for `name` being `value`."""
+    assert name in FACETS, f"{name} is no facet"
+    return f"{name}={value}"
+
+
+def grams_of_query(query: str) -> tuple[str, ...]:
+    """What every text that contains the query's words has among its grams; empty for an empty query."""
+    return tuple(sorted({pair for word in words(query) for pair in pairs(word)}))

@@ -1,0 +1,755 @@
+"""What the query tables say, as a pure function of the journal.
+
+`fold` takes one event and changes rows in a `View`. The projector gives it a view of the few rows that a
+chunk of the journal is about and writes back what changed; `shuji verify` gives it an empty view and the
+whole journal, and compares. One function for both, so the two differ only where a table was altered.
+
+Rows record outcomes that events carry; nothing is decided here. Money is told as postings, each from one
+owner to another:
+
+    CashBooked                  bank:cash ──────────> participant            cash_in
+    Settled, delivery due       buyer ──────────────> venue:escrow           escrow
+      Completed                 venue:escrow ───────> fees, seller, shares   fee, merchant, share
+      Refunded                  venue:escrow ───────> buyer                  refund
+    Settled, units at once      buyer ──────────────> fees, seller, shares   fee, merchant, share
+                                seller ─────────────> buyer                  units
+    published with a book       issue:<listing> ────> merchant               issue
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from clearing.ledger import CASH, CNY, ESCROW, FEES, issue_owner, unit_asset
+from exchange.events import (
+    AnyEvent,
+    CashBooked,
+    Completed,
+    Delivered,
+    Delivery,
+    DeliveryRejected,
+    EntitlementEnded,
+    FactsAmended,
+    Held,
+    HoldCured,
+    HoldReleased,
+    KeyIssued,
+    ListingCreated,
+    ListingMoved,
+    ListingRevised,
+    OrderClosed,
+    OrderPlaced,
+    OrderRefused,
+    ParticipantRegistered,
+    ProductSubmitted,
+    Refunded,
+    RulebookAdopted,
+    Settled,
+    Terms,
+    TradeRefused,
+)
+from exchange.grams import grams_of, normalise
+
+Shares = tuple[tuple[str, int], ...]
+Unknown = tuple[tuple[str, tuple[str, ...]], ...]
+
+OPEN_ORDERS: Final = ("open", "partly_filled")
+ENTITLEMENT_ENDS: Final = {"expire": "expired", "revoke": "revoked"}
+
+
+# ---------------------------------------------------------------------------------------------------- rows
+# A row's fields are the columns of its table in `schema/0002_query_tables.sql`, in the same order.
+
+
+class ParticipantName(Struct, kw_only=True):
+    number: int
+    id: str
+    legal_name: str
+
+
+class ProductRecord(Struct, kw_only=True):
+    """What listings of the product are found by."""
+
+    number: int
+    id: str
+    merchant: str
+    title: str
+    summary: str
+    tags: tuple[str, ...]
+    updates: str
+    origin: str
+    grade: str
+
+
+class ListingRecord(Struct, kw_only=True):
+    """`published_at_ns` is the first publication, 0 before; `search_text` and `grams` follow
+    `exchange.grams`.
+    """
+
+    number: int
+    id: str
+    product: str
+    board: str
+    merchant: str
+    merchant_name: str
+    title: str
+    summary: str
+    tags: tuple[str, ...]
+    updates: str
+    origin: str
+    grade: str
+    mechanism: str
+    right: str
+    deal: str
+    purposes: tuple[str, ...]
+    territories: tuple[str, ...]
+    price_fen: int
+    price_per_units: int
+    supply: str
+    supply_units: int
+    issued_units: int = 0
+    state: str = "draft"
+    created_at_ns: int
+    published_at_ns: int = 0
+    search_text: str = ""
+    grams: tuple[str, ...] = ()
+
+
+class OrderRecord(Struct, kw_only=True, gc=False):
+    """`filled` is settled, `held` is matched and on hold; both have left the market, `remaining` has not.
+
+    `state`: open, partly_filled, filled, closed. Closed has a `closed_reason`: that of `OrderClosed`, or
+    `held` while the last of it is on hold, or `hold_` and the reason why that hold ended, or
+    `hold_released` where the rest was filled after an earlier hold had ended.
+    """
+
+    number: int
+    id: str
+    participant: str
+    listing: str
+    side: str
+    quantity: int
+    filled: int = 0
+    held: int = 0
+    remaining: int
+    limit_fen: int
+    time_in_force: str
+    purpose: str
+    territory: str
+    accepts_prior: bool
+    state: str = "open"
+    closed_reason: str = ""
+    client_order_id: str
+    placed_at_ns: int
+    updated_at_ns: int
+
+
+class TradeRecord(Struct, kw_only=True, gc=False):
+    """A trade from its verdict to its end. Instants that have not come are 0.
+
+    `outcome`, `violated`, `unknown`, both hashes and `verdict_at_ns` are the last verdict;
+    `rulebook_sha256` is the rulebook in force then. `closed_reason` is the step that ended it: accept,
+    silence, hand_over, miss, reject_again, or why a hold was released. A trade refused at once has no
+    amount: nothing was to be paid.
+    """
+
+    number: int
+    id: str
+    listing: str
+    product: str
+    buyer: str
+    seller: str
+    buy_order: str
+    sell_order: str
+    quantity: int
+    price_fen: int
+    amount_fen: int = 0
+    fee_fen: int = 0
+    merchant_fen: int = 0
+    shares: Shares = ()
+    state: str
+    outcome: str
+    violated: tuple[str, ...] = ()
+    unknown: Unknown = ()
+    cured: tuple[str, ...] = ()
+    facts_sha256: bytes
+    rulebook_sha256: str
+    verdict_at_ns: int
+    entitlement: str = ""
+    delivery: Delivery | None = None
+    rejection_reason: str = ""
+    closed_reason: str = ""
+    mechanism: str
+    purpose: str
+    territory: str
+    made_at_ns: int
+    held_until_ns: int = 0
+    settled_at_ns: int = 0
+    delivery_due_ns: int = 0
+    delivered_at_ns: int = 0
+    acceptance_due_ns: int = 0
+    rejected_at_ns: int = 0
+    redelivery_due_ns: int = 0
+    closed_at_ns: int = 0
+    updated_at_ns: int
+
+
+class EntitlementRecord(Struct, kw_only=True, gc=False):
+    """`state`: granted, active, expired, revoked. `key_sha256` is empty before a key is issued."""
+
+    number: int
+    id: str
+    trade: str
+    listing: str
+    buyer: str
+    seller: str
+    state: str = "granted"
+    granted_at_ns: int
+    until_ns: int
+    key_sha256: str = ""
+    updated_at_ns: int
+
+
+class PostingRecord(Struct, gc=False):
+    """One movement: `amount` (fen, or units of `asset`) left `source` and reached `target`. Never zero.
+
+    `sequence` is that of the journal row, `position` counts the postings in it. `reference` is the bank's
+    for money paid in, else empty.
+    """
+
+    sequence: int
+    position: int
+    at_ns: int
+    kind: str
+    source: str
+    target: str
+    asset: str
+    amount: int
+    trade: str
+    reference: str
+
+
+class RefusalRecord(Struct, gc=False):
+    """`kind` is order, trade or hold; of an order, `code` is its `Refused` name, of a trade its verdict, of
+    a hold `hold_` and why it ended. `participant` placed the order or is the buyer; `counterparty` is the
+    seller of a trade.
+    """
+
+    sequence: int
+    position: int
+    at_ns: int
+    kind: str
+    participant: str
+    counterparty: str
+    listing: str
+    trade: str
+    code: str
+    detail: str
+    violated: tuple[str, ...] = ()
+    unknown: Unknown = ()
+
+
+class Identified(Protocol):
+    id: str
+
+
+Row = TypeVar("Row", bound=Identified)
+
+
+class Kept(Generic[Row]):
+    """Rows of one table by id, and which of them the table does not have yet or has otherwise."""
+
+    __slots__ = ("added", "changed", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.added: dict[str, Row] = {}
+        self.changed: dict[str, Row] = {}
+
+    def know(self, row: Row) -> None:
+        """A row as the table has it."""
+        self.rows[row.id] = row
+
+    def add(self, row: Row) -> None:
+        assert row.id not in self.rows, f"{row.id} comes twice"
+        self.rows[row.id] = self.added[row.id] = row
+
+    def change(self, identifier: str) -> Row:
+        """The row, to be changed by the caller."""
+        row = self.rows[identifier]
+        if identifier not in self.added:
+            self.changed[identifier] = row
+        return row
+
+
+class View:
+    """The rows that the fold may see and change. `sequence` is the journal row that is being folded."""
+
+    def __init__(self, rulebook_sha256: str = "") -> None:
+        self.participants: Kept[ParticipantName] = Kept()
+        self.products: Kept[ProductRecord] = Kept()
+        self.listings: Kept[ListingRecord] = Kept()
+        self.orders: Kept[OrderRecord] = Kept()
+        self.trades: Kept[TradeRecord] = Kept()
+        self.entitlements: Kept[EntitlementRecord] = Kept()
+        self.postings: list[PostingRecord] = []
+        self.refusals: list[RefusalRecord] = []
+        self.rulebook_sha256 = rulebook_sha256
+        self.sequence = 0
+        self.posted = 0
+        self.refused = 0
+
+    def begin(self, sequence: int) -> None:
+        """What follows is in this journal row."""
+        self.sequence = sequence
+        self.posted = self.refused = 0
+
+    def post(
+        self,
+        at_ns: int,
+        kind: str,
+        source: str,
+        target: str,
+        amount: int,
+        asset: str = CNY,
+        trade: str = "",
+        reference: str = "",
+    ) -> None:
+        """A movement; one of nothing is none."""
+        if amount:
+            self.posted += 1
+            self.postings.append(
+                PostingRecord(
+                    self.sequence, self.posted, at_ns, kind, source, target, asset, amount, trade, reference
+                )
+            )
+
+    def refuse(
+        self, at_ns: int, kind: str, of: "OrderRefused | TradeRecord", code: str, detail: str = ""
+    ) -> None:
+        self.refused += 1
+        if isinstance(of, OrderRefused):
+            participant, counterparty, trade = of.participant, "", ""
+        else:
+            participant, counterparty, trade = of.buyer, of.seller, of.id
+        parties = (participant, counterparty, of.listing, trade)
+        place = (self.sequence, self.refused, at_ns, kind)
+        self.refusals.append(RefusalRecord(*place, *parties, code, detail, of.violated, of.unknown))
+
+
+def number_of(identifier: str) -> int:
+    """The counter in an id: 12 of "T12". Raises ValueError for what is no id."""
+    return int(identifier[1:])
+
+
+def fold(view: View, event: AnyEvent, at_ns: int) -> None:
+    """Change the view as the event says. KeyError where the view lacks a row that the event is about."""
+    handler = HANDLERS.get(type(event))
+    if handler is not None:
+        handler(view, event, at_ns)
+
+
+# ---------------------------------------------------------------------------------------- what is on offer
+
+
+def _participant(view: View, event: ParticipantRegistered, at_ns: int) -> None:
+    number = number_of(event.participant)
+    view.participants.add(ParticipantName(number=number, id=event.participant, legal_name=event.legal_name))
+
+
+def _rulebook(view: View, event: RulebookAdopted, at_ns: int) -> None:
+    view.rulebook_sha256 = event.sha256
+
+
+def _product(view: View, event: ProductSubmitted, at_ns: int) -> None:
+    view.products.add(
+        ProductRecord(
+            number=number_of(event.product),
+            id=event.product,
+            merchant=event.merchant,
+            title=event.description.title,
+            summary=event.description.summary,
+            tags=event.description.tags,
+            updates=event.description.update_frequency,
+            origin=event.classification.origin,
+            grade=event.classification.data_class,
+        )
+    )
+
+
+def _amended(view: View, event: FactsAmended, at_ns: int) -> None:
+    """A new classification is shown at once, confirmed or not: what is offered must not look milder."""
+    if event.classification is None:
+        return
+    product = view.products.change(event.product)
+    product.origin, product.grade = event.classification.origin, event.classification.data_class
+    for listing in [row for row in view.listings.rows.values() if row.product == product.id]:
+        view.listings.change(listing.id)
+        listing.origin, listing.grade = product.origin, product.grade
+        _index(listing)
+
+
+def _listing(view: View, event: ListingCreated, at_ns: int) -> None:
+    product = view.products.rows[event.product]
+    terms = event.terms
+    listing = ListingRecord(
+        number=number_of(event.listing),
+        id=event.listing,
+        product=product.id,
+        board=event.board,
+        merchant=event.merchant,
+        merchant_name=view.participants.rows[event.merchant].legal_name,
+        title=product.title,
+        summary=product.summary,
+        tags=product.tags,
+        updates=product.updates,
+        origin=product.origin,
+        grade=product.grade,
+        mechanism=terms.mechanism,
+        right=terms.right,
+        deal=terms.deal,
+        purposes=terms.purposes,
+        territories=terms.territories,
+        price_fen=terms.price_fen,
+        price_per_units=terms.price_per_units,
+        supply=terms.supply,
+        supply_units=terms.supply_units,
+        created_at_ns=at_ns,
+    )
+    view.listings.add(listing)
+    _index(listing)
+
+
+def _revised(view: View, event: ListingRevised, at_ns: int) -> None:
+    listing = view.listings.change(event.listing)
+    _take_terms(listing, event.terms)
+    _index(listing)
+
+
+def _take_terms(listing: ListingRecord, terms: Terms) -> None:
+    listing.mechanism, listing.right, listing.deal = terms.mechanism, terms.right, terms.deal
+    listing.purposes, listing.territories = terms.purposes, terms.territories
+    listing.price_fen, listing.price_per_units = terms.price_fen, terms.price_per_units
+    listing.supply, listing.supply_units = terms.supply, terms.supply_units
+
+
+def _index(listing: ListingRecord) -> None:
+    """Text and facets that a search finds the listing by, from its columns as they are now."""
+    texts = (listing.id, listing.title, listing.summary, *listing.tags, listing.merchant_name)
+    facets = {
+        "board": listing.board,
+        "origin": listing.origin,
+        "grade": listing.grade,
+        "mechanism": listing.mechanism,
+    }
+    listing.search_text = "\n".join([normalise(text) for text in texts])
+    listing.grams = grams_of(texts, facets)
+
+
+def _moved(view: View, event: ListingMoved, at_ns: int) -> None:
+    listing = view.listings.change(event.listing)
+    listing.state = event.state
+    if event.state != "published":
+        return
+    listing.published_at_ns = listing.published_at_ns or at_ns
+    if listing.mechanism == "continuous_auction" and not listing.issued_units:
+        listing.issued_units = listing.supply_units
+        source, asset = issue_owner(listing.id), unit_asset(listing.id)
+        view.post(at_ns, "issue", source, listing.merchant, listing.issued_units, asset)
+
+
+def _cash(view: View, event: CashBooked, at_ns: int) -> None:
+    view.post(at_ns, "cash_in", CASH, event.participant, event.amount_fen, reference=event.bank_reference)
+
+
+# -------------------------------------------------------------------------------------------------- orders
+
+
+def _placed(view: View, event: OrderPlaced, at_ns: int) -> None:
+    view.orders.add(
+        OrderRecord(
+            number=number_of(event.order),
+            id=event.order,
+            participant=event.participant,
+            listing=event.listing,
+            side=event.side,
+            quantity=event.quantity,
+            remaining=event.quantity,
+            limit_fen=event.limit_fen,
+            time_in_force=event.time_in_force,
+            purpose=event.purpose,
+            territory=event.territory,
+            accepts_prior=event.accepts_prior,
+            client_order_id=event.client_order_id,
+            placed_at_ns=at_ns,
+            updated_at_ns=at_ns,
+        )
+    )
+
+
+def is_order(identifier: str) -> bool:
+    """Whether a side of a trade is an order; a cured hold pays out of the hold's own reservation instead."""
+    return identifier.startswith("O")
+
+
+def _match(view: View, identifier: str, filled: int, held: int, at_ns: int) -> None:
+    """What of an order is settled or held changes by these quantities; what is neither any more has ended."""
+    if not is_order(identifier):
+        return
+    order = view.orders.change(identifier)
+    order.filled += filled
+    order.held += held
+    order.updated_at_ns = at_ns
+
+
+def _take(view: View, identifier: str, quantity: int) -> None:
+    if is_order(identifier):
+        view.orders.change(identifier).remaining -= quantity
+
+
+def _restate(view: View, trade: TradeRecord, after_hold: str = "hold_released") -> None:
+    """The state of a trade's orders from their quantities."""
+    for identifier in (trade.buy_order, trade.sell_order):
+        if not is_order(identifier):
+            continue
+        order = view.orders.change(identifier)
+        if order.remaining:
+            order.state = "partly_filled" if order.filled or order.held else "open"
+        elif order.state != "closed" or order.closed_reason == "held":
+            _exhausted(order, after_hold)
+
+
+def _exhausted(order: OrderRecord, after_hold: str) -> None:
+    """Nothing of the order is left in the market, by matching alone."""
+    if order.filled == order.quantity:
+        order.state, order.closed_reason = "filled", ""
+    else:
+        order.state, order.closed_reason = "closed", "held" if order.held else after_hold
+
+
+def _closed(view: View, event: OrderClosed, at_ns: int) -> None:
+    order = view.orders.change(event.order)
+    order.state, order.closed_reason, order.remaining = "closed", event.reason, 0
+    order.updated_at_ns = at_ns
+
+
+def _order_refused(view: View, event: OrderRefused, at_ns: int) -> None:
+    view.refuse(at_ns, "order", event, event.code, event.detail)
+
+
+# -------------------------------------------------------------------------------------------------- trades
+
+
+def _settled(view: View, event: Settled, at_ns: int) -> None:
+    trade = view.trades.rows.get(event.trade)
+    if trade is None:
+        trade = _new_trade(
+            view, event, at_ns, "settled", "allow", event.mechanism, event.purpose, event.territory
+        )
+        held = 0
+        _take(view, trade.buy_order, event.quantity)
+        _take(view, trade.sell_order, event.quantity)
+    else:
+        trade, held = view.trades.change(event.trade), -event.quantity
+        _judged(view, trade, "allow", event.facts_sha256, at_ns)
+    trade.state, trade.settled_at_ns, trade.updated_at_ns = "settled", at_ns, at_ns
+    trade.amount_fen, trade.fee_fen, trade.merchant_fen = event.amount_fen, event.fee_fen, event.merchant_fen
+    trade.shares, trade.entitlement, trade.delivery_due_ns = event.shares, event.entitlement, event.due_ns
+    for order in (trade.buy_order, trade.sell_order):
+        _match(view, order, event.quantity, held, at_ns)
+    _restate(view, trade)
+    if event.due_ns:
+        view.post(at_ns, "escrow", event.buyer, ESCROW, event.amount_fen, trade=event.trade)
+        _grant(view, event, at_ns)
+    else:
+        _hand_over(view, trade, at_ns)
+
+
+def _new_trade(
+    view: View,
+    event: Settled | Held | TradeRefused,
+    at_ns: int,
+    state: str,
+    outcome: str,
+    mechanism: str,
+    purpose: str,
+    territory: str,
+) -> TradeRecord:
+    trade = TradeRecord(
+        number=number_of(event.trade),
+        id=event.trade,
+        listing=event.listing,
+        product=view.listings.rows[event.listing].product,
+        buyer=event.buyer,
+        seller=event.seller,
+        buy_order=event.buy_order,
+        sell_order=event.sell_order,
+        quantity=event.quantity,
+        price_fen=event.price_fen,
+        state=state,
+        outcome=outcome,
+        facts_sha256=event.facts_sha256,
+        rulebook_sha256=view.rulebook_sha256,
+        verdict_at_ns=at_ns,
+        mechanism=mechanism,
+        purpose=purpose,
+        territory=territory,
+        made_at_ns=at_ns,
+        updated_at_ns=at_ns,
+    )
+    view.trades.add(trade)
+    return trade
+
+
+def _judged(view: View, trade: TradeRecord, outcome: str, facts_sha256: bytes, at_ns: int) -> None:
+    """A second verdict on a trade that was on hold."""
+    trade.outcome, trade.violated, trade.unknown = outcome, (), ()
+    trade.facts_sha256, trade.rulebook_sha256, trade.verdict_at_ns = facts_sha256, view.rulebook_sha256, at_ns
+
+
+def _grant(view: View, event: Settled, at_ns: int) -> None:
+    if event.entitlement:
+        view.entitlements.add(
+            EntitlementRecord(
+                number=number_of(event.entitlement),
+                id=event.entitlement,
+                trade=event.trade,
+                listing=event.listing,
+                buyer=event.buyer,
+                seller=event.seller,
+                granted_at_ns=at_ns,
+                until_ns=event.entitlement_until_ns,
+                updated_at_ns=at_ns,
+            )
+        )
+
+
+def _hand_over(view: View, trade: TradeRecord, at_ns: int) -> None:
+    """Existing units against payment in the same instant."""
+    trade.state, trade.closed_reason, trade.closed_at_ns = "completed", "hand_over", at_ns
+    _pay(view, trade, trade.buyer, at_ns)
+    view.post(at_ns, "units", trade.seller, trade.buyer, trade.quantity, unit_asset(trade.listing), trade.id)
+
+
+def _pay(view: View, trade: TradeRecord, source: str, at_ns: int) -> None:
+    """Fee, merchant and contributors, as they were fixed at settlement (广州 12-14, 按贡献分配)."""
+    view.post(at_ns, "fee", source, FEES, trade.fee_fen, trade=trade.id)
+    view.post(at_ns, "merchant", source, trade.seller, trade.merchant_fen, trade=trade.id)
+    for participant, share_fen in trade.shares:
+        view.post(at_ns, "share", source, participant, share_fen, trade=trade.id)
+
+
+def _held(view: View, event: Held, at_ns: int) -> None:
+    trade = _new_trade(view, event, at_ns, "held", "hold", event.mechanism, event.purpose, event.territory)
+    trade.amount_fen, trade.violated, trade.held_until_ns = event.amount_fen, event.violated, event.until_ns
+    for order in (event.buy_order, event.sell_order):
+        _take(view, order, event.quantity)
+        _match(view, order, 0, event.quantity, at_ns)
+    _restate(view, trade)
+
+
+def _trade_refused(view: View, event: TradeRefused, at_ns: int) -> None:
+    """Nothing moved. Terms of use come from the orders: the event carries none."""
+    listing = view.listings.rows[event.listing]
+    orders = [view.orders.rows[side] for side in (event.buy_order, event.sell_order) if is_order(side)]
+    purpose, territory = (orders[0].purpose, orders[0].territory) if orders else ("", "")
+    trade = _new_trade(view, event, at_ns, "refused", event.outcome, listing.mechanism, purpose, territory)
+    trade.violated, trade.unknown, trade.closed_at_ns = event.violated, event.unknown, at_ns
+    view.refuse(at_ns, "trade", trade, event.outcome)
+
+
+def _cured(view: View, event: HoldCured, at_ns: int) -> None:
+    trade = view.trades.change(event.trade)
+    trade.cured, trade.updated_at_ns = (*trade.cured, event.rule), at_ns
+
+
+def _released(view: View, event: HoldReleased, at_ns: int) -> None:
+    """A second look that refuses is a verdict of its own; a date that passes is not."""
+    trade = view.trades.change(event.trade)
+    if event.reason == "refused":
+        _judged(view, trade, "reject", trade.facts_sha256, at_ns)
+    trade.violated = event.violated or trade.violated
+    trade.state, trade.closed_reason = "refused", event.reason
+    trade.closed_at_ns = trade.updated_at_ns = at_ns
+    for order in (trade.buy_order, trade.sell_order):
+        _match(view, order, 0, -trade.quantity, at_ns)
+    _restate(view, trade, f"hold_{event.reason}")
+    view.refuse(at_ns, "hold", trade, f"hold_{event.reason}")
+
+
+def _delivered(view: View, event: Delivered, at_ns: int) -> None:
+    trade = view.trades.change(event.trade)
+    trade.state = "redelivered" if event.step == "redeliver" else "delivered"
+    trade.delivery, trade.acceptance_due_ns = event.delivery, event.due_ns
+    trade.delivered_at_ns = trade.updated_at_ns = at_ns
+    _entitlement_state(view, trade.entitlement, "active", at_ns)
+
+
+def _delivery_rejected(view: View, event: DeliveryRejected, at_ns: int) -> None:
+    trade = view.trades.change(event.trade)
+    trade.state, trade.rejection_reason, trade.redelivery_due_ns = "rejected", event.reason, event.due_ns
+    trade.rejected_at_ns = trade.updated_at_ns = at_ns
+
+
+def _completed(view: View, event: Completed, at_ns: int) -> None:
+    trade = _ended(view, event.trade, "completed", event.step, at_ns)
+    _pay(view, trade, ESCROW, at_ns)
+
+
+def _refunded(view: View, event: Refunded, at_ns: int) -> None:
+    trade = _ended(view, event.trade, "refunded", event.step, at_ns)
+    view.post(at_ns, "refund", ESCROW, trade.buyer, trade.amount_fen, trade=trade.id)
+    _entitlement_state(view, trade.entitlement, "revoked", at_ns)
+
+
+def _ended(view: View, identifier: str, state: str, reason: str, at_ns: int) -> TradeRecord:
+    trade = view.trades.change(identifier)
+    trade.state, trade.closed_reason = state, reason
+    trade.closed_at_ns = trade.updated_at_ns = at_ns
+    return trade
+
+
+# -------------------------------------------------------------------------------------------- entitlements
+
+
+def _entitlement_state(view: View, identifier: str, state: str, at_ns: int) -> None:
+    if identifier:
+        entitlement = view.entitlements.change(identifier)
+        entitlement.state, entitlement.updated_at_ns = state, at_ns
+
+
+def _key(view: View, event: KeyIssued, at_ns: int) -> None:
+    entitlement = view.entitlements.change(event.entitlement)
+    entitlement.key_sha256, entitlement.updated_at_ns = event.key_sha256, at_ns
+
+
+def _entitlement_ended(view: View, event: EntitlementEnded, at_ns: int) -> None:
+    _entitlement_state(view, event.entitlement, ENTITLEMENT_ENDS[event.step], at_ns)
+
+
+HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
+    ParticipantRegistered: _participant,
+    RulebookAdopted: _rulebook,
+    ProductSubmitted: _product,
+    FactsAmended: _amended,
+    ListingCreated: _listing,
+    ListingRevised: _revised,
+    ListingMoved: _moved,
+    CashBooked: _cash,
+    OrderPlaced: _placed,
+    OrderClosed: _closed,
+    OrderRefused: _order_refused,
+    Settled: _settled,
+    Held: _held,
+    TradeRefused: _trade_refused,
+    HoldCured: _cured,
+    HoldReleased: _released,
+    Delivered: _delivered,
+    DeliveryRejected: _delivery_rejected,
+    Completed: _completed,
+    Refunded: _refunded,
+    KeyIssued: _key,
+    EntitlementEnded: _entitlement_ended,
+}
+"""Events that the query tables do not tell of are not in it."""

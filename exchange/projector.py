@@ -1,0 +1,732 @@
+"""Behind the journal: fills the query tables, checks them, reads them.
+
+`Projector` follows the journal. One transaction takes the next rows of the journal, brings in the table
+rows that they are about, folds (`exchange.projection`), writes what changed and moves the cursor: each
+event counts exactly once, whatever is killed when. That transaction does not wait for the disk
+(`synchronous_commit` off): what a power cut takes back, rows and cursor together, is projected again from
+the journal, which did wait.
+
+Reading is by page, newest first, each page an index range. A cursor is opaque to callers; one that is not
+ours raises `CursorInvalid`. A read that must include the caller's last write waits for
+`Projector.caught_up` first.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Final, Generic, TypeVar
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from exchange.events import (
+    AnyEvent,
+    Completed,
+    Delivered,
+    Delivery,
+    DeliveryRejected,
+    EntitlementEnded,
+    Entry,
+    FactsAmended,
+    Held,
+    HoldCured,
+    HoldReleased,
+    KeyIssued,
+    ListingCreated,
+    ListingMoved,
+    ListingRevised,
+    OrderClosed,
+    Refunded,
+    Settled,
+    TradeRefused,
+)
+from exchange.journal import entries_of
+from exchange.projection import (
+    EntitlementRecord,
+    Kept,
+    ListingRecord,
+    OrderRecord,
+    ParticipantName,
+    PostingRecord,
+    ProductRecord,
+    RefusalRecord,
+    Shares,
+    TradeRecord,
+    Unknown,
+    View,
+    fold,
+    is_order,
+    number_of,
+)
+
+LOG = logging.getLogger(__name__)
+
+CHUNK_ENTRIES: Final = 4_000
+"""Journal entries projected in one transaction; a single journal row may be more."""
+CHUNK_ROWS: Final = 256
+"""Journal rows looked at for one chunk."""
+SLICE_EVENTS: Final = 200
+"""After so many folded events other tasks of the event loop have their turn."""
+PACE_S: Final = 0.02
+"""Commits within this time are projected together, unless a reader waits for one of them."""
+FIRST_PAUSE_S: Final = 0.05
+LAST_PAUSE_S: Final = 5.0
+CAUGHT_UP_S: Final = 10.0
+COMPARED_ROWS: Final = 1_000
+"""Table rows that `compare` fetches at a time."""
+
+LOST: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.TransactionRollbackError,
+)
+"""What a lost or restarting server raises. A kill in the middle of COPY is an InternalClientError."""
+
+_ENTRY: Final = msgspec.msgpack.Decoder(Entry)
+
+CURSOR: Final = "SELECT sequence, rulebook_sha256 FROM projection WHERE shard = $1"
+
+Pool = Any
+"""An asyncpg pool: it has no types of its own."""
+
+
+class ProjectorStopped(Exception):
+    """The projector met what it cannot project: a corrupt journal row or a bug. Its cause says which."""
+
+
+class CursorInvalid(ValueError):
+    """A page cursor that this venue did not give out."""
+
+
+# ------------------------------------------------------------------------------------------------- tables
+
+Row = TypeVar("Row", bound=Struct)
+
+
+class Table(Generic[Row]):
+    """One query table: the columns are the fields of its row, tuples of text are text[], the rest of `json`
+    jsonb.
+    """
+
+    def __init__(
+        self, name: str, row: type[Row], key: tuple[str, ...], json: dict[str, Any] | None = None
+    ) -> None:
+        self.name = name
+        self.row = row
+        self.key = key
+        self.fields = row.__struct_fields__
+        self.columns = ", ".join([f'"{field}"' for field in self.fields])
+        self.json = [(self.fields.index(field), type_) for field, type_ in (json or {}).items()]
+        types = {field.name: field.type for field in msgspec.structs.fields(row)}
+        self.arrays = [at for at, field in enumerate(self.fields) if types[field] == tuple[str, ...]]
+
+    def values(self, row: Row) -> tuple[Any, ...]:
+        """The row as PostgreSQL takes it."""
+        values = msgspec.structs.astuple(row)
+        if not self.json:
+            return values
+        filled = list(values)
+        for at, _ in self.json:
+            if filled[at] is not None:
+                filled[at] = msgspec.json.encode(filled[at]).decode()
+        return tuple(filled)
+
+    def row_of(self, record: Sequence[Any]) -> Row:
+        """The row that PostgreSQL gave, its columns in the order of the fields."""
+        values = list(record)
+        for at in self.arrays:
+            values[at] = tuple(values[at])
+        for at, type_ in self.json:
+            if values[at] is not None:
+                values[at] = msgspec.json.decode(values[at], type=type_)
+        return self.row(**dict(zip(self.fields, values, strict=True)))
+
+    def select(self, condition: str) -> str:
+        """A statement over this table; the condition is written in this package, never by a caller."""
+        return f'SELECT {self.columns} FROM "{self.name}" {condition}'  # noqa: S608
+
+    def stage(self) -> str:
+        """A table of this connection alone, of the same shape, for rows that are to be changed."""
+        return (
+            f'CREATE TEMP TABLE IF NOT EXISTS "changed_{self.name}" (LIKE "{self.name}" INCLUDING DEFAULTS)'
+            " ON COMMIT DELETE ROWS"
+        )
+
+    def update(self) -> str:
+        """Give the rows staged their new values."""
+        settings = ", ".join(
+            [f'"{field}" = fresh."{field}"' for field in self.fields if field not in self.key]
+        )
+        same = " AND ".join([f'old."{field}" = fresh."{field}"' for field in self.key])
+        return f'UPDATE "{self.name}" AS old SET {settings} FROM "changed_{self.name}" AS fresh WHERE {same}'  # noqa: S608
+
+
+PARTICIPANTS: Final = Table("participant_name", ParticipantName, ("id",))
+PRODUCTS: Final = Table("product_record", ProductRecord, ("number",))
+LISTINGS: Final = Table("listing_search", ListingRecord, ("number",))
+ORDERS: Final = Table("order_record", OrderRecord, ("number",))
+TRADES: Final = Table(
+    "trade", TradeRecord, ("number",), {"shares": Shares, "unknown": Unknown, "delivery": Delivery | None}
+)
+ENTITLEMENTS: Final = Table("entitlement", EntitlementRecord, ("number",))
+POSTINGS: Final = Table("posting", PostingRecord, ("sequence", "position"))
+REFUSALS: Final = Table("refusal", RefusalRecord, ("sequence", "position"), {"unknown": Unknown})
+
+STAGED: Final[tuple[Table[Any], ...]] = (PRODUCTS, LISTINGS, ORDERS, TRADES, ENTITLEMENTS)
+
+
+def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
+    """The tables whose rows have ids, with their part of the view."""
+    return (
+        (PARTICIPANTS, view.participants),
+        (PRODUCTS, view.products),
+        (LISTINGS, view.listings),
+        (ORDERS, view.orders),
+        (TRADES, view.trades),
+        (ENTITLEMENTS, view.entitlements),
+    )
+
+
+# -------------------------------------------------------------------------------------- a chunk of journal
+
+
+Happened = tuple[int, int, AnyEvent]
+"""An event with the sequence of its journal row and its instant."""
+
+
+def decode(rows: Iterable[Any]) -> list[Happened]:
+    """The events of some journal rows, in order. Raises JournalBroken for a body that is none."""
+    events: list[Happened] = []
+    for row in rows:
+        for raw in entries_of(row):
+            entry = _ENTRY.decode(raw)
+            for event in entry.events:
+                events.append((row["sequence"], entry.at_ns, event))
+    return events
+
+
+class Wanted(Struct):
+    """Ids of rows that a chunk is about; dictionaries, for their order."""
+
+    participants: dict[str, None] = {}
+    products: dict[str, None] = {}
+    listings: dict[str, None] = {}
+    listings_of: dict[str, None] = {}
+    orders: dict[str, None] = {}
+    trades: dict[str, None] = {}
+    entitlements: dict[str, None] = {}
+
+
+def wanted_by(events: Iterable[Happened]) -> Wanted:
+    """What to bring in before folding; rows that the chunk itself makes may be among it and are not found."""
+    wanted = Wanted()
+    for _, _, event in events:
+        match event:
+            case Settled() | Held() | TradeRefused():
+                wanted.listings[event.listing] = None
+                wanted.orders[event.buy_order] = wanted.orders[event.sell_order] = None
+                if event.buy_order == event.trade:  # a cured hold is paid out of its own reservation
+                    wanted.trades[event.trade] = None
+            case OrderClosed():
+                wanted.orders[event.order] = None
+            case HoldCured() | HoldReleased() | Delivered() | DeliveryRejected() | Completed() | Refunded():
+                wanted.trades[event.trade] = None
+            case KeyIssued() | EntitlementEnded():
+                wanted.entitlements[event.entitlement] = None
+            case ListingCreated():
+                wanted.participants[event.merchant] = wanted.products[event.product] = None
+            case ListingRevised() | ListingMoved():
+                wanted.listings[event.listing] = None
+            case FactsAmended():
+                wanted.products[event.product] = wanted.listings_of[event.product] = None
+    return wanted
+
+
+async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
+    """Put the rows that are wanted, and those that hang on them, into the view."""
+    await _bring(connection, PARTICIPANTS, view.participants, wanted.participants)
+    await _bring(connection, PRODUCTS, view.products, wanted.products)
+    await _bring(connection, LISTINGS, view.listings, wanted.listings)
+    if wanted.listings_of:
+        records = await connection.fetch(LISTINGS.select("WHERE product = ANY($1)"), list(wanted.listings_of))
+        _know(LISTINGS, view.listings, records)
+    await _bring(connection, TRADES, view.trades, wanted.trades)
+    for trade in view.trades.rows.values():
+        wanted.orders[trade.buy_order] = wanted.orders[trade.sell_order] = None
+        if trade.entitlement:
+            wanted.entitlements[trade.entitlement] = None
+    await _bring(connection, ORDERS, view.orders, [order for order in wanted.orders if is_order(order)])
+    await _bring(connection, ENTITLEMENTS, view.entitlements, wanted.entitlements)
+
+
+async def _bring(connection: Any, table: Table[Any], kept: Kept[Any], identifiers: Iterable[str]) -> None:
+    numbers = [number_of(identifier) for identifier in identifiers]
+    if numbers:
+        _know(table, kept, await connection.fetch(table.select("WHERE number = ANY($1)"), numbers))
+
+
+def _know(table: Table[Any], kept: Kept[Any], records: Iterable[Sequence[Any]]) -> None:
+    for record in records:
+        row = table.row_of(record)
+        if row.id not in kept.rows:
+            kept.know(row)
+
+
+async def write(connection: Any, view: View) -> None:
+    """New rows by COPY, changed rows by COPY into a stage and one UPDATE."""
+    for table, kept in kept_of(view):
+        await _copy(connection, table, table.name, kept.added.values())
+        if kept.changed:
+            await _copy(connection, table, f"changed_{table.name}", kept.changed.values())
+            await connection.execute(table.update())
+    await _copy(connection, POSTINGS, POSTINGS.name, view.postings)
+    await _copy(connection, REFUSALS, REFUSALS.name, view.refusals)
+
+
+async def _copy(connection: Any, table: Table[Any], target: str, rows: Iterable[Any]) -> None:
+    records = [table.values(row) for row in rows]
+    if records:
+        await connection.copy_records_to_table(target, records=records, columns=table.fields)
+
+
+# ---------------------------------------------------------------------------------------------- projector
+
+
+class Waiter(Struct, eq=False):
+    """Somebody who waits for a journal row."""
+
+    sequence: int
+    done: "asyncio.Future[None]"
+
+
+class Projector:
+    """Follows one shard's journal. `sequence` is the last journal row in the tables, committed.
+
+    Idle it costs nothing: it waits for `wake`. Under load it projects what has gathered, a chunk at a time, and
+    keeps one connection of the pool. A lost connection is replaced after a pause (0.05 s doubling to 5 s).
+    """
+
+    def __init__(self, pool: Pool, shard: int = 0) -> None:
+        self.pool = pool
+        self.shard = shard
+        self.sequence = 0
+        self.connected = False
+        self._known = 0
+        self._failure: Exception | None = None
+        self._work = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._waiters: list[Waiter] = []
+
+    def wake(self, sequence: int) -> None:
+        """The journal has this row now, committed."""
+        if sequence > self._known:
+            self._known = sequence
+            self._work.set()
+
+    async def caught_up(self, sequence: int, timeout: float = CAUGHT_UP_S) -> None:  # noqa: ASYNC109
+        """Return once the journal row `sequence` is in the tables; it need not have been announced by `wake`.
+
+        Raises TimeoutError after `timeout` seconds, ProjectorStopped where it will never be.
+        """
+        if self.sequence >= sequence:
+            return
+        self._raise_failure()
+        waiter = Waiter(sequence, asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        self._work.set()
+        self._hurry.set()
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter.done
+        finally:
+            self._waiters = [other for other in self._waiters if other is not waiter]
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise ProjectorStopped("the query tables stand still") from self._failure
+
+    async def run(self) -> None:
+        """Until cancelled. Raises what it cannot mend: a journal row that does not decode or fold."""
+        try:
+            await self._follow()
+        except Exception as error:
+            self._failure = error
+            for waiter in self._waiters:
+                if not waiter.done.done():
+                    stopped = ProjectorStopped("the query tables stand still")
+                    stopped.__cause__ = error
+                    waiter.done.set_exception(stopped)
+            raise
+
+    async def _follow(self) -> None:
+        """Connect, work, and after a loss connect again, ever later while nothing gets done."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            before = self.sequence
+            try:
+                async with self.pool.acquire() as connection:
+                    await self._work_on(connection)
+            except LOST as error:
+                if isinstance(error, ValueError):
+                    raise  # a value of ours that PostgreSQL cannot hold: waiting does not mend it
+                self.connected = False
+                pause_s = FIRST_PAUSE_S if self.sequence > before else min(2 * pause_s, LAST_PAUSE_S)
+                LOG.warning("projector lost its connection (%s); again in %.2f s", error, pause_s)
+                await asyncio.sleep(pause_s)
+
+    async def _work_on(self, connection: Any) -> None:
+        """All there is, then whatever is announced, for as long as the connection lasts."""
+        for table in STAGED:
+            await connection.execute(f"SET client_min_messages = warning; {table.stage()}")
+        await connection.execute(
+            "INSERT INTO projection (shard) VALUES ($1) ON CONFLICT DO NOTHING", self.shard
+        )
+        self.connected = True
+        while True:
+            self._work.clear()
+            while await self._project_chunk(connection):
+                pass
+            await self._work.wait()
+            if not self._waiters:
+                await self._gather()
+
+    async def _gather(self) -> None:
+        """Let more commits come, unless a reader is in a hurry."""
+        self._hurry.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), PACE_S)
+
+    async def _project_chunk(self, connection: Any) -> bool:
+        """The next rows of the journal, in one transaction. False when there were none."""
+        async with connection.transaction():
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            cursor = await connection.fetchrow(f"{CURSOR} FOR UPDATE", self.shard)
+            rows = await next_rows(connection, self.shard, cursor["sequence"])
+            reached = rows[-1]["sequence"] if rows else cursor["sequence"]
+            if rows:
+                await self._apply(connection, decode(rows), cursor["rulebook_sha256"], reached)
+        self._arrive(reached)
+        return bool(rows)
+
+    async def _apply(
+        self, connection: Any, events: list[Happened], rulebook_sha256: str, reached: int
+    ) -> None:
+        view = View(rulebook_sha256)
+        await bring_in(connection, view, wanted_by(events))
+        for at in range(0, len(events), SLICE_EVENTS):
+            fold_events(view, events[at : at + SLICE_EVENTS])
+            await asyncio.sleep(0)
+        await write(connection, view)
+        await connection.execute(
+            "UPDATE projection SET sequence = $2, rulebook_sha256 = $3 WHERE shard = $1",
+            self.shard,
+            reached,
+            view.rulebook_sha256,
+        )
+
+    def _arrive(self, sequence: int) -> None:
+        """Tell those who waited for what is committed now."""
+        self.sequence = sequence
+        for waiter in self._waiters:
+            if waiter.sequence <= sequence and not waiter.done.done():
+                waiter.done.set_result(None)
+
+
+def fold_events(view: View, events: Iterable[Happened]) -> None:
+    """Fold events in order; a new journal row begins where the sequence changes."""
+    for sequence, at_ns, event in events:
+        if sequence != view.sequence:
+            view.begin(sequence)
+        fold(view, event, at_ns)
+
+
+async def next_rows(connection: Any, shard: int, after: int) -> list[Any]:
+    """The journal rows after a sequence, as many as make a chunk: at least one if there is any."""
+    found: list[Any] = await connection.fetch(
+        "SELECT sequence, schema, entries, body FROM ("
+        "  SELECT *, sum(entries) OVER (ORDER BY sequence) AS total"
+        "  FROM (SELECT sequence, schema, entries, body FROM journal WHERE shard = $1 AND sequence > $2"
+        "        ORDER BY sequence LIMIT $4) AS coming"
+        ") AS counted WHERE total - entries < $3 ORDER BY sequence",
+        shard,
+        after,
+        CHUNK_ENTRIES,
+        CHUNK_ROWS,
+    )
+    return found
+
+
+# ------------------------------------------------------------------------------------- rebuild and compare
+
+
+class Difference(Struct, frozen=True):
+    """Where a table is not what the journal says: which row by its key, and what of it."""
+
+    table: str
+    key: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}, {self.key}: {self.detail}"
+
+
+async def rebuild(connection: Any, shard: int = 0, until: int | None = None) -> View:
+    """All rows that the journal up to row `until` (None: the whole) makes, from nothing.
+
+    Memory is that of the rows. Raises JournalBroken for a body that does not decode.
+    """
+    view = View()
+    after = 0
+    while rows := await next_rows(connection, shard, after):
+        rows = [row for row in rows if until is None or row["sequence"] <= until]
+        if not rows:
+            break
+        fold_events(view, decode(rows))
+        after = rows[-1]["sequence"]
+    return view
+
+
+async def compare(connection: Any, shard: int = 0) -> Difference | None:
+    """The first row in which the tables differ from the journal, as far as they are projected; None if none
+    does.
+
+    Reads one instant (repeatable read); tables in a fixed order, rows by key. A projection that lags is no
+    difference; one ahead of the journal is.
+    """
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        cursor = await connection.fetchrow(CURSOR, shard)
+        sequence, rulebook_sha256 = tuple(cursor) if cursor is not None else (0, "")
+        newest = await connection.fetchval(
+            "SELECT coalesce(max(sequence), 0) FROM journal WHERE shard = $1", shard
+        )
+        name = f"shard {shard}"
+        if sequence > newest:
+            return Difference("projection", name, f"sequence is {sequence}, the journal ends at {newest}")
+        view = await rebuild(connection, shard, sequence)
+        if rulebook_sha256 != view.rulebook_sha256:
+            detail = f"rulebook_sha256 is {rulebook_sha256!r}, the journal says {view.rulebook_sha256!r}"
+            return Difference("projection", name, detail)
+        return await _compare_tables(connection, view)
+
+
+async def _compare_tables(connection: Any, view: View) -> Difference | None:
+    for table, kept in kept_of(view):
+        difference = await _compare_table(connection, table, kept.rows.values())
+        if difference is not None:
+            return difference
+    return await _compare_table(connection, POSTINGS, view.postings) or await _compare_table(
+        connection, REFUSALS, view.refusals
+    )
+
+
+async def _compare_table(connection: Any, table: Table[Any], rows: Iterable[Any]) -> Difference | None:
+    """Both sides in the order of the key, side by side."""
+    by_number = "number" in table.fields
+    order = "number" if by_number else "sequence, position"
+    key_of = (lambda row: row.number) if by_number else (lambda row: (row.sequence, row.position))
+    said = iter(sorted(rows, key=key_of))
+    expected = next(said, None)
+    async for found in _rows(connection, table, order):
+        if expected is None or key_of(found) < key_of(expected):
+            return Difference(table.name, _name(found), "is in the table and not in the journal")
+        if key_of(found) > key_of(expected):
+            break
+        if found != expected:
+            return Difference(table.name, _name(found), _differing(table, found, expected))
+        expected = next(said, None)
+    if expected is None:
+        return None
+    return Difference(table.name, _name(expected), "is in the journal and not in the table")
+
+
+async def _rows(connection: Any, table: Table[Any], order: str) -> AsyncIterator[Any]:
+    async for record in connection.cursor(table.select(f"ORDER BY {order}"), prefetch=COMPARED_ROWS):
+        yield table.row_of(record)
+
+
+def _name(row: Any) -> str:
+    return row.id if hasattr(row, "id") else f"{row.sequence}.{row.position}"
+
+
+def _differing(table: Table[Any], found: Any, expected: Any) -> str:
+    for field in table.fields:
+        one, other = getattr(found, field), getattr(expected, field)
+        if one != other:
+            return f"{field} is {one!r}, the journal says {other!r}"
+    raise AssertionError("rows that differ in no column")
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+class Page(Struct, Generic[Row]):
+    """Some rows, newest first; `next` is the cursor of the page after, None on the last."""
+
+    items: list[Row]
+    next: str | None
+
+
+BEYOND: Final = 2**63 - 1
+"""Above every number, where the first page begins."""
+
+
+def _before(cursor: str | None) -> int:
+    """The number that the page's rows lie below."""
+    return BEYOND if cursor is None else _natural(cursor)
+
+
+def _natural(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise CursorInvalid(f"{text[:40]!r} is not a cursor of this list")
+    return int(text)
+
+
+def _place_before(cursor: str | None) -> tuple[int, int]:
+    """The (sequence, position) that the page's rows lie below."""
+    if cursor is None:
+        return BEYOND, 0
+    sequence, _, position = cursor.partition(".")
+    place = _natural(sequence), _natural(position)
+    if place[1] > 2**31 - 1:
+        raise CursorInvalid(f"{cursor[:40]!r} is not a cursor of this list")
+    return place
+
+
+def _page(rows: list[Any], limit: int) -> Page[Any]:
+    """One row more than the limit was asked for, to know whether there is another page."""
+    items = rows[:limit]
+    if len(rows) <= limit:
+        return Page(items, None)
+    last = items[-1]
+    return Page(items, str(last.number) if hasattr(last, "number") else f"{last.sequence}.{last.position}")
+
+
+async def _one(pool: Pool, table: Table[Any], kind: str, identifier: str) -> Any:
+    """The row of an id; None for what is no id of this kind."""
+    digits = identifier[1:]
+    if not (identifier.startswith(kind) and digits.isascii() and digits.isdigit() and len(digits) < 19):
+        return None
+    record = await pool.fetchrow(table.select("WHERE number = $1 AND id = $2"), int(digits), identifier)
+    return None if record is None else table.row_of(record)
+
+
+async def _page_of(pool: Pool, table: Table[Any], query: str, limit: int, *arguments: Any) -> Page[Any]:
+    assert limit > 0, "a page has at least one row"
+    records = await pool.fetch(query, limit + 1, *arguments)
+    return _page([table.row_of(record) for record in records], limit)
+
+
+def _either(table: Table[Any], one: str, other: str, condition: str, order: str) -> str:
+    """Rows where $2 is on either side: each side an index range, merged. $1 is the limit."""
+    tail = f"{condition} ORDER BY {order} LIMIT $1)"
+    return (
+        f"SELECT * FROM (({table.select(f'WHERE {one} = $2 AND {tail}')}"  # noqa: S608
+        f" UNION ALL ({table.select(f'WHERE {other} = $2 AND {one} <> $2 AND {tail}')}"
+        f") AS either ORDER BY {order} LIMIT $1"
+    )
+
+
+BY_NUMBER: Final = "number DESC"
+BY_PLACE: Final = "sequence DESC, position DESC"
+BELOW: Final = "(sequence, position) < ($3, $4)"
+
+ORDERS_OF: Final = {
+    None: ORDERS.select(f"WHERE participant = $2 AND number < $3 ORDER BY {BY_NUMBER} LIMIT $1"),
+    "open": ORDERS.select(
+        f"WHERE participant = $2 AND number < $3 AND state IN ('open', 'partly_filled')"
+        f" ORDER BY {BY_NUMBER} LIMIT $1"
+    ),
+    "closed": ORDERS.select(
+        f"WHERE participant = $2 AND number < $3 AND state IN ('filled', 'closed') ORDER BY {BY_NUMBER} LIMIT $1"
+    ),
+}
+COMPLETED: Final = "number < $3 AND state = 'completed'"
+OTHER_STATE: Final = "number < $3 AND state <> 'completed' AND state = $4"
+TRADES_OF: Final = _either(TRADES, "buyer", "seller", "number < $3", BY_NUMBER)
+COMPLETED_OF: Final = _either(TRADES, "buyer", "seller", COMPLETED, BY_NUMBER)
+TRADES_IN_STATE_OF: Final = _either(TRADES, "buyer", "seller", OTHER_STATE, BY_NUMBER)
+ALL_TRADES: Final = TRADES.select(f"WHERE number < $2 ORDER BY {BY_NUMBER} LIMIT $1")
+ALL_COMPLETED: Final = TRADES.select(
+    f"WHERE number < $2 AND state = 'completed' ORDER BY {BY_NUMBER} LIMIT $1"
+)
+ALL_IN_STATE: Final = TRADES.select(
+    f"WHERE number < $2 AND state <> 'completed' AND state = $3 ORDER BY {BY_NUMBER} LIMIT $1"
+)
+STATEMENT: Final = _either(POSTINGS, "source", "target", BELOW, BY_PLACE)
+REFUSALS_OF: Final = _either(REFUSALS, "participant", "counterparty", f"{BELOW}", BY_PLACE).replace(
+    "WHERE counterparty = $2", "WHERE counterparty <> '' AND counterparty = $2"
+)
+ALL_REFUSALS: Final = REFUSALS.select(f"WHERE (sequence, position) < ($2, $3) ORDER BY {BY_PLACE} LIMIT $1")
+ENTITLEMENTS_OF: Final = _either(ENTITLEMENTS, "buyer", "seller", "number < $3", BY_NUMBER)
+
+
+async def order(pool: Pool, identifier: str) -> OrderRecord | None:
+    """Any participant's order; who may see it is the caller's question."""
+    found: OrderRecord | None = await _one(pool, ORDERS, "O", identifier)
+    return found
+
+
+async def trade(pool: Pool, identifier: str) -> TradeRecord | None:
+    """Any trade, refused ones too; who may see it is the caller's question."""
+    found: TradeRecord | None = await _one(pool, TRADES, "T", identifier)
+    return found
+
+
+async def entitlement(pool: Pool, identifier: str) -> EntitlementRecord | None:
+    found: EntitlementRecord | None = await _one(pool, ENTITLEMENTS, "E", identifier)
+    return found
+
+
+async def orders_of(
+    pool: Pool, participant: str, state: str | None = None, limit: int = 50, cursor: str | None = None
+) -> Page[OrderRecord]:
+    """`state` is open (something may still fill) or closed (nothing may), None for both."""
+    assert state in ORDERS_OF, f"orders are open or closed, not {state}"
+    return await _page_of(pool, ORDERS, ORDERS_OF[state], limit, participant, _before(cursor))
+
+
+async def trades_of(
+    pool: Pool, participant: str | None, state: str | None = None, limit: int = 50, cursor: str | None = None
+) -> Page[TradeRecord]:
+    """Trades in which the participant is buyer or seller; of everybody where it is None."""
+    before = _before(cursor)
+    if participant is None:
+        if state is None or state == "completed":
+            query = ALL_TRADES if state is None else ALL_COMPLETED
+            return await _page_of(pool, TRADES, query, limit, before)
+        return await _page_of(pool, TRADES, ALL_IN_STATE, limit, before, state)
+    if state is None or state == "completed":
+        query = TRADES_OF if state is None else COMPLETED_OF
+        return await _page_of(pool, TRADES, query, limit, participant, before)
+    return await _page_of(pool, TRADES, TRADES_IN_STATE_OF, limit, participant, before, state)
+
+
+async def statement(
+    pool: Pool, participant: str, limit: int = 50, cursor: str | None = None
+) -> Page[PostingRecord]:
+    """All movements of money and units from or to the participant, the newest first."""
+    return await _page_of(pool, POSTINGS, STATEMENT, limit, participant, *_place_before(cursor))
+
+
+async def refusals(
+    pool: Pool, participant: str | None, limit: int = 50, cursor: str | None = None
+) -> Page[RefusalRecord]:
+    """Refused orders and trades of the participant, on either side; of everybody where it is None."""
+    place = _place_before(cursor)
+    if participant is None:
+        return await _page_of(pool, REFUSALS, ALL_REFUSALS, limit, *place)
+    return await _page_of(pool, REFUSALS, REFUSALS_OF, limit, participant, *place)
+
+
+async def entitlements_of(
+    pool: Pool, participant: str, limit: int = 50, cursor: str | None = None
+) -> Page[EntitlementRecord]:
+    """Entitlements bought or sold by the participant, ended ones too."""
+    return await _page_of(pool, ENTITLEMENTS, ENTITLEMENTS_OF, limit, participant, _before(cursor))
