@@ -1,0 +1,434 @@
+"""A small world for tests of the pure venue: people, products and listings at chosen instants.
+
+    world = World()
+    shop, reader = world.merchant(), world.buyer()
+    listing = world.listing(shop, price_fen=500)
+    settled = only(world.order(reader, listing), Settled)
+    world.check()
+
+Every encoded entry is kept, and a twin that only replays lives beside the venue: `check` compares them byte for byte.
+"""
+
+import base64
+import hashlib
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+from stdnum.cn import uscc
+
+from clearing.ledger import CNY, ESCROW
+from clearing.money import amount_fen
+from clearing.notrade import Rulebook
+from clearing.notrade import load as load_rulebook
+from exchange import board, venue
+from exchange import events as e
+from exchange.state import DAY_NS, State, Trade, decode_state, encode_state
+from exchange.venue import Outcome
+
+T = TypeVar("T")
+
+START_NS = 1_764_000_000_000_000_000
+"""24 November 2025, 16:00 UTC."""
+EVIDENCE = "ab" * 32
+GROUPS = ("classification", "source", "authorisation", "consent")
+ALL_RIGHTS = ("resource_holding", "processing_use", "product_operation")
+ALL_DEALS = ("licence", "exclusive_licence", "transfer")
+OPERATOR = "P1"
+
+
+@cache
+def rulebook() -> Rulebook:
+    """Compiled once for all tests of a process."""
+    return load_rulebook()
+
+
+@cache
+def boards() -> dict[str, board.Board]:
+    return board.load()
+
+
+def empty() -> State:
+    """A venue in Hainan that has not opened yet."""
+    return State(boards(), rulebook(), "CN-46")
+
+
+def public_key(name: str) -> str:
+    return base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
+
+
+def credit_code(number: int) -> str:
+    """A unified social credit code with its check digit."""
+    body = f"91460000MA{number:07d}"
+    return body + str(uscc.calc_check_digit(body))
+
+
+def command_id(at_ns: int, number: int) -> str:
+    """A UUID of version 7 made at that instant."""
+    digits = f"{at_ns // 1_000_000:012x}7{number >> 62 & 0xFFF:03x}{number & (1 << 62) - 1 | 1 << 63:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def only(outcome: Outcome, kind: type[T]) -> T:
+    """The one event of this kind in the outcome."""
+    found = [event for event in outcome.events if isinstance(event, kind)]
+    assert len(found) == 1, f"{len(found)} of {kind.__name__} in {outcome}"
+    return found[0]
+
+
+def kinds(outcome: Outcome) -> list[str]:
+    return [type(event).__name__ for event in outcome.events]
+
+
+class World:
+    """The venue, its clock, its operator P1 and its reviewer P2. Commands happen a microsecond apart."""
+
+    def __init__(self, simulated: bool = False) -> None:
+        self.state = empty()
+        self.twin = empty()
+        self.entries: list[bytes] = []
+        self.at_ns = START_NS
+        self._people = 0
+        self._bank = 0
+        self._ids = 0
+        self.must(e.OpenVenue(actor=e.VENUE, public_key=public_key("operator"), simulated=simulated))
+        self.must(e.AdoptRulebook(actor=e.VENUE, sha256=rulebook().sha256))
+        self.reviewer = self.person()
+        self.must(e.GrantRole(actor=OPERATOR, participant=self.reviewer, role="reviewer"))
+
+    # --- commands
+
+    def do(self, command: Any) -> Outcome:
+        """Execute a microsecond later; the twin replays what is stored."""
+        self.at_ns += 1_000
+        outcome = venue.execute(self.state, command, self.at_ns)
+        if outcome.entry and not outcome.repeated:
+            self.entries.append(outcome.entry)
+            venue.replay(self.twin, outcome.entry)
+        return outcome
+
+    def must(self, command: Any) -> Outcome:
+        outcome = self.do(command)
+        assert outcome.refusal is None, f"{command}\n{outcome.refusal}"
+        return outcome
+
+    def refused(self, command: Any) -> e.Refusal:
+        """The refusal; one that is not kept has changed nothing."""
+        before = encode_state(self.state)
+        outcome = self.do(command)
+        assert outcome.refusal is not None, f"{command}\n{outcome.events}"
+        if not outcome.entry:
+            assert encode_state(self.state) == before
+        return outcome.refusal
+
+    def code(self, command: Any) -> str:
+        """The name of the refusal's code."""
+        return self.refused(command).code.name
+
+    def new_id(self) -> str:
+        self._ids += 1
+        return command_id(self.at_ns, self._ids)
+
+    def wait(self, days: float = 0, ns: int = 0) -> None:
+        """Let time pass; nothing is done about what falls due (see `tick`)."""
+        self.at_ns += int(days * DAY_NS) + ns
+
+    def tick(self) -> Outcome:
+        return self.must(e.Tick(actor=e.VENUE))
+
+    def tick_at(self, at_ns: int) -> Outcome:
+        """A tick at exactly this instant."""
+        self.at_ns = at_ns - 1_000
+        return self.tick()
+
+    # --- people
+
+    def person(self, *roles: str, owner: str = "", group: str = "") -> str:
+        """Somebody who has registered and whom nobody has checked yet."""
+        self._people += 1
+        register = e.RegisterParticipant(
+            actor="",
+            legal_name=f"name {self._people}",
+            public_key=public_key(f"person {self._people}"),
+            roles=roles,
+            uscc=credit_code(self._people) if roles else "",
+            owner_id=owner,
+            group_id=group,
+        )
+        return only(self.must(register), e.ParticipantRegistered).participant
+
+    def verify(self, participant: str, **fields: Any) -> None:
+        decide: dict[str, Any] = {
+            "accept": True,
+            "mandate_until_ns": self.at_ns + 900 * DAY_NS,
+            "evidence_sha256": EVIDENCE,
+            **fields,
+        }
+        self.must(e.DecideIdentity(actor=self.reviewer, participant=participant, **decide))
+
+    def accredit(self, participant: str, until_ns: int = 0) -> None:
+        self.must(e.ApplyForAccreditation(actor=participant, evidence_sha256=EVIDENCE))
+        self.must(
+            e.DecideAccreditation(
+                actor=self.reviewer,
+                participant=participant,
+                step="accredit",
+                valid_until_ns=until_ns or self.at_ns + 900 * DAY_NS,
+                evidence_sha256=EVIDENCE,
+            )
+        )
+
+    def merchant(self, cash_fen: int = 0, owner: str = "", group: str = "") -> str:
+        """Verified and accredited; may buy too."""
+        participant = self.person("merchant", "buyer", owner=owner, group=group)
+        self.verify(participant)
+        self.accredit(participant)
+        self.pay_in(participant, cash_fen)
+        return participant
+
+    def buyer(self, cash_fen: int = 10**9, owner: str = "", group: str = "") -> str:
+        """Verified, with money."""
+        participant = self.person("buyer", owner=owner, group=group)
+        self.verify(participant)
+        self.pay_in(participant, cash_fen)
+        return participant
+
+    def pay_in(self, participant: str, cash_fen: int) -> None:
+        if cash_fen:
+            self._bank += 1
+            self.must(
+                e.BookCashIn(
+                    actor=OPERATOR,
+                    participant=participant,
+                    amount_fen=cash_fen,
+                    bank_reference=f"bank {self._bank}",
+                )
+            )
+
+    def money(self, participant: str, asset: str = CNY) -> tuple[int, int]:
+        """(balance, reserved)."""
+        account = self.state.ledger.account(participant, asset)
+        return account.balance, account.reserved
+
+    # --- products and listings
+
+    def submission(self, merchant: str, **parts: Any) -> e.SubmitProduct:
+        """A lawful product of an enterprise; `parts` replace whole parts."""
+        whole: dict[str, Any] = {
+            "description": description(),
+            "classification": classification(),
+            "source": e.Source(channel="self_generated", statement="our own sensors"),
+            "authorisation": authorisation(self.at_ns),
+            "consent": e.Consent(basis="none"),
+            "evidence": dict.fromkeys(GROUPS, EVIDENCE),
+            **parts,
+        }
+        return e.SubmitProduct(actor=merchant, **whole)
+
+    def submitted(self, merchant: str, **parts: Any) -> str:
+        return only(self.must(self.submission(merchant, **parts)), e.ProductSubmitted).product
+
+    def decision(self, product: str, decision: str = "register", **fields: Any) -> e.DecideProduct:
+        filled: dict[str, Any] = {
+            "confirmed": GROUPS,
+            "rights": ALL_RIGHTS,
+            "valid_until_ns": self.at_ns + 800 * DAY_NS,
+            "reasons": () if decision == "register" else ("because",),
+            **fields,
+        }
+        return e.DecideProduct(actor=self.reviewer, product=product, decision=decision, **filled)
+
+    def product(self, merchant: str, **parts: Any) -> str:
+        """A registered product."""
+        product = self.submitted(merchant, **parts)
+        self.must(self.decision(product))
+        return product
+
+    def draft(self, merchant: str, product: str = "", board: str = "general", **fields: Any) -> str:
+        command = e.CreateListing(
+            actor=merchant,
+            product=product or self.product(merchant),
+            board=board,
+            terms=terms(**fields),
+        )
+        return only(self.must(command), e.ListingCreated).listing
+
+    def listing(self, merchant: str, product: str = "", board: str = "general", **fields: Any) -> str:
+        """Submitted and approved; published where the board has no public notice."""
+        listing = self.draft(merchant, product, board, **fields)
+        self.move(merchant, listing, "submit")
+        self.move(self.reviewer, listing, "approve")
+        return listing
+
+    def book(self, merchant: str, product: str = "", **fields: Any) -> str:
+        """A published listing of transferable units with an order book."""
+        shape = {"mechanism": "continuous_auction", "supply": "limited", "supply_units": 1_000_000}
+        return self.listing(merchant, product, "computing", **{**shape, "price_fen": 100, **fields})
+
+    def move(self, actor: str, listing: str, step: str, *reasons: str) -> Outcome:
+        return self.must(e.MoveListing(actor=actor, listing=listing, step=step, reasons=reasons))
+
+    def record(self, product: str, entry: str, actor: str = "", participant: str = "") -> Outcome:
+        return self.must(
+            e.RecordFact(
+                actor=actor or self.reviewer,
+                product=product,
+                entry=entry,
+                evidence_sha256=EVIDENCE,
+                reason="it is so",
+                participant=participant,
+            )
+        )
+
+    def ban(self, participant: str, days: int = 30) -> None:
+        until_ns = self.at_ns + days * DAY_NS if days else 0
+        self.must(e.SetBan(actor=OPERATOR, participant=participant, until_ns=until_ns, reason="cheated"))
+
+    # --- trading
+
+    def order(self, participant: str, listing: str, quantity: int = 1, **fields: Any) -> Outcome:
+        return self.do(e.PlaceOrder(actor=participant, listing=listing, quantity=quantity, **fields))
+
+    def buy(self, participant: str, listing: str, quantity: int = 1, **fields: Any) -> str:
+        """A posted-price purchase that settles; its trade."""
+        return only(self.order(participant, listing, quantity, **fields), e.Settled).trade
+
+    def bid(self, participant: str, listing: str, quantity: int, limit_fen: int, **fields: Any) -> Outcome:
+        return self.order(participant, listing, quantity, limit_fen=limit_fen, **fields)
+
+    def ask(self, participant: str, listing: str, quantity: int, limit_fen: int, **fields: Any) -> Outcome:
+        return self.order(participant, listing, quantity, side="sell", limit_fen=limit_fen, **fields)
+
+    def deliver(self, trade: str) -> Outcome:
+        seller = self.state.trades[trade].seller
+        delivery = e.Delivery(kind="file", sha256="cd" * 32, size=7, name="rows.csv")
+        return self.must(e.Deliver(actor=seller, trade=trade, delivery=delivery))
+
+    def accept(self, trade: str) -> Outcome:
+        return self.must(e.AcceptDelivery(actor=self.state.trades[trade].buyer, trade=trade))
+
+    def reject(self, trade: str) -> Outcome:
+        return self.must(
+            e.RejectDelivery(actor=self.state.trades[trade].buyer, trade=trade, reason="rows are missing")
+        )
+
+    def depth(self, listing: str) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+        """(buys, sells), each as (price, quantity, orders) from the best on."""
+        book = self.state.books[listing]
+        return book.depth("buy", 9), book.depth("sell", 9)
+
+    # --- invariants
+
+    def check(self) -> None:
+        """Everything that must hold between two commands."""
+        state = self.state
+        state.ledger.check()
+        for book in state.books.values():
+            book.check()
+        assert reservations(state) == wanted_reservations(state)
+        assert self.money(ESCROW)[0] == sum(row.amount_fen for row in open_trades(state))
+        for row in open_trades(state):
+            assert row.fee_fen + row.merchant_fen + sum(fen for _, fen in row.shares) == row.amount_fen
+        assert {row.id for row in state.trades.values() if row.state == "held"} == state.holds.keys()
+        resting = {order.id for book in state.books.values() for order in book.orders()}
+        assert resting == state.orders.keys()
+        assert state.incoming is None
+        body = encode_state(state)
+        assert encode_state(self.twin) == body, "the replay differs"
+        assert encode_state(decode_state(body, boards(), rulebook(), "CN-46")) == body
+
+    def replayed(self) -> State:
+        """A new state out of the stored entries alone."""
+        state = empty()
+        for entry in self.entries:
+            venue.replay(state, entry)
+        return state
+
+
+def open_trades(state: State) -> list[Trade]:
+    """Trades whose price lies in escrow."""
+    return [row for row in state.trades.values() if row.state != "held"]
+
+
+def reservations(state: State) -> dict[str, tuple[str, str, int]]:
+    return {row[0]: (row[1], row[2], row[3]) for row in state.ledger.dump()["reservations"]}
+
+
+def wanted_reservations(state: State) -> dict[str, tuple[str, str, int]]:
+    """What open orders and holds must have set aside, and nothing else may: id, then owner, asset, amount."""
+    wanted = {}
+    for order in state.orders.values():
+        per_units = state.listings[order.listing].terms.price_per_units
+        if order.side == "buy":
+            cost = amount_fen(order.price_fen, per_units, order.remaining)
+            wanted[order.id] = (order.participant, CNY, cost)
+        else:
+            wanted[order.id] = (order.participant, f"unit:{order.listing}", order.remaining)
+    for trade in state.holds.values():
+        wanted[trade.id] = (trade.buyer, CNY, trade.amount_fen)
+        if trade.mechanism == "continuous_auction":
+            wanted[f"{trade.id}:units"] = (trade.seller, f"unit:{trade.listing}", trade.quantity)
+    return {key: row for key, row in wanted.items() if row[2]}
+
+
+# --- parts of commands
+
+
+def description() -> e.Description:
+    return e.Description(
+        title="Berth times",
+        summary="Arrivals and departures at the port",
+        fields=(e.Field(name="arrived_at", type="time"),),
+        update_frequency="daily",
+        quality_statement="complete since 2020",
+    )
+
+
+def classification(**fields: Any) -> e.Classification:
+    whole: dict[str, Any] = {
+        "origin": "enterprise",
+        "data_class": "general",
+        "secret_kind": "none",
+        "pi_state": "none",
+        **fields,
+    }
+    return e.Classification(**whole)
+
+
+def authorisation(at_ns: int, **fields: Any) -> e.Authorisation:
+    whole: dict[str, Any] = {
+        "purposes": ("market_analysis", "risk_control"),
+        "territories": ("CN", "CN-46"),
+        "field_groups": ("core",),
+        "deals": ALL_DEALS,
+        "valid_from_ns": at_ns,
+        "valid_until_ns": at_ns + 900 * DAY_NS,
+        **fields,
+    }
+    return e.Authorisation(**whole)
+
+
+def terms(**fields: Any) -> e.Terms:
+    whole: dict[str, Any] = {
+        "right": "product_operation",
+        "deal": "licence",
+        "purposes": ("market_analysis",),
+        "territories": ("CN",),
+        "field_group": "core",
+        "term_days": 30,
+        "mechanism": "posted_price",
+        "supply": "unlimited",
+        "price_fen": 500,
+        **fields,
+    }
+    return e.Terms(**whole)
+
+
+def personal() -> e.Classification:
+    """Personal information about identifiable persons."""
+    return classification(origin="personal", pi_state="identifiable")
+
+
+def changed(value: T, **fields: Any) -> T:
+    """The same struct with other fields."""
+    return msgspec.structs.replace(value, **fields)  # type: ignore[type-var]
