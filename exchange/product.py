@@ -166,7 +166,7 @@ def decide(state: State, command: DecideProduct, at_ns: int) -> Refusal | list[E
     refusal = reviewer_refusal(state, command.actor, product)
     if refusal is not None:
         return refusal
-    if (product.state, command.decision) not in LIFE:
+    if product.state != "pending" or (product.state, command.decision) not in LIFE:
         return Refusal(
             Refused.wrong_state, f"a product that is {product.state} cannot take the step {command.decision}"
         )
