@@ -206,9 +206,11 @@ class World:
             )
 
     def money(self, participant: str, asset: str = CNY) -> tuple[int, int]:
-        """(balance, reserved)."""
-        account = self.state.ledger.account(participant, asset)
-        return account.balance, account.reserved
+        """(balance, reserved); opens no account."""
+        for owner, held, balance, reserved in self.state.ledger.dump()["accounts"]:
+            if (owner, held) == (participant, asset):
+                return balance, reserved
+        return 0, 0
 
     # --- products and listings
 

@@ -1,0 +1,324 @@
+"""Who may come in, who decides about whom, and what standing each step gives."""
+
+from itertools import product
+from typing import Any, get_args
+
+import pytest
+
+from credit.merchant import CREDENTIAL, IDENTITY, STATUS, Credential, Identity
+from exchange import events as e
+from exchange.participant import ACCREDITATION_STEPS
+from exchange.state import DAY_NS
+from tests.exchange.world import EVIDENCE, OPERATOR, World, changed, credit_code, kinds, only, public_key
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def registration(number: int = 70, **fields: Any) -> e.RegisterParticipant:
+    whole: dict[str, Any] = {
+        "legal_name": "Harbour Data Ltd",
+        "public_key": public_key(f"key {number}"),
+        "roles": ("buyer",),
+        "uscc": credit_code(number),
+        **fields,
+    }
+    return e.RegisterParticipant(actor="", **whole)
+
+
+def identity(world: World, participant: str, **fields: Any) -> e.DecideIdentity:
+    whole: dict[str, Any] = {
+        "actor": world.reviewer,
+        "accept": True,
+        "mandate_until_ns": world.at_ns + DAY_NS,
+        "evidence_sha256": EVIDENCE,
+        **fields,
+    }
+    return e.DecideIdentity(participant=participant, **whole)
+
+
+def accreditation(world: World, participant: str, step: str, **fields: Any) -> e.DecideAccreditation:
+    whole: dict[str, Any] = {
+        "actor": world.reviewer,
+        "valid_until_ns": world.at_ns + DAY_NS,
+        "evidence_sha256": EVIDENCE,
+        "reasons": ("because",),
+        **fields,
+    }
+    return e.DecideAccreditation(participant=participant, step=step, **whole)
+
+
+# ---- registration
+
+
+def test_the_venue_opens_once(world: World) -> None:
+    assert world.state.bureau.participants[OPERATOR].roles == ("operator",)
+    assert world.code(e.OpenVenue(actor=e.VENUE, public_key=public_key("second"))) == "wrong_state"
+
+
+def test_a_registered_participant_is_unverified_and_may_browse_only(world: World) -> None:
+    participant = only(world.must(registration()), e.ParticipantRegistered).participant
+    standing = world.state.bureau.standing(participant, world.at_ns)
+    assert (standing.may_browse, standing.may_buy, standing.may_list) == (True, False, False)
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "word"),
+    [
+        ({"roles": ("operator",)}, "malformed", "granted by an operator"),
+        ({"roles": ("buyer", "reviewer")}, "malformed", "granted by an operator"),
+        ({"public_key": "!"}, "identity_invalid", "base64"),
+        ({"public_key": "AAAA"}, "identity_invalid", "32 raw"),
+        ({"uscc": ""}, "identity_invalid", "18 characters"),
+        ({"uscc": credit_code(70)[:-1]}, "identity_invalid", "18 characters"),
+        ({"uscc": credit_code(70).lower()}, "identity_invalid", "capital"),
+        ({"uscc": credit_code(71)[:-1] + credit_code(70)[-1]}, "identity_invalid", "check digit"),
+        ({"uscc": "I" * 18}, "identity_invalid", ""),
+        ({"roles": (), "uscc": "nonsense"}, "identity_invalid", ""),
+        ({"public_key": public_key("operator")}, "already_exists", "public key"),
+    ],
+)
+def test_a_registration_is_refused_with_what_is_wrong(
+    world: World, fields: dict[str, Any], code: str, word: str
+) -> None:
+    refusal = world.refused(registration(**fields))
+    assert refusal.code.name == code
+    assert word in refusal.detail
+
+
+def test_a_credit_code_names_one_participant(world: World) -> None:
+    world.must(registration())
+    assert world.code(registration(public_key=public_key("other"))) == "already_exists"
+
+
+def test_people_of_the_venue_need_no_credit_code(world: World) -> None:
+    auditor = world.person()
+    granted = world.must(e.GrantRole(actor=OPERATOR, participant=auditor, role="auditor"))
+    assert only(granted, e.RoleGranted).by == OPERATOR
+    assert world.state.bureau.participants[auditor].roles == ("auditor",)
+    world.check()
+
+
+def test_roles_are_granted_by_an_operator_once_each(world: World) -> None:
+    somebody = world.person()
+    grant = e.GrantRole(actor=OPERATOR, participant=somebody, role="reviewer")
+    assert world.code(changed(grant, actor=somebody)) == "forbidden"
+    assert world.code(changed(grant, actor="P99")) == "forbidden"
+    assert world.code(changed(grant, participant="P99")) == "not_found"
+    assert world.code(changed(grant, role="merchant")) == "malformed"
+    world.must(grant)
+    assert world.code(grant) == "already_exists"
+
+
+# ---- identity
+
+
+def test_a_verified_buyer_may_buy_until_the_mandate_ends(world: World) -> None:
+    buyer = world.person("buyer")
+    world.must(identity(world, buyer))
+    row = world.state.bureau.participants[buyer]
+    assert row.identity == "verified"
+    assert row.owner_id == buyer
+    until = row.mandate_until_ns
+    assert world.state.bureau.standing(buyer, until - 1).may_buy
+    assert not world.state.bureau.standing(buyer, until).may_buy
+
+
+def test_owner_and_group_are_recorded_with_the_identity(world: World) -> None:
+    buyer = world.person("buyer", owner="said by itself", group="said")
+    world.must(identity(world, buyer, owner_id="found", group_id=""))
+    row = world.state.bureau.participants[buyer]
+    assert (row.owner_id, row.group_id) == ("found", "said")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"actor": OPERATOR}, "forbidden"),
+        ({"actor": ""}, "forbidden"),
+        ({"actor": "P99"}, "forbidden"),
+        ({"mandate_until_ns": 0}, "out_of_bounds"),
+        ({"evidence_sha256": ""}, "evidence_missing"),
+        ({"accept": False}, "malformed"),
+    ],
+)
+def test_an_identity_decision_is_refused(world: World, fields: dict[str, Any], code: str) -> None:
+    assert world.code(identity(world, world.person("buyer"), **fields)) == code
+
+
+def test_nobody_decides_on_somebody_unknown(world: World) -> None:
+    assert world.code(identity(world, "P99")) == "not_found"
+
+
+def test_nobody_decides_their_own_case(world: World) -> None:
+    both = world.person("buyer")
+    world.must(e.GrantRole(actor=OPERATOR, participant=both, role="reviewer"))
+    assert world.code(identity(world, both, actor=both)) == "own_case"
+    assert world.code(identity(world, world.reviewer)) == "own_case"
+
+
+def test_nobody_decides_for_their_own_house(world: World) -> None:
+    """The reviewer's daughter company is the reviewer's own case."""
+    daughter = world.person("buyer", owner=world.reviewer)
+    assert world.code(identity(world, daughter)) == "own_case"
+
+
+def test_every_entry_of_the_identity_life_that_a_reviewer_takes(world: World) -> None:
+    for state, accept in product(get_args(Identity), (True, False)):
+        buyer = world.person("buyer")
+        if state == "verified":
+            world.must(identity(world, buyer))
+        if state == "refused":
+            world.must(identity(world, buyer, accept=False, reasons=("forged",)))
+        assert world.state.bureau.participants[buyer].identity == state
+        decide = identity(world, buyer, accept=accept, reasons=("because",))
+        after = IDENTITY.get((state, "verify" if accept else "refuse_identity"))
+        if after is None:
+            assert world.code(decide) == "wrong_state", state
+        else:
+            world.must(decide)
+            assert world.state.bureau.participants[buyer].identity == after
+    world.check()
+
+
+# ---- accreditation
+
+WAY_TO: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "applied": ("apply",),
+    "accredited": ("apply", "accredit"),
+    "suspended": ("apply", "accredit", "suspend"),
+    "revoked": ("apply", "accredit", "revoke"),
+}
+
+
+def merchant_in(world: World, credential: str) -> str:
+    merchant = world.person("merchant")
+    world.verify(merchant)
+    for step in WAY_TO[credential]:
+        if step == "apply":
+            world.must(e.ApplyForAccreditation(actor=merchant, evidence_sha256=EVIDENCE))
+        else:
+            world.must(accreditation(world, merchant, step))
+    assert world.state.bureau.participants[merchant].credential == credential
+    return merchant
+
+
+@pytest.mark.parametrize("credential", get_args(Credential))
+@pytest.mark.parametrize("step", ["apply", *ACCREDITATION_STEPS])
+def test_every_entry_and_no_other_of_the_credential_life(world: World, credential: str, step: str) -> None:
+    merchant = merchant_in(world, credential)
+    command: Any = accreditation(world, merchant, step)
+    if step == "apply":
+        command = e.ApplyForAccreditation(actor=merchant, evidence_sha256=EVIDENCE)
+    after = CREDENTIAL.get((credential, ACCREDITATION_STEPS.get(step, step)))  # type: ignore[call-overload]
+    if after is None:
+        assert world.code(command) == "wrong_state"
+    else:
+        world.must(command)
+        assert world.state.bureau.participants[merchant].credential == after
+    world.check()
+
+
+def test_a_credential_has_a_number_that_stays(world: World) -> None:
+    merchant = merchant_in(world, "accredited")
+    number = world.state.bureau.participants[merchant].credential_number
+    assert number == f"DM-{int(merchant[1:]):06d}"
+    world.must(accreditation(world, merchant, "renew"))
+    assert world.state.bureau.participants[merchant].credential_number == number
+
+
+@pytest.mark.parametrize(
+    ("step", "fields", "code"),
+    [
+        ("crown", {}, "malformed"),
+        ("accredit", {"actor": OPERATOR}, "forbidden"),
+        ("accredit", {"valid_until_ns": 0}, "out_of_bounds"),
+        ("refuse", {"reasons": ()}, "malformed"),
+    ],
+)
+def test_an_accreditation_is_refused(world: World, step: str, fields: dict[str, Any], code: str) -> None:
+    merchant = merchant_in(world, "applied")
+    assert world.code(accreditation(world, merchant, step, **fields)) == code
+
+
+def test_only_a_verified_merchant_applies(world: World) -> None:
+    buyer, stranger = world.buyer(), world.person("merchant")
+    assert world.code(e.ApplyForAccreditation(actor=buyer, evidence_sha256=EVIDENCE)) == "standing_denied"
+    assert world.code(e.ApplyForAccreditation(actor=stranger, evidence_sha256=EVIDENCE)) == "not_verified"
+    assert world.code(e.ApplyForAccreditation(actor="P99", evidence_sha256=EVIDENCE)) == "not_found"
+
+
+def test_the_unaccredited_cannot_list(world: World) -> None:
+    for credential in WAY_TO:
+        merchant = merchant_in(world, credential)
+        if credential == "accredited":
+            world.must(world.submission(merchant))
+        else:
+            assert world.code(world.submission(merchant)) == "not_accredited", credential
+    assert world.code(world.submission(world.person("merchant"))) == "not_verified"
+
+
+def test_a_credential_ends_on_its_date(world: World) -> None:
+    merchant = merchant_in(world, "accredited")
+    until = world.state.bureau.participants[merchant].credential_until_ns
+    assert world.state.bureau.standing(merchant, until - 1).may_list
+    assert not world.state.bureau.standing(merchant, until).may_list
+
+
+# ---- bans
+
+
+def test_a_ban_is_set_and_lifted_by_an_operator(world: World) -> None:
+    buyer = world.buyer()
+    ban = e.SetBan(actor=OPERATOR, participant=buyer, until_ns=world.at_ns + DAY_NS, reason="cheated")
+    assert world.code(changed(ban, actor=world.reviewer)) == "forbidden"
+    assert world.code(changed(ban, participant="P99")) == "not_found"
+    assert world.code(changed(ban, until_ns=1)) == "out_of_bounds"
+    world.must(ban)
+    assert not world.state.bureau.standing(buyer, world.at_ns).may_buy
+    world.ban(buyer, days=0)
+    assert world.state.bureau.standing(buyer, world.at_ns).may_buy
+    world.check()
+
+
+def test_a_ban_ends_by_itself_and_the_rules_see_it(world: World) -> None:
+    """E03 reads the ban: at its last nanosecond the order is unlawful, at its end it is not."""
+    listing, buyer = world.listing(world.merchant()), world.buyer()
+    world.ban(buyer, days=1)
+    until = world.state.bureau.participants[buyer].ban_until_ns
+    world.at_ns = until - 2_000
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert refused.violated == ("E03",)
+    world.at_ns = until - 1_000
+    assert kinds(world.order(buyer, listing)) == ["OrderPlaced", "Settled"]
+    world.check()
+
+
+def test_the_status_life_is_entered_by_bans_only(world: World) -> None:
+    """Suspending and closing accounts has no command yet: only the entries that keep the state are taken."""
+    assert {step for (_, step), _ in STATUS.items()} == {"suspend", "resume", "close", "ban", "lift_ban"}
+    assert STATUS["active", "ban"] == STATUS["active", "lift_ban"] == "active"
+
+
+# ---- money
+
+
+def test_cash_in_is_booked_once_for_each_entry_of_the_bank(world: World) -> None:
+    buyer = world.buyer(cash_fen=0)
+    book = e.BookCashIn(actor=OPERATOR, participant=buyer, amount_fen=5, bank_reference="B-1")
+    assert world.code(changed(book, actor=buyer)) == "forbidden"
+    assert world.code(changed(book, participant="P99")) == "not_found"
+    assert world.code(changed(book, amount_fen=0)) == "out_of_bounds"
+    assert world.code(changed(book, amount_fen=-5)) == "out_of_bounds"
+    assert world.code(changed(book, amount_fen=10**13 + 1)) == "out_of_bounds"
+    assert world.code(changed(book, bank_reference="  ")) == "malformed"
+    world.must(book)
+    assert world.code(book) == "already_exists"
+    assert world.money(buyer) == (5, 0)
+    assert world.money("bank:cash") == (-5, 0)
+    world.check()

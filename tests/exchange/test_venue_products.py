@@ -1,0 +1,352 @@
+"""Registering a data product: what is declared, what a reviewer confirms, and what the registers say later."""
+
+from typing import Any
+
+import pytest
+
+from exchange import events as e
+from exchange.product import GROUPS, LIFE, REGISTER_ENTRIES
+from exchange.state import DAY_NS
+from tests.exchange.world import (
+    EVIDENCE,
+    OPERATOR,
+    World,
+    authorisation,
+    changed,
+    classification,
+    kinds,
+    only,
+    personal,
+    terms,
+)
+
+OTHER = "cd" * 32
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def merchant(world: World) -> str:
+    return world.merchant()
+
+
+def entry(product: str, entered: str, actor: str, **fields: Any) -> e.RecordFact:
+    whole: dict[str, Any] = {"evidence_sha256": EVIDENCE, "reason": "it is so", **fields}
+    return e.RecordFact(actor=actor, product=product, entry=entered, **whole)
+
+
+# ---- submission
+
+
+def test_a_submission_waits_for_its_decision(world: World, merchant: str) -> None:
+    product = world.state.products[world.submitted(merchant)]
+    assert (product.state, product.confirmed, product.certificate) == ("pending", {}, "")
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("parts", "code"),
+    [
+        ({"evidence": {}}, "evidence_missing"),
+        ({"evidence": {**dict.fromkeys(GROUPS, EVIDENCE), "source": "AB" * 32}}, "evidence_missing"),
+        ({"evidence": {**dict.fromkeys(GROUPS, EVIDENCE), "weather": EVIDENCE}}, "malformed"),
+        ({"authorisation": authorisation(0, valid_from_ns=5, valid_until_ns=5)}, "out_of_bounds"),
+        ({"shares": (("P99", 100),)}, "not_found"),
+        ({"shares": (("P1", 0),)}, "out_of_bounds"),
+        ({"shares": (("P1", 6_000), ("P2", 4_001))}, "out_of_bounds"),
+        ({"shares": (("P1", 10), ("P1", 10))}, "out_of_bounds"),
+    ],
+)
+def test_a_submission_is_refused(world: World, merchant: str, parts: dict[str, Any], code: str) -> None:
+    assert world.code(world.submission(merchant, **parts)) == code
+
+
+def test_the_merchant_is_no_contributor_of_its_own(world: World, merchant: str) -> None:
+    assert world.code(world.submission(merchant, shares=((merchant, 10),))) == "out_of_bounds"
+
+
+# ---- the decision
+
+REACHED: dict[str, tuple[str, ...]] = {
+    "pending": (),
+    "registered": ("register",),
+    "returned": ("return",),
+    "refused": ("refuse",),
+    "suspended": ("register", "registration_suspended"),
+    "revoked": ("register", "registration_revoked"),
+    "cancelled": ("register", "registration_cancelled"),
+}
+
+
+def product_in(world: World, merchant: str, state: str) -> str:
+    product = world.submitted(merchant)
+    for step in REACHED[state]:
+        if step in REGISTER_ENTRIES:
+            world.record(product, step)
+        else:
+            world.must(world.decision(product, step))
+    assert world.state.products[product].state == state
+    return product
+
+
+@pytest.mark.parametrize("state", REACHED)
+@pytest.mark.parametrize("decision", ["register", "return", "refuse", "suspend", "resume", "revoke", "x"])
+def test_decisions_are_taken_on_what_is_pending_only(
+    world: World, merchant: str, state: str, decision: str
+) -> None:
+    """The later steps of the life are entries in the register, with their evidence (see below)."""
+    product = product_in(world, merchant, state)
+    if state == "pending" and decision in ("register", "return", "refuse"):
+        world.must(world.decision(product, decision))
+        assert world.state.products[product].state == LIFE["pending", decision]
+    else:
+        certificate = world.state.products[product].certificate
+        assert world.code(world.decision(product, decision)) == "wrong_state"
+        assert world.state.products[product].certificate == certificate
+    world.check()
+
+
+@pytest.mark.parametrize("state", REACHED)
+@pytest.mark.parametrize("entered", [name for name, (_, step) in REGISTER_ENTRIES.items() if step])
+def test_every_entry_and_no_other_of_the_registration_life(
+    world: World, merchant: str, state: str, entered: str
+) -> None:
+    product = product_in(world, merchant, state)
+    after = LIFE.get((state, REGISTER_ENTRIES[entered][1]))
+    if after is None:
+        assert world.code(entry(product, entered, world.reviewer)) == "wrong_state"
+    else:
+        world.record(product, entered)
+        assert world.state.products[product].state == after
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"actor": OPERATOR}, "forbidden"),
+        ({"product": "D99"}, "not_found"),
+        ({"confirmed": ("weather",)}, "malformed"),
+        ({"rights": ()}, "out_of_bounds"),
+        ({"valid_until_ns": 5}, "out_of_bounds"),
+        ({"valid_until_ns": 1 << 62}, "out_of_bounds"),
+        ({"decision": "return", "reasons": ()}, "malformed"),
+        ({"confirmed": ()}, "unlawful"),
+    ],
+)
+def test_a_decision_is_refused(world: World, merchant: str, fields: dict[str, Any], code: str) -> None:
+    command = world.decision(world.submitted(merchant))
+    assert world.code(changed(command, **fields)) == code
+
+
+def test_the_submitter_and_its_house_decide_nothing(world: World, merchant: str) -> None:
+    product = world.submitted(merchant)
+    world.must(e.GrantRole(actor=OPERATOR, participant=merchant, role="reviewer"))
+    sister = world.person(owner=merchant)
+    world.must(e.GrantRole(actor=OPERATOR, participant=sister, role="reviewer"))
+    for reviewer in (merchant, sister):
+        assert world.code(changed(world.decision(product), actor=reviewer)) == "own_case"
+        assert world.code(entry(product, "objection_settled", reviewer)) == "own_case"
+
+
+def test_a_certificate_has_a_number_and_a_validity(world: World, merchant: str) -> None:
+    product = world.state.products[world.product(merchant)]
+    assert product.certificate == f"SJ-{world.at_ns // 10**9}-{product.id}"
+    assert product.valid_until_ns > world.at_ns
+    assert product.decided_by == world.reviewer
+    assert product.confirmed == dict.fromkeys(GROUPS, world.reviewer)
+
+
+@pytest.mark.parametrize(
+    ("parts", "rule"),
+    [
+        ({"classification": classification(secret_kind="state")}, "A01"),
+        ({"classification": classification(data_class="core")}, "A02"),
+        ({"classification": classification(public_risk="confirmed")}, "A03"),
+        ({"classification": personal()}, "C01"),
+        ({"classification": classification(origin="public", open_class="not_open")}, "D01"),
+        (
+            {
+                "classification": classification(origin="public", open_class="conditional"),
+                "source": e.Source(channel="open_platform_conditional", statement="downloaded"),
+            },
+            "D02",
+        ),
+    ],
+)
+def test_a_product_that_breaks_a_rule_is_not_registered(
+    world: World, merchant: str, parts: dict[str, Any], rule: str
+) -> None:
+    refusal = world.refused(world.decision(world.submitted(merchant, **parts)))
+    assert refusal.code is e.Refused.unlawful
+    assert refusal.violated == (rule,)
+
+
+def test_facts_that_nobody_confirmed_are_unknown(world: World, merchant: str) -> None:
+    """A fact its declarer gains from waits for a reviewer; one against itself is believed at once."""
+    refusal = world.refused(world.decision(world.submitted(merchant), confirmed=("source",)))
+    unknown = {rule for rule, _ in refusal.unknown}
+    assert {"A01", "A02", "A03", "B01"} <= unknown
+    assert refusal.violated == ()
+    burdened = world.submitted(merchant, classification=classification(secret_kind="state"))
+    assert world.refused(world.decision(burdened, confirmed=())).violated == ("A01",)
+
+
+# ---- later facts
+
+
+def test_an_amended_group_is_unknown_until_confirmed(world: World, merchant: str) -> None:
+    product, buyer = world.product(merchant), world.buyer()
+    listing = world.listing(merchant, product)
+    amend = e.AmendFacts(
+        actor=merchant, product=product, evidence_sha256=OTHER, classification=classification(derived=True)
+    )
+    world.must(amend)
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert refused.code is e.Refused.unlawful
+    assert refused.violated == ()
+    assert "A01" in dict(refused.unknown)
+    confirm = e.ConfirmFacts(
+        actor=world.reviewer, product=product, groups=("classification",), evidence={"classification": OTHER}
+    )
+    assert world.code(changed(confirm, evidence={"classification": EVIDENCE})) == "evidence_missing"
+    assert world.code(changed(confirm, evidence={})) == "evidence_missing"
+    assert world.code(changed(confirm, groups=("weather",))) == "malformed"
+    assert world.code(changed(confirm, actor=merchant)) == "forbidden"
+    assert world.code(changed(confirm, product="D99")) == "not_found"
+    world.must(confirm)
+    assert kinds(world.order(buyer, listing)) == ["OrderPlaced", "Settled"]
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"actor": OPERATOR}, "not_found"),
+        ({"product": "D99"}, "not_found"),
+        ({"evidence_sha256": "short"}, "evidence_missing"),
+        ({"source": None}, "malformed"),
+        ({"consent": e.Consent(basis="none")}, "malformed"),
+    ],
+)
+def test_an_amendment_is_refused(world: World, merchant: str, fields: dict[str, Any], code: str) -> None:
+    amend = e.AmendFacts(
+        actor=merchant,
+        product=world.product(merchant),
+        evidence_sha256=OTHER,
+        source=e.Source(channel="self_generated", statement="better told"),
+    )
+    assert world.code(changed(amend, **fields)) == code
+
+
+@pytest.mark.parametrize("entered", REGISTER_ENTRIES)
+def test_the_merchant_enters_only_what_is_against_itself(world: World, merchant: str, entered: str) -> None:
+    product = world.product(merchant)
+    outcome = world.do(entry(product, entered, merchant))
+    if REGISTER_ENTRIES[entered][0]:
+        assert only(outcome, e.FactRecorded).by == merchant
+    else:
+        assert outcome.refusal is not None
+        assert outcome.refusal.code is e.Refused.forbidden
+    assert world.code(entry(product, entered, OPERATOR)) == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"product": "D99"}, "not_found"),
+        ({"entry": "weather_changed"}, "malformed"),
+        ({"evidence_sha256": ""}, "evidence_missing"),
+        ({"entry": "licensee_recorded", "participant": "P99"}, "not_found"),
+    ],
+)
+def test_an_entry_is_refused(world: World, merchant: str, fields: dict[str, Any], code: str) -> None:
+    command = entry(world.product(merchant), "objection_raised", world.reviewer)
+    assert world.code(changed(command, **fields)) == code
+
+
+@pytest.mark.parametrize(
+    ("entered", "cured_by", "rule"),
+    [
+        ("authorisation_withdrawn", "authorisation_restored", "B01"),
+        ("authorisation_disputed", "authorisation_restored", "B01"),
+        ("risk_confirmed", "risk_cleared", "A03"),
+        ("registration_revoked", "", "B10"),
+        ("registration_cancelled", "", "B10"),
+    ],
+)
+def test_an_entry_stops_trading_and_its_cure_lets_it_go_on(
+    world: World, merchant: str, entered: str, cured_by: str, rule: str
+) -> None:
+    product, buyer = world.product(merchant), world.buyer()
+    listing = world.listing(merchant, product)
+    world.record(product, entered)
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert refused.violated == (rule,)
+    if cured_by:
+        world.record(product, cured_by)
+        assert kinds(world.order(buyer, listing)) == ["OrderPlaced", "Settled"]
+    world.check()
+
+
+def test_a_withdrawn_consent_stops_trading_until_the_rows_are_removed(world: World, merchant: str) -> None:
+    """个人信息保护法 15, 47: rule C05."""
+    product = world.product(
+        merchant,
+        classification=personal(),
+        consent=e.Consent(basis="separate_consent", purposes=("market_analysis",)),
+    )
+    listing, buyer = world.listing(merchant, product), world.buyer()
+    world.buy(buyer, listing)
+    world.record(product, "consent_withdrawn", actor=merchant)
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert refused.violated == ("C05",)
+    world.record(product, "consent_removed")
+    world.buy(buyer, listing)
+    world.record(product, "consent_withdrawn")
+    assert world.order(buyer, listing).refusal is not None, "the next withdrawal needs its own removal"
+    world.check()
+
+
+def test_a_certificate_ends_on_its_date(world: World, merchant: str) -> None:
+    """B12: the last nanosecond of the validity is inside."""
+    product, buyer = world.product(merchant), world.buyer()
+    listing = world.listing(merchant, product, listed_days=3_000)
+    world.at_ns = world.state.products[product].valid_until_ns - 1_000
+    assert kinds(world.order(buyer, listing)) == ["OrderPlaced", "Settled"]
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert refused.violated == ("B12",)
+    world.check()
+
+
+def test_an_authorisation_bounds_the_term_of_every_licence(world: World, merchant: str) -> None:
+    """B03 (term beyond the authorisation) comes before B02 (authorisation over), each at its exact instant."""
+    until = world.at_ns + 60 * DAY_NS
+    product = world.product(merchant, authorisation=authorisation(world.at_ns, valid_until_ns=until))
+    listing, buyer = world.listing(merchant, product, term_days=30), world.buyer()
+    world.at_ns = until - 30 * DAY_NS - 1_000
+    assert kinds(world.order(buyer, listing)) == ["OrderPlaced", "Settled"]
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert refused.violated == ("B03",)
+    world.at_ns = until
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert refused.violated == ("B02", "B03")
+    world.check()
+
+
+def test_a_recorded_licensee_may_list(world: World, merchant: str) -> None:
+    product, licensee = world.product(merchant), world.merchant()
+    command = e.CreateListing(actor=licensee, product=product, board="general", terms=terms())
+    assert world.code(command) == "not_found"
+    world.record(product, "licensee_recorded", participant=licensee)
+    world.must(command)
+    world.check()
