@@ -1,0 +1,132 @@
+"""The composition root: everything that runs in one process is put together here and nowhere else.
+
+    database ─> migrations ─> engine (recovers) ─> projector ─> web
+
+`open_venue` yields a `Venue` that takes commands; leaving it drains the queue, lets the tables catch up and stops the
+database last.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from litestar import Litestar
+
+from clearing import notrade
+from exchange import board, keys
+from exchange.engine import Engine
+from exchange.events import VENUE, OpenVenue
+from exchange.migration import migrate
+from exchange.postgres import open_database
+from exchange.projector import Projector
+from exchange.settings import Settings
+from exchange.snapshot import Snapshots
+from exchange.state import State
+from exchange.web import files
+from exchange.web.access import Challenges, Tokens, load_key
+from exchange.web.desk import Desk
+from exchange.web.problem import Reasons
+from exchange.web.routes import refuse_framework_error, routes
+
+log = logging.getLogger("shuji")
+POOL_SIZE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """A running venue: the application to serve, and the parts that operators and tests look at."""
+
+    app: Litestar
+    engine: Engine
+    projector: Projector
+    desk: Desk
+    dsn: str
+
+
+def create_app(desk: Desk) -> Litestar:
+    """The web application over a running engine. OpenAPI is our own document (`exchange.web.openapi`)."""
+    return Litestar(
+        route_handlers=routes(desk),
+        openapi_config=None,
+        exception_handlers={Exception: refuse_framework_error},
+        logging_config=None,
+        request_max_body_size=None,
+        pdb_on_exception=False,
+    )
+
+
+@asynccontextmanager
+async def open_venue(settings: Settings) -> AsyncIterator[Venue]:
+    """Everything started, in order; stopped in reverse."""
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.data, settings.dsn or None))
+        await stack.enter_async_context(_task(database.watch(log.warning)))
+        await migrate(database.dsn)
+        yield await _start(settings, database.dsn, stack)
+
+
+async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
+    """Engine, tables and web over a migrated database."""
+    rulebook, boards = notrade.load(), board.load()
+
+    def empty() -> State:
+        return State(boards, rulebook, settings.jurisdiction)
+
+    engine = Engine(dsn, empty, settings.simulated_clock)
+    await engine.start()
+    stack.push_async_callback(engine.stop)
+    await _open_for_business(engine, settings.operator_key)
+    pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=POOL_SIZE))
+    projector = Projector(pool)
+    engine.on_commit.append(projector.wake)
+    await stack.enter_async_context(_task(projector.run()))
+    await stack.enter_async_context(_task(Snapshots(engine, settings.jurisdiction).run()))
+    desk = Desk(
+        engine,
+        projector,
+        pool,
+        Tokens(load_key(settings.data)),
+        Challenges(),
+        Reasons(rulebook, settings.jurisdiction),
+        boards,
+        _files_folder(settings),
+    )
+    return Venue(create_app(desk), engine, projector, desk, dsn)
+
+
+def _files_folder(settings: Settings) -> Path:
+    settings.files.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.remove_unfinished(settings.files)
+    return settings.files
+
+
+async def _open_for_business(engine: Engine, key_file: Path) -> None:
+    """First start: an operator whose key lies in the data folder. Killed in between, the next start goes on."""
+    if await engine.read(lambda state: bool(state.bureau.participants)):
+        return
+    key = keys.ensure(key_file)
+    await engine.submit(OpenVenue(actor=VENUE, public_key=key.public_key))
+    keys.name_participant(key_file, await engine.read(lambda state: state.bureau.by_key[key.public_key]))
+
+
+@asynccontextmanager
+async def _task(work: Any) -> AsyncIterator[None]:
+    """Work beside the rest; cancelled at the end. What it raised is logged, once, when it ends by itself."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(_report)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _report(task: "asyncio.Future[Any]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("a part of the venue has stopped: %r", error, exc_info=error)

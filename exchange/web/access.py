@@ -1,0 +1,175 @@
+"""Who is asking: login by a signed challenge, then a short-lived token.
+
+    POST /v1/login/challenge {participant}           -> challenge, good for 60 s and for one login
+    POST /v1/login {participant, challenge, signature} -> token, good for 30 min
+
+Verifying Ed25519 costs over 100 us and an HMAC 2 to 3 us, so a signature opens a session and a token carries it.
+A token that was verified once is remembered, so that the hot path pays a dictionary look-up.
+
+A challenge is itself an HMAC over who asked for it and until when, so asking for challenges stores nothing. What is
+stored is each challenge that a right signature has used, until it would have ended: only holders of registered keys
+can fill that store, and it is bounded. The key of challenges lives as long as the process: a restart ends them.
+
+All instants are the venue's clock, which may be a simulated one.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+TOKEN_NS: Final = 30 * 60 * 1_000_000_000
+CHALLENGE_NS: Final = 60 * 1_000_000_000
+REMEMBERED_TOKENS: Final = 20_000
+USED_CHALLENGES: Final = 100_000
+KEY_BYTES: Final = 32
+LONGEST_TOKEN: Final = 200
+REGISTRATION_PREFIX: Final = "shuji-register"
+
+_NOBODY: Final = base64.b64encode(bytes([88]) + bytes([102]) * 31).decode()
+"""A valid public key (the curve's base point) against which an unknown participant's signature is checked in vain."""
+
+
+def load_key(folder: Path) -> bytes:
+    """The token key of this data folder, made at first start with mode 0600."""
+    path = folder / "token.key"
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        return _make_key(path)
+    if len(key) != KEY_BYTES:
+        raise ValueError(
+            f"{path} is not a token key: delete it to have a new one made; everybody signs in anew"
+        )
+    return key
+
+
+def _make_key(path: Path) -> bytes:
+    key = secrets.token_bytes(KEY_BYTES)
+    new = path.with_suffix(".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    return key
+
+
+def signed_by(public_key: str, text: str, signature: str) -> bool:
+    """Whether `signature` (base64) is the Ed25519 signature of the text by this key (base64). 110 to 145 us."""
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
+        key.verify(base64.b64decode(signature, validate=True), text.encode())
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True
+
+
+def registration_text(public_key: str, uscc: str) -> str:
+    """What a new participant signs, to prove that it holds the key it registers."""
+    return f"{REGISTRATION_PREFIX}:{public_key}:{uscc}"
+
+
+class Tokens:
+    """HMAC-SHA256 over participant, end and a random part: `P7.<end ns>.<random>.<mac>`."""
+
+    __slots__ = ("_key", "_verified")
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._verified: dict[str, tuple[str, int]] = {}
+
+    def issue(self, participant: str, now_ns: int) -> tuple[str, int]:
+        """(token, when it ends)."""
+        until_ns = now_ns + TOKEN_NS
+        text = f"{participant}.{until_ns}.{secrets.token_urlsafe(12)}"
+        return f"{text}.{_mac(self._key, text)}", until_ns
+
+    def holder(self, token: str, now_ns: int) -> str | None:
+        """The participant of a good token; None for a forged, malformed or ended one."""
+        known = self._verified.get(token)
+        if known is None:
+            known = self._verify(token)
+            if known is None:
+                return None
+            if len(self._verified) >= REMEMBERED_TOKENS:
+                self._verified.clear()
+            self._verified[token] = known
+        return known[0] if now_ns < known[1] else None
+
+    def _verify(self, token: str) -> tuple[str, int] | None:
+        parts = token.split(".")
+        if len(token) > LONGEST_TOKEN or len(parts) != 4 or not token.isascii():
+            return None
+        text, mac = token.rsplit(".", 1)
+        if not hmac.compare_digest(mac, _mac(self._key, text)):
+            return None
+        return parts[0], int(parts[1])
+
+    def secret(self, purpose: str, text: str) -> bytes:
+        """A secret that only this venue can make, the same again for the same text: 32 bytes."""
+        return hmac.digest(self._key, f"{purpose}\n{text}".encode(), "sha256")
+
+
+class Challenges:
+    """Single-use texts to sign."""
+
+    __slots__ = ("_key", "_used")
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(KEY_BYTES)
+        self._used: dict[str, int] = {}
+
+    def issue(self, claim: str, now_ns: int) -> tuple[str, int]:
+        """(challenge, when it ends) for whoever claims to be this participant or to hold this key."""
+        until_ns = now_ns + CHALLENGE_NS
+        text = f"shuji-login.{until_ns}.{secrets.token_urlsafe(18)}"
+        return f"{text}.{_mac(self._key, f'{claim}.{text}')}", until_ns
+
+    def accepts(
+        self, claim: str, public_key: str | None, challenge: str, signature: str, now_ns: int
+    ) -> bool:
+        """Whether the signature answers the challenge; then the challenge is used up.
+
+        An unknown participant costs as much time as a wrong signature, and is answered alike.
+        """
+        good = signed_by(public_key or _NOBODY, challenge, signature) and public_key is not None
+        if not good or not self._is_open(claim, challenge, now_ns):
+            return False
+        self._forget_ended(now_ns)
+        if len(self._used) >= USED_CHALLENGES:
+            return False
+        self._used[challenge] = now_ns + CHALLENGE_NS
+        return True
+
+    def _is_open(self, claim: str, challenge: str, now_ns: int) -> bool:
+        text, _, mac = challenge.rpartition(".")
+        if not challenge.isascii() or not hmac.compare_digest(mac, _mac(self._key, f"{claim}.{text}")):
+            return False
+        return now_ns < int(text.split(".")[1]) and challenge not in self._used
+
+    def _forget_ended(self, now_ns: int) -> None:
+        """Used challenges end in the order of their use: drop from the front."""
+        while self._used and self._used[oldest := next(iter(self._used))] <= now_ns:
+            del self._used[oldest]
+
+
+def _mac(key: bytes, text: str) -> str:
+    digest = hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def bearer(headers: "list[tuple[bytes, bytes]]") -> str:
+    """The token of `Authorization: Bearer ...` among ASGI headers; empty where there is none."""
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, token = value.partition(b" ")
+            return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+    return ""

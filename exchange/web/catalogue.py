@@ -1,0 +1,64 @@
+"""The catalogue: published listings, searched by text, board, origin, grade, price and mechanism."""
+
+from typing import Annotated, Final
+
+from litestar import Response
+from msgspec import Meta, Struct
+
+from exchange import catalogue
+from exchange.state import State
+from exchange.web.listings import LISTING_EXAMPLE, ListingView, listing_view
+from exchange.web.operation import Call, Operation, Paging
+
+Facet = Annotated[str, Meta(max_length=40)]
+PriceBound = Annotated[int, Meta(ge=0, le=10**12, description="fen per price_per_units units")]
+
+
+class Search(Paging, kw_only=True, forbid_unknown_fields=True):
+    """`q` is text in Chinese or English; every word of it must occur."""
+
+    q: Annotated[str, Meta(max_length=200)] = ""
+    board: Facet = ""
+    origin: Facet = ""
+    grade: Facet = ""
+    price_min: PriceBound | None = None
+    price_max: PriceBound | None = None
+    mechanism: Facet = ""
+
+
+class CatalogueList(Struct):
+    items: tuple[ListingView, ...]
+    next: str | None
+
+
+async def search(call: Call, asked: Search) -> Response[bytes]:
+    """Found in the tables, shown as the listings are now; one that closed meanwhile is left out."""
+    await call.tables_ready()
+    page = await catalogue.search(
+        call.desk.pool,
+        asked.q,
+        asked.board or None,
+        asked.origin or None,
+        asked.grade or None,
+        asked.price_min,
+        asked.price_max,
+        asked.mechanism or None,
+        asked.limit,
+        asked.cursor or None,
+    )
+    found = [row.id for row in page.items]
+
+    def look(state: State) -> list[ListingView]:
+        listings = [state.listings[identifier] for identifier in found]
+        return [listing_view(state, listing) for listing in listings if listing.state == "published"]
+
+    return call.page(await call.read(look), page.next or "")
+
+
+OPERATIONS: Final = (
+    Operation(
+        "GET", "/v1/catalogue", search, "Search the published listings", "listings",
+        asks=Search, answers=CatalogueList, signed_in=False,
+        example_answer={"items": [LISTING_EXAMPLE], "next": None},
+    ),
+)  # fmt: skip

@@ -1,0 +1,30 @@
+"""What every request may need, put together once by `exchange.app`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from exchange.board import Board
+from exchange.engine import Engine
+from exchange.projector import Projector
+from exchange.web.access import Challenges, Tokens
+from exchange.web.problem import Reasons
+
+VENUE_NAME = "数集 Shuji"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`files` is the folder of uploaded data; `pool` reads the query tables and the erasable rows."""
+
+    engine: Engine
+    projector: Projector
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    tokens: Tokens
+    challenges: Challenges
+    reasons: Reasons
+    boards: Mapping[str, Board]
+    files: Path
+    name: str = VENUE_NAME

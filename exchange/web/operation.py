@@ -1,0 +1,413 @@
+"""One operation of the API, said once: its route, its decoding, its refusals and its page in the OpenAPI document.
+
+A module per noun lists its operations as data. `handlers` turns them into Litestar routes and `exchange.web.openapi`
+into the document, so that what is documented is what happens. A request goes:
+
+    read (bounded) -> decode into a struct -> bounds of every value -> handler -> struct -> bytes
+
+Handlers return structs or whole responses, and raise `Refusing`; nothing else leaves them. Bodies are decoded by
+msgspec decoders built once, not by Litestar's signature model, which names no element of a batch and costs a second
+validation.
+"""
+
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+import asyncpg
+import msgspec
+from litestar import Request, Response
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta, Struct
+
+from exchange.events import Refusal, Refused
+from exchange.projector import CursorInvalid, ProjectorStopped
+from exchange.state import State
+from exchange.venue import Outcome
+from exchange.web import problem
+from exchange.web.access import bearer
+from exchange.web.desk import Desk
+from exchange.web.problem import Refusing, refusing
+
+T = TypeVar("T")
+log = logging.getLogger("shuji.web")
+
+DATABASE_ERRORS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ProjectorStopped,
+)
+"""What a database that goes away raises; the answer is 503 and the request may be sent again."""
+
+CURSOR_INVALID: Final = "cursor is the `next` of the page before"
+
+BODY_LIMIT: Final = 1 << 20
+MOST_INTEGER: Final = 2**53 - 1
+LONGEST_TEXT: Final = 10_000
+LONGEST_LIST: Final = 1_000
+DEEPEST: Final = 20
+MOST_PER_PAGE: Final = 200
+
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, 64 lower-case hex digits")]
+Name = Annotated[str, Meta(max_length=200)]
+Id = Annotated[str, Meta(max_length=64)]
+Limit = Annotated[int, Meta(ge=1, le=MOST_PER_PAGE, description="items on a page")]
+Cursor = Annotated[str, Meta(max_length=400, description="`next` of the page before")]
+
+PATH_PATTERNS: Final = {
+    "participant": "^P[1-9][0-9]{0,17}$",
+    "product": "^D[1-9][0-9]{0,17}$",
+    "listing": "^L[1-9][0-9]{0,17}$",
+    "order": "^O[1-9][0-9]{0,17}$",
+    "trade": "^T[1-9][0-9]{0,17}$",
+    "entitlement": "^E[1-9][0-9]{0,17}$",
+    "board": "^[a-z][a-z0-9_]{0,39}$",
+    "rule": "^[A-Z][0-9]{2}$",
+    "code": "^[a-z_]{1,40}$",
+    "step": "^(submit|approve|return|suspend|resume|withdraw)$",
+}
+"""What each path parameter looks like; anything else is 404 before a handler sees it."""
+
+_PATH_MATCHES: Final = {
+    name: re.compile(pattern[:-1] + r"\Z").match for name, pattern in PATH_PATTERNS.items()
+}
+_COMMAND_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
+COMMAND_ID_PATTERN: Final = (
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"
+)
+
+
+class Paging(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The parameters that every list takes."""
+
+    limit: Limit = 50
+    cursor: Cursor = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`asks` is the struct of the body, or of the query for GET; `answers` that of the success.
+
+    `refused` names the codes beside those that every operation has. An operation whose `bytes_in` or `bytes_out` is
+    set takes or gives raw bytes. `hot` operations have a route of their own (`exchange.web.orders`).
+    """
+
+    method: str
+    path: str
+    handler: "Callable[[Call, Any], Awaitable[Any]]"
+    summary: str
+    tag: str
+    status: int = 200
+    asks: Any = None
+    answers: Any = None
+    example: Any = None
+    example_answer: Any = None
+    signed_in: bool = True
+    refused: tuple[Refused, ...] = ()
+    bytes_in: bool = False
+    bytes_out: bool = False
+    also: tuple[int, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    hot: bool = False
+    limit: int = BODY_LIMIT
+
+    @property
+    def parameters(self) -> list[str]:
+        return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def asks_in_query(self) -> bool:
+        return self.method == "GET" or self.bytes_in
+
+
+class Call:
+    """One request: what was asked, by whom, and the ways to answer it."""
+
+    __slots__ = ("desk", "path", "receive", "scope")
+
+    def __init__(self, desk: Desk, scope: Any, receive: Any, path: dict[str, str]) -> None:
+        self.desk = desk
+        self.scope = scope
+        self.receive = receive
+        self.path = path
+
+    @property
+    def now_ns(self) -> int:
+        """The venue's clock, which may be a simulated one."""
+        return self.desk.engine.now_ns()
+
+    def header(self, name: str) -> str:
+        """The first header of this (lower-case) name; empty where there is none."""
+        wanted = name.encode()
+        return next((value.decode("latin-1") for key, value in self.scope["headers"] if key == wanted), "")
+
+    @property
+    def visitor(self) -> str:
+        """The participant that the token names; empty without a token. A bad token is refused all the same."""
+        return self.participant if self.header("authorization") else ""
+
+    @property
+    def participant(self) -> str:
+        """The participant that the token names."""
+        token = bearer(self.scope["headers"])
+        holder = self.desk.tokens.holder(token, self.now_ns)
+        if holder is None:
+            raise Refusing(
+                Refused.not_signed_in, "sign in (POST /v1/login) and send `Authorization: Bearer TOKEN`"
+            )
+        return holder
+
+    def sign_in(self) -> None:
+        """Refuses whoever has no good token."""
+        holder = self.participant
+        assert holder, "a token names its participant"
+
+    @property
+    def key(self) -> str:
+        """The command id of `Idempotency-Key`; empty where there is none."""
+        return command_id(self.header("idempotency-key"))
+
+    async def submit(self, command: Any, **extra: Any) -> Outcome:
+        """The outcome of a command that was not refused; it is committed."""
+        outcome = await self.desk.engine.submit(command, **extra)
+        if outcome.refusal is not None:
+            raise refusing(outcome.refusal, outcome.at_ns)
+        return outcome
+
+    async def read(self, look: Callable[[State], T]) -> T:
+        """Committed state; a refusal that `look` returns is raised."""
+        found = await self.desk.engine.read(look)
+        if isinstance(found, Refusal):
+            raise refusing(found, self.now_ns)
+        return found
+
+    async def tables_ready(self) -> None:
+        """Wait until the query tables show everything that is committed now."""
+        await self.desk.projector.caught_up(self.desk.engine.sequence)
+
+    async def roles(self) -> frozenset[str]:
+        """Roles of the signed-in participant as they are now, not as they were at login."""
+        participant = self.participant
+        return await self.read(lambda state: roles_of(state, participant))
+
+    async def need_role(self, *roles: str) -> None:
+        if not (await self.roles()).intersection(roles):
+            raise Refusing(Refused.forbidden, f"this needs the role {' or '.join(roles)}")
+
+    def page(self, items: Sequence[Any], following: str) -> Response[bytes]:
+        """A page of a list, with `Link: rel="next"` (RFC 8288) where there is more."""
+        headers = {}
+        if following:
+            query = [(key, value) for key, value in self._query() if key != "cursor"]
+            headers["link"] = (
+                f'<{self.scope["path"]}?{urlencode([*query, ("cursor", following)])}>; rel="next"'
+            )
+        return answer({"items": items, "next": following or None}, 200, headers)
+
+    def _query(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+    def query(self, decode: Callable[[dict[str, str]], T]) -> T:
+        return decode(dict(self._query()))
+
+    async def chunks(self, limit: int) -> AsyncIterator[bytes]:
+        """The body as it arrives; refuses one that grows beyond the limit."""
+        announced = self.header("content-length")
+        if announced.isdigit() and int(announced) > limit:
+            raise Refusing(Refused.too_large, f"the body may have {limit} bytes")
+        total = 0
+        async for chunk in body_chunks(self.receive):
+            total += len(chunk)
+            if total > limit:
+                raise Refusing(Refused.too_large, f"the body may have {limit} bytes")
+            yield chunk
+
+    async def body(self, limit: int) -> bytes:
+        return b"".join([chunk async for chunk in self.chunks(limit)])
+
+
+async def body_chunks(receive: Any) -> AsyncIterator[bytes]:
+    """The chunks of an ASGI request body. A client that went away is a body that cannot be read."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusing(Refused.malformed, "the connection was closed before the body's end")
+        chunk = message.get("body", b"")
+        if chunk:
+            yield chunk
+        more = message.get("more_body", False)
+
+
+def command_id(text: str) -> str:
+    """The command id in lower case; empty stays empty. Anything but a UUID version 7 (RFC 9562, 5.7) is refused."""
+    if not text:
+        return ""
+    lower = text.lower()
+    if _COMMAND_ID.match(lower) is None:
+        raise Refusing(
+            Refused.malformed, "a command id is a UUID version 7; `shuji call` makes one by itself"
+        )
+    return lower
+
+
+def roles_of(state: State, participant: str) -> frozenset[str]:
+    row = state.bureau.participants.get(participant)
+    return frozenset() if row is None or row.status != "active" else frozenset(row.roles)
+
+
+def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """A struct as a JSON response."""
+    body = msgspec.json.encode(content)
+    return Response(body, status_code=status, headers=headers or {}, media_type="application/json")
+
+
+def problem_response(desk: Desk, error: Refusing) -> Response[bytes]:
+    said = desk.reasons.problem(error)
+    return Response(
+        problem.encode(said),
+        status_code=said.status,
+        headers=problem.headers_of(said),
+        media_type=problem.MEDIA_TYPE,
+    )
+
+
+# ---- decoding
+
+
+def bounds_fault(value: Any, path: str = "$", depth: int = 0) -> problem.FieldError | None:
+    """The first value that no field of the API can hold: NUL, absurd lengths, integers beyond 2**53."""
+    if isinstance(value, str):
+        return _text_fault(value, path)
+    if isinstance(value, int | float):
+        out = not -MOST_INTEGER <= value <= MOST_INTEGER
+        return problem.FieldError(path, "beyond 2**53, where JSON numbers are not exact") if out else None
+    if not isinstance(value, dict | list):
+        return None
+    if depth > DEEPEST or len(value) > LONGEST_LIST:
+        return problem.FieldError(path, f"at most {LONGEST_LIST} entries and {DEEPEST} levels")
+    faults = (bounds_fault(part, where, depth + 1) for part, where in _parts(value, path))
+    return next((fault for fault in faults if fault is not None), None)
+
+
+def _text_fault(text: str, path: str) -> problem.FieldError | None:
+    if "\0" in text:
+        return problem.FieldError(path, "holds a NUL character")
+    if len(text) > LONGEST_TEXT:
+        return problem.FieldError(path, f"longer than {LONGEST_TEXT} characters")
+    return None
+
+
+def _parts(value: Any, path: str) -> Iterator[tuple[Any, str]]:
+    """Members and elements, and the keys themselves."""
+    if isinstance(value, list):
+        yield from ((part, f"{path}[{index}]") for index, part in enumerate(value))
+        return
+    for key, part in value.items():
+        yield key, path
+        yield part, f"{path}.{key}"
+
+
+def check_bounds(tree: Any) -> None:
+    fault = bounds_fault(tree)
+    if fault is not None:
+        raise Refusing(Refused.malformed, f"{fault.message} at {fault.path}", errors=(fault,))
+
+
+def body_decoder(asks: Any) -> Callable[[bytes], Any]:
+    """Bytes to the struct; an empty body is an empty object."""
+    decoder = msgspec.json.Decoder(asks)
+
+    def decode(body: bytes) -> Any:
+        content = body or b"{}"
+        try:
+            check_bounds(msgspec.json.decode(content))
+            return decoder.decode(content)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise problem.malformed(error) from error
+
+    return decode
+
+
+def query_decoder(asks: Any) -> Callable[[dict[str, str]], Any]:
+    def decode(query: dict[str, str]) -> Any:
+        check_bounds(query)
+        try:
+            return msgspec.convert(query, asks, strict=False)
+        except (msgspec.ValidationError, ValueError) as error:
+            raise problem.malformed(error) from error
+
+    return decode
+
+
+# ---- routes
+
+
+def handlers(operations: Sequence[Operation], desk: Desk) -> list[HTTPRouteHandler]:
+    """A Litestar route for each operation; those with a route of their own are left out."""
+    return [_handler(operation, desk) for operation in operations if not operation.hot]
+
+
+def _handler(operation: Operation, desk: Desk) -> HTTPRouteHandler:
+    perform = performer(operation)
+    path = operation.path
+    for name in operation.parameters:
+        path = path.replace(f"{{{name}}}", f"{{{name}:str}}")
+
+    async def handle(request: Request[Any, Any, Any]) -> Response[Any]:
+        return await perform(Call(desk, request.scope, request.receive, dict(request.path_params)))
+
+    return HTTPRouteHandler(
+        path,
+        http_method=operation.method,  # type: ignore[arg-type]  # one of the five methods
+        status_code=200,  # the response brings its own
+        include_in_schema=False,
+        name=f"{operation.method} {operation.path}",
+    )(handle)
+
+
+def performer(operation: Operation) -> "Callable[[Call], Awaitable[Response[Any]]]":
+    """The whole of an operation: decoded, handled, and answered also where it is refused."""
+    in_query = operation.asks is not None and operation.asks_in_query
+    from_query = query_decoder(operation.asks) if in_query else None
+    from_body = body_decoder(operation.asks) if operation.asks is not None and not in_query else None
+
+    async def handled(call: Call) -> Response[Any]:
+        _check_path(call.path)
+        if operation.signed_in:
+            call.sign_in()
+        asked: Any = None
+        if from_query is not None:
+            asked = call.query(from_query)
+        elif from_body is not None:
+            asked = from_body(await call.body(operation.limit))
+        given = await operation.handler(call, asked)
+        return given if isinstance(given, Response) else answer(given, operation.status)
+
+    async def perform(call: Call) -> Response[Any]:
+        try:
+            return await handled(call)
+        except Refusing as error:
+            return problem_response(call.desk, error)
+        except CursorInvalid:
+            return problem_response(call.desk, Refusing(Refused.malformed, CURSOR_INVALID))
+        except DATABASE_ERRORS as error:
+            log.warning("%s: the database is not answering: %r", call.scope["path"], error)
+            detail = "the database is not answering: try again with the same id"
+            return problem_response(call.desk, Refusing(Refused.storage_unavailable, detail))
+
+    return perform
+
+
+def _check_path(path: dict[str, str]) -> None:
+    for name, value in path.items():
+        if _PATH_MATCHES[name](value) is None:
+            raise Refusing(Refused.not_found, f"there is no {name} {value[:40]!r}")

@@ -1,0 +1,308 @@
+"""The venue itself: is it well, what is its clock, what do its rules say, what has happened."""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Response
+from msgspec import Meta, Struct
+
+from exchange import journal
+from exchange.board import Board
+from exchange.events import SCHEMA_VERSION, AdvanceClock, ClockAdvanced, Entry, Refused
+from exchange.web.instant import text_of
+from exchange.web.operation import Call, Operation, Paging, answer
+from exchange.web.problem import Cited, Refusing
+
+_ENTRY: Final = msgspec.msgpack.Decoder(Entry)
+
+
+class Health(Struct):
+    status: str
+
+
+class Readiness(Struct):
+    """`status` ready or not_ready; the other members say which part is not."""
+
+    status: str
+    engine: str
+    database: str
+    clock: str
+
+
+class RulebookView(Struct):
+    sha256: str
+    rules: int
+
+
+class ClockView(Struct):
+    now: str
+    simulated: bool
+
+
+class VenueView(Struct):
+    name: str
+    jurisdiction: str
+    schema_version: int
+    rulebook: RulebookView
+    boards: tuple[str, ...]
+    clock: ClockView
+
+
+class BoardView(Struct):
+    board: str
+    name_zh: str
+    name_en: str
+    host: str
+    mechanisms: tuple[str, ...]
+    central_trading_approved: bool
+    approval: str
+    fee_bp: int
+    public_notice_days: int
+
+
+class BoardList(Struct):
+    items: tuple[BoardView, ...]
+
+
+class RuleView(Struct):
+    """A no-trade rule. `citations` are all its sources; `class_` says what breaking it means."""
+
+    rule: str
+    kind: str
+    phases: tuple[str, ...]
+    message_zh: str
+    message_en: str
+    evidence_zh: str
+    evidence_en: str
+    applies_when: str
+    violated_when: str
+    citations: tuple[Cited, ...]
+
+
+class RuleList(Struct):
+    items: tuple[RuleView, ...]
+
+
+class Advance(Struct, kw_only=True, forbid_unknown_fields=True):
+    seconds: Annotated[int, Meta(ge=1, le=10 * 366 * 86_400)]
+
+
+class ClockMoved(Struct):
+    now: str
+    seconds: int
+
+
+class JournalQuery(Paging, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}):
+    since: Annotated[int, Meta(ge=0, le=2**53 - 1, description="journal sequence to begin with")] = 0
+
+
+class JournalEntry(Struct):
+    """One command's outcome. Events are arrays that begin with the event's name."""
+
+    sequence: int
+    index: int
+    at: str
+    actor: str
+    key: str
+    events: list[Any]
+
+
+class JournalPage(Struct):
+    items: tuple[JournalEntry, ...]
+    next: str | None
+
+
+async def health(call: Call, asked: None) -> Health:
+    """The process answers; nothing more is promised."""
+    return Health("ok")
+
+
+async def readiness(call: Call, asked: None) -> Response[bytes]:
+    status = call.desk.engine.status()
+    ready = bool(status["ready"])
+    view = Readiness(
+        "ready" if ready else "not_ready",
+        "stopped" if status["failure"] else "writing",
+        "not answering" if status["database_stuck"] else "answering",
+        "alarm: the wall clock has jumped" if status["clock_alarm_seconds"] else "well",
+    )
+    return answer(view, 200 if ready else 503)
+
+
+async def venue(call: Call, asked: None) -> VenueView:
+    desk = call.desk
+    rulebook = desk.reasons.rulebook
+    return VenueView(
+        desk.name,
+        desk.reasons.jurisdiction,
+        SCHEMA_VERSION,
+        RulebookView(rulebook.sha256, len(rulebook.rules)),
+        tuple(desk.boards),
+        ClockView(text_of(call.now_ns), desk.engine.simulated),
+    )
+
+
+def board_view(board: Board) -> BoardView:
+    return BoardView(
+        board.id,
+        board.name_zh,
+        board.name_en,
+        board.host,
+        board.mechanisms,
+        board.central_trading_approved,
+        board.approval,
+        board.fee_bp,
+        board.public_notice_days,
+    )
+
+
+async def boards(call: Call, asked: None) -> BoardList:
+    return BoardList(tuple(map(board_view, call.desk.boards.values())))
+
+
+async def board(call: Call, asked: None) -> BoardView:
+    found = call.desk.boards.get(call.path["board"])
+    if found is None:
+        raise Refusing(Refused.not_found, f"boards are {', '.join(call.desk.boards)}")
+    return board_view(found)
+
+
+def rule_view(call: Call, rule_id: str) -> RuleView:
+    reasons = call.desk.reasons
+    rule = reasons.rulebook.rules[rule_id]
+    grounds = reasons.rulebook.citations(rule_id, reasons.jurisdiction, call.now_ns)
+    cited = tuple(Cited(one.zh, one.en, one.authority, one in grounds.binding) for one in rule.citations)
+    return RuleView(
+        rule.id,
+        rule.kind,
+        rule.phases,
+        rule.message.zh,
+        rule.message.en,
+        rule.evidence.zh,
+        rule.evidence.en,
+        rule.applies_when,
+        rule.violated_when,
+        cited,
+    )
+
+
+async def rules(call: Call, asked: None) -> RuleList:
+    return RuleList(tuple(rule_view(call, rule) for rule in call.desk.reasons.rulebook.rules))
+
+
+async def rule(call: Call, asked: None) -> RuleView:
+    identifier = call.path["rule"]
+    if identifier not in call.desk.reasons.rulebook.rules:
+        raise Refusing(Refused.not_found, f"there is no rule {identifier} in the rulebook in force")
+    return rule_view(call, identifier)
+
+
+async def operations(call: Call, asked: None) -> dict[str, Any]:
+    await call.need_role("operator", "auditor")
+    status = call.desk.engine.status()
+    return {**status, "last_sequence": status["sequence"], "clock_alarm": status["clock_alarm_seconds"] > 0}
+
+
+async def advance_clock(call: Call, body: Advance) -> ClockMoved:
+    if not call.desk.engine.simulated:
+        await call.need_role("operator")
+        raise Refusing(Refused.clock_is_real, "start the venue with --simulated-clock to move its clock")
+    outcome = await call.submit(AdvanceClock(actor=call.participant, key=call.key, seconds=body.seconds))
+    event = outcome.events[0]
+    assert isinstance(event, ClockAdvanced)
+    return ClockMoved(text_of(event.to_ns), body.seconds)
+
+
+async def accept_clock(call: Call, asked: None) -> ClockView:
+    """The wall clock has jumped ahead and an operator says it is right: dates expire again."""
+    await call.need_role("operator")
+    call.desk.engine.clock.accept()
+    return ClockView(text_of(call.now_ns), call.desk.engine.simulated)
+
+
+async def journal_entries(call: Call, asked: JournalQuery) -> Response[bytes]:
+    """The journal as it is stored, for auditors. It holds no personal data."""
+    await call.need_role("auditor")
+    sequence, index = _journal_cursor(asked)
+    items: list[JournalEntry] = []
+    async with call.desk.pool.acquire() as connection:
+        while len(items) <= asked.limit:
+            row = await connection.fetchrow(
+                "SELECT * FROM journal WHERE shard = $1 AND sequence >= $2 ORDER BY sequence LIMIT 1",
+                journal.SHARD,
+                sequence,
+            )
+            if row is None:
+                return call.page(items[: asked.limit], "")
+            raws = journal.entries_of(row)
+            for place, raw in list(enumerate(raws))[index : index + asked.limit + 1]:
+                items.append(_journal_entry(row["sequence"], place, raw))
+            sequence, index = row["sequence"] + 1, 0
+    following = items[asked.limit]
+    return call.page(items[: asked.limit], f"{following.sequence}.{following.index}")
+
+
+def _journal_entry(sequence: int, index: int, raw: bytes) -> JournalEntry:
+    entry = _ENTRY.decode(raw)
+    return JournalEntry(
+        sequence, index, text_of(entry.at_ns), entry.actor, entry.key, msgspec.to_builtins(entry.events)
+    )
+
+
+def _journal_cursor(asked: JournalQuery) -> tuple[int, int]:
+    if not asked.cursor:
+        return asked.since, 0
+    sequence, _, index = asked.cursor.partition(".")
+    if not all(part.isascii() and part.isdigit() and len(part) < 16 for part in (sequence, index)):
+        raise Refusing(Refused.malformed, "cursor is the `next` of the page before")
+    return int(sequence), int(index)
+
+
+# ---- the operations
+
+_WHEN: Final = "2026-11-23T10:00:00Z"
+_BOARD: Final = {
+    "board": "general", "name_zh": "综合板块", "name_en": "General board", "host": "本所",
+    "mechanisms": ["posted_price", "off_venue"], "central_trading_approved": False, "approval": "", "fee_bp": 200,
+    "public_notice_days": 0,
+}  # fmt: skip
+_RULE: Final = {
+    "rule": "A01", "kind": "reject", "phases": ["clearing"], "message_zh": "国家秘密不得交易。",
+    "message_en": "State secrets may not be traded.", "evidence_zh": "定密审查结论", "evidence_en": "secrecy review",
+    "applies_when": "True", "violated_when": "product.secret_kind == 'state'",
+    "citations": [{"zh": "数据安全法53", "en": "Data Security Law 53", "authority": "law", "binding": True}],
+}  # fmt: skip
+_CLOCK: Final = {"now": _WHEN, "simulated": True}
+
+OPERATIONS: Final = (
+    Operation("GET", "/healthz", health, "The process answers", "venue", answers=Health, signed_in=False,
+              example_answer={"status": "ok"}),
+    Operation("GET", "/readyz", readiness, "The venue takes commands, or which part does not", "venue",
+              answers=Readiness, signed_in=False, also=(503,),
+              example_answer={"status": "ready", "engine": "writing", "database": "answering", "clock": "well"}),
+    Operation("GET", "/v1/venue", venue, "Name, jurisdiction, rulebook, boards and clock", "venue",
+              answers=VenueView, signed_in=False,
+              example_answer={"name": "数集 Shuji", "jurisdiction": "CN-46", "schema_version": 1, "clock": _CLOCK,
+                              "rulebook": {"sha256": "9f86d081", "rules": 30}, "boards": ["computing", "general"]}),
+    Operation("GET", "/v1/boards", boards, "The boards and what they may do", "venue", answers=BoardList,
+              signed_in=False, example_answer={"items": [_BOARD]}),
+    Operation("GET", "/v1/boards/{board}", board, "One board", "venue", answers=BoardView, signed_in=False,
+              refused=(Refused.not_found,), example_answer=_BOARD),
+    Operation("GET", "/v1/rules", rules, "The no-trade rules in force", "venue", answers=RuleList, signed_in=False,
+              example_answer={"items": [_RULE]}),
+    Operation("GET", "/v1/rules/{rule}", rule, "One rule with its sources", "venue", answers=RuleView,
+              signed_in=False, refused=(Refused.not_found,), example_answer=_RULE),
+    Operation("GET", "/v1/operations", operations, "What operators watch (operator, auditor)", "operations",
+              answers=dict[str, Any], refused=(Refused.forbidden,),
+              example_answer={"ready": True, "queue_depth": 0, "commits": 120, "commit_ms_p50": 0.8,
+                              "commit_ms_p99": 2.1, "last_sequence": 120, "epoch": 1, "quarantined": 0}),
+    Operation("POST", "/v1/clock/advance", advance_clock, "Move a simulated clock forward (operator)", "operations",
+              asks=Advance, answers=ClockMoved, refused=(Refused.forbidden, Refused.clock_is_real, Refused.out_of_bounds),
+              example={"seconds": 86_400}, example_answer={"now": _WHEN, "seconds": 86_400}),
+    Operation("POST", "/v1/clock/accept", accept_clock, "Let dates expire again after a clock jump (operator)",
+              "operations", answers=ClockView, refused=(Refused.forbidden,), example_answer=_CLOCK),
+    Operation("GET", "/v1/journal", journal_entries, "The journal, entry by entry (auditor)", "operations",
+              asks=JournalQuery, answers=JournalPage, refused=(Refused.forbidden,),
+              example_answer={"items": [{"sequence": 1, "index": 0, "at": _WHEN, "actor": "venue", "key": "",
+                                         "events": [["RulebookAdopted", "9f86d081"]]}], "next": None}),
+)  # fmt: skip

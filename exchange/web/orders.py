@@ -1,0 +1,379 @@
+"""Orders: the hot path, singly and in batches, and what became of them.
+
+`POST /v1/orders` and `POST /v1/orders/batch` have a bare ASGI route each (`EntryDoor`): no request object, no
+signature model, no middleware. The way of one order: token from a dictionary, body into a struct by a decoder built
+once, one command, one await, one struct to bytes. Anything that can go wrong leaves as the same problem documents as
+everywhere else.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response
+from litestar.handlers import ASGIRouteHandler
+from msgspec import Meta, Struct
+
+from exchange import projector
+from exchange.events import CancelOrder, PlaceOrder, Refused
+from exchange.projection import OrderRecord
+from exchange.venue import Outcome
+from exchange.web import problem
+from exchange.web.access import Tokens, bearer
+from exchange.web.desk import Desk
+from exchange.web.fills import PlacedOrder, placed_order
+from exchange.web.instant import optional_text
+from exchange.web.operation import Call, Operation, Paging, body_chunks, command_id, performer
+from exchange.web.problem import Problem, Reasons, Refusing, refusing
+
+BATCH_LIMIT: Final = 2 << 20
+SINGLE_LIMIT: Final = 1 << 20
+MOST_IN_A_BATCH: Final = 1_000
+
+_NO_NUL: Final = "^[^\\u0000]*$"
+Word = Annotated[str, Meta(max_length=100, pattern=_NO_NUL)]
+Quantity = Annotated[
+    int, Meta(ge=1, le=10**9, description="whole units, a multiple of the listing's price_per_units")
+]
+Price = Annotated[
+    int, Meta(ge=1, le=10**12, description="fen per price_per_units units; absent: at market or as posted")
+]
+
+_JSON: Final = (b"content-type", b"application/json")
+_PROBLEM: Final = (b"content-type", problem.MEDIA_TYPE.encode())
+
+
+class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """An order. `client_order_id`, a UUID version 7, makes it safe to send again."""
+
+    listing: Annotated[str, Meta(max_length=20, pattern=_NO_NUL)]
+    side: Annotated[str, Meta(pattern="^(buy|sell)$")] = "buy"
+    quantity: Quantity
+    limit_fen: Price | None = None
+    time_in_force: Annotated[str, Meta(pattern="^(gtc|ioc)$")] = "gtc"
+    purpose: Word = ""
+    territory: Word = ""
+    accepts_prior: bool = False
+    client_order_id: Annotated[str, Meta(max_length=36)] = ""
+
+
+class BatchResult(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One order's answer within a batch, as its own request would have had it."""
+
+    status: int
+    order: PlacedOrder | None = None
+    problem: Problem | None = None
+
+
+class BatchAnswer(Struct, frozen=True):
+    results: tuple[BatchResult, ...]
+
+
+ORDER_DECODER: Final = msgspec.json.Decoder(Order)
+Batch = Annotated[list[Order], Meta(max_length=MOST_IN_A_BATCH)]
+BATCH_DECODER: Final = msgspec.json.Decoder(Batch)
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+Submit = Callable[[PlaceOrder], Awaitable[Outcome]]
+SubmitMany = Callable[[Sequence[PlaceOrder]], Awaitable[Sequence[Outcome]]]
+
+
+def command_of(order: Order, participant: str) -> PlaceOrder:
+    return PlaceOrder(
+        actor=participant,
+        key=command_id(order.client_order_id) if order.client_order_id else "",
+        listing=order.listing,
+        side=order.side,
+        quantity=order.quantity,
+        limit_fen=order.limit_fen or 0,
+        time_in_force=order.time_in_force,
+        purpose=order.purpose,
+        territory=order.territory,
+        accepts_prior=order.accepts_prior,
+    )
+
+
+def decode_order(body: bytes) -> Order:
+    try:
+        return ORDER_DECODER.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise problem.malformed(error) from error
+
+
+def decode_batch(body: bytes) -> list[Order]:
+    try:
+        return BATCH_DECODER.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise problem.malformed(error, batch=True) from error
+
+
+class EntryDoor:
+    """Where orders come in. What it needs of the venue is passed in, so that a bench can measure the door alone."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        now_ns: Callable[[], int],
+        reasons: Reasons,
+        submit: Submit,
+        submit_many: SubmitMany,
+    ) -> None:
+        self._tokens = tokens
+        self._now_ns = now_ns
+        self._reasons = reasons
+        self._submit = submit
+        self._submit_many = submit_many
+
+    def _participant(self, scope: Any) -> str:
+        holder = self._tokens.holder(bearer(scope["headers"]), self._now_ns())
+        if holder is None:
+            raise Refusing(
+                Refused.not_signed_in, "sign in (POST /v1/login) and send `Authorization: Bearer TOKEN`"
+            )
+        return holder
+
+    async def place(self, scope: Any, receive: Any, send: Any) -> None:
+        """POST /v1/orders."""
+        try:
+            participant = self._participant(scope)
+            outcome = await self._submit(
+                command_of(decode_order(await read_body(receive, SINGLE_LIMIT)), participant)
+            )
+            if outcome.refusal is not None:
+                raise refusing(outcome.refusal, outcome.at_ns)
+            body = _ENCODE(placed_order(outcome.events, self._reasons, outcome.at_ns))
+        except Refusing as error:
+            await self._refuse(error, send)
+        else:
+            await respond(send, 201, body, _JSON)
+
+    async def place_batch(self, scope: Any, receive: Any, send: Any) -> None:
+        """POST /v1/orders/batch: a malformed element refuses the whole batch and places nothing."""
+        try:
+            participant = self._participant(scope)
+            orders = decode_batch(await read_body(receive, BATCH_LIMIT))
+            outcomes = await self._submit_many(commands_of(orders, participant)) if orders else ()
+            body = _ENCODE(BatchAnswer(tuple(map(self._result, range(len(outcomes)), outcomes))))
+        except Refusing as error:
+            await self._refuse(error, send)
+        else:
+            await respond(send, 200, body, _JSON)
+
+    def _result(self, index: int, outcome: Outcome) -> BatchResult:
+        if outcome.refusal is None:
+            return BatchResult(201, placed_order(outcome.events, self._reasons, outcome.at_ns))
+        error = refusing(outcome.refusal, outcome.at_ns)
+        error.index = index
+        return BatchResult(outcome.refusal.code.status, problem=self._reasons.problem(error))
+
+    async def _refuse(self, error: Refusing, send: Any) -> None:
+        said = self._reasons.problem(error)
+        extra = [(name.encode(), value.encode()) for name, value in problem.headers_of(said).items()]
+        await respond(send, said.status, problem.encode(said), _PROBLEM, *extra)
+
+
+def commands_of(orders: Sequence[Order], participant: str) -> list[PlaceOrder]:
+    """The commands of a batch; a command id that is none is refused with the element's index."""
+    commands = []
+    for index, order in enumerate(orders):
+        try:
+            commands.append(command_of(order, participant))
+        except Refusing as error:
+            error.index = index
+            raise
+    return commands
+
+
+async def read_body(receive: Any, limit: int) -> bytes:
+    """The request body, most often one message. Refuses one that grows beyond the limit."""
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) <= limit:
+            return body
+        raise _too_large(limit)
+    parts = [message.get("body", b"")]
+    total = len(parts[0])
+    if message["type"] == "http.request":
+        async for chunk in body_chunks(receive):
+            parts.append(chunk)
+            total += len(chunk)
+            if total > limit:
+                raise _too_large(limit)
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> Refusing:
+    return Refusing(Refused.too_large, f"the body may have {limit} bytes")
+
+
+async def respond(send: Any, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+# ---- what became of orders
+
+
+class OrderView(Struct, kw_only=True):
+    """An order as it is now."""
+
+    order: str
+    state: str
+    listing: str
+    side: str
+    quantity: int
+    filled: int
+    remaining: int
+    limit_fen: int | None
+    time_in_force: str = "gtc"
+    placed_at: str | None
+    closed_reason: str | None = None
+    client_order_id: str | None = None
+
+
+class OrderList(Struct):
+    items: tuple[OrderView, ...]
+    next: str | None
+
+
+class OrderQuery(Paging, kw_only=True, forbid_unknown_fields=True):
+    state: Annotated[str, Meta(pattern="^(|open|closed)$", description="open or closed; both without it")] = (
+        ""
+    )
+
+
+def order_view(row: OrderRecord) -> OrderView:
+    return OrderView(
+        order=row.id,
+        state=row.state,
+        listing=row.listing,
+        side=row.side,
+        quantity=row.quantity,
+        filled=row.filled,
+        remaining=row.remaining,
+        limit_fen=row.limit_fen or None,
+        time_in_force=row.time_in_force,
+        placed_at=optional_text(row.placed_at_ns),
+        closed_reason=row.closed_reason or None,
+        client_order_id=row.client_order_id or None,
+    )
+
+
+async def _own_order(call: Call, identifier: str) -> OrderRecord:
+    """The caller's order as the tables have it now; anybody else's is not found."""
+    await call.tables_ready()
+    row = await projector.order(call.desk.pool, identifier)
+    if row is None or row.participant != call.participant:
+        raise Refusing(Refused.not_found, f"you have no order {identifier}")
+    return row
+
+
+async def show(call: Call, asked: None) -> OrderView:
+    return order_view(await _own_order(call, call.path["order"]))
+
+
+async def list_own(call: Call, asked: OrderQuery) -> Response[bytes]:
+    await call.tables_ready()
+    page = await projector.orders_of(
+        call.desk.pool, call.participant, asked.state or None, asked.limit, asked.cursor or None
+    )
+    return call.page([order_view(row) for row in page.items], page.next or "")
+
+
+async def cancel(call: Call, asked: None) -> OrderView:
+    identifier = call.path["order"]
+    command = CancelOrder(actor=call.participant, key=call.key, order=identifier)
+    try:
+        await call.submit(command)
+    except Refusing as error:
+        if error.refusal.code is not Refused.not_found:
+            raise
+        row = await _own_order(call, identifier)
+        raise Refusing(Refused.wrong_state, f"the order is {row.state}: nothing is left to cancel") from error
+    return order_view(await _own_order(call, identifier))
+
+
+# ---- the operations
+
+
+async def _has_its_own_route(call: Call, asked: Any) -> None:
+    raise AssertionError("orders come in by EntryDoor")
+
+
+def entry_routes(desk: Desk) -> list[ASGIRouteHandler]:
+    """The bare routes of orders. A bare route takes every method, so the list of orders goes through it too."""
+    engine = desk.engine
+    door = EntryDoor(desk.tokens, engine.now_ns, desk.reasons, engine.submit, engine.submit_many)
+    listing = next(one for one in OPERATIONS if (one.method, one.path) == ("GET", "/v1/orders"))
+    perform = performer(listing)
+
+    async def single(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "POST":
+            await door.place(scope, receive, send)
+        elif scope["method"] == "GET":
+            response = await perform(Call(desk, scope, receive, {}))
+            await response.to_asgi_response(None, Request(scope))(scope, receive, send)
+        else:
+            await _refuse_method(scope, send, b"GET, POST")
+
+    async def batch(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "POST":
+            await door.place_batch(scope, receive, send)
+        else:
+            await _refuse_method(scope, send, b"POST")
+
+    return [
+        ASGIRouteHandler("/v1/orders", name="orders", copy_scope=False)(single),
+        ASGIRouteHandler("/v1/orders/batch", name="order batch", copy_scope=False)(batch),
+    ]
+
+
+async def _refuse_method(scope: Any, send: Any, allowed: bytes) -> None:
+    said = problem.framework_problem(405, f"{scope['path']} offers {allowed.decode()}")
+    await respond(send, 405, problem.encode(said), _PROBLEM, (b"allow", allowed))
+
+
+_WHEN: Final = "2026-11-23T10:00:00Z"
+_ID: Final = "019ab0d2-3c40-7a52-9d1e-0d5f3a9c1b77"
+_ORDER: Final = {"listing": "L1", "quantity": 1, "purpose": "market_analysis", "client_order_id": _ID}
+_PLACED: Final = {
+    "order": "O1", "state": "filled", "listing": "L1", "side": "buy", "quantity": 1, "filled": 1, "remaining": 0,
+    "trades": [{"trade": "T1", "state": "settled", "quantity": 1, "price_fen": 50_000, "amount_fen": 50_000,
+                "fee_fen": 1_000, "entitlement": "E1", "due": "2026-11-26T10:00:00Z"}],
+}  # fmt: skip
+_VIEW: Final = {
+    "order": "O1", "state": "filled", "listing": "L1", "side": "buy", "quantity": 1, "filled": 1, "remaining": 0,
+    "limit_fen": None, "time_in_force": "gtc", "placed_at": _WHEN, "closed_reason": None, "client_order_id": _ID,
+}  # fmt: skip
+ORDER_REFUSALS: Final = (
+    Refused.not_found, Refused.outside_terms, Refused.mechanism_not_allowed, Refused.not_verified,
+    Refused.not_accredited, Refused.standing_denied, Refused.listing_closed, Refused.unlawful,
+    Refused.supply_exhausted, Refused.funds_insufficient, Refused.units_insufficient, Refused.nothing_to_match,
+)  # fmt: skip
+
+OPERATIONS: Final = (
+    Operation(
+        "POST", "/v1/orders", _has_its_own_route, "Place an order; it is matched, judged and settled at once", "orders",
+        status=201, asks=Order, answers=PlacedOrder, example=_ORDER, example_answer=_PLACED, refused=ORDER_REFUSALS,
+        hot=True,
+    ),
+    Operation(
+        "POST", "/v1/orders/batch", _has_its_own_route, "Place up to 1,000 orders, each answered on its own", "orders",
+        asks=Batch, answers=BatchAnswer, example=[_ORDER], hot=True, limit=BATCH_LIMIT,
+        example_answer={"results": [{"status": 201, "order": _PLACED}]},
+    ),
+    Operation(
+        "GET", "/v1/orders", list_own, "Own orders, the newest first", "orders", asks=OrderQuery, answers=OrderList,
+        example_answer={"items": [_VIEW], "next": None}, hot=True,
+    ),
+    Operation(
+        "GET", "/v1/orders/{order}", show, "One own order", "orders", answers=OrderView, example_answer=_VIEW,
+    ),
+    Operation(
+        "DELETE", "/v1/orders/{order}", cancel, "Cancel what is left of an own order", "orders", answers=OrderView,
+        refused=(Refused.wrong_state, Refused.id_conflict),
+        example_answer={**_VIEW, "state": "closed", "filled": 0, "closed_reason": "cancelled"},
+    ),
+)  # fmt: skip

@@ -1,0 +1,603 @@
+"""Participants: registration, login, and the decisions on identity, accreditation and bans.
+
+Personal data (the agent's name, contact and id number) goes into an erasable row only; the command carries its
+salted hash. A row that was erased leaves the hash, from which nobody finds the person again, because the salt went
+with the row.
+"""
+
+import hashlib
+import secrets
+from typing import Annotated, Final
+
+import msgspec
+from litestar import Response
+from msgspec import Meta, Struct
+
+from credit.merchant import Participant
+from exchange.events import (
+    AccreditationApplied,
+    AccreditationDecided,
+    ApplyForAccreditation,
+    BanSet,
+    DecideAccreditation,
+    DecideIdentity,
+    GrantRole,
+    IdentityDecided,
+    ParticipantRegistered,
+    Refusal,
+    Refused,
+    RegisterParticipant,
+    RoleGranted,
+    SetBan,
+)
+from exchange.state import State
+from exchange.web.access import registration_text, signed_by
+from exchange.web.desk import Desk
+from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
+from exchange.web.operation import Call, Id, Name, Operation, Paging, Sha256, roles_of
+from exchange.web.problem import Refusing
+
+OFFICES: Final = ("reviewer", "operator", "auditor")
+"""Roles that see a participant's whole row."""
+
+SALT_BYTES: Final = 16
+
+PublicKey = Annotated[str, Meta(max_length=64, description="base64 of the 32 raw bytes of an Ed25519 key")]
+Signature = Annotated[str, Meta(max_length=128, description="base64 Ed25519 signature")]
+Reasons = tuple[Annotated[str, Meta(max_length=1_000)], ...]
+
+
+# ---- bodies
+
+
+class Agent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The person who acts for a participant (经办人). Kept in an erasable row."""
+
+    name: Name
+    contact: Name
+    id_number: Annotated[str, Meta(max_length=40)] = ""
+
+
+class Registration(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`signature` is over the ASCII text `shuji-register:<public_key>:<uscc>`."""
+
+    legal_name: Annotated[str, Meta(min_length=1, max_length=200)]
+    public_key: PublicKey
+    roles: tuple[Id, ...] = ()
+    uscc: Id = ""
+    owner_id: Id = ""
+    group_id: Id = ""
+    region: Annotated[str, Meta(max_length=10, description="ISO 3166-2")] = "CN"
+    agent: Agent | None = None
+    signature: Signature
+
+
+class Claim(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Who wants to sign in: by participant or by key."""
+
+    participant: Id = ""
+    public_key: PublicKey = ""
+
+
+class Login(Claim, kw_only=True, forbid_unknown_fields=True):
+    """`signature` is over the challenge."""
+
+    challenge: Annotated[str, Meta(max_length=200)]
+    signature: Signature
+
+
+class Role(Struct, kw_only=True, forbid_unknown_fields=True):
+    role: Annotated[str, Meta(max_length=20, description="reviewer, operator or auditor")]
+
+
+class IdentityDecision(Struct, kw_only=True, forbid_unknown_fields=True):
+    accept: bool
+    owner_id: Id = ""
+    group_id: Id = ""
+    mandate_until: Instant | None = None
+    evidence_sha256: Sha256 | None = None
+    reasons: Reasons = ()
+
+
+class Application(Struct, kw_only=True, forbid_unknown_fields=True):
+    evidence_sha256: Sha256
+
+
+class AccreditationDecision(Struct, kw_only=True, forbid_unknown_fields=True):
+    step: Annotated[
+        str, Meta(max_length=20, description="accredit, renew, refuse, suspend, restore or revoke")
+    ]
+    valid_until: Instant | None = None
+    evidence_sha256: Sha256 | None = None
+    reasons: Reasons = ()
+
+
+class Ban(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`until` null lifts the ban."""
+
+    until: Instant | None
+    reason: Annotated[str, Meta(min_length=1, max_length=1_000)]
+
+
+class ParticipantQuery(Paging, kw_only=True, forbid_unknown_fields=True):
+    identity: Annotated[str, Meta(max_length=20)] = ""
+    credential: Annotated[str, Meta(max_length=20)] = ""
+
+
+# ---- answers
+
+
+class ChallengeView(Struct):
+    challenge: str
+    expires_at: str
+
+
+class Session(Struct):
+    token: str
+    participant: str
+    roles: tuple[str, ...]
+    expires_at: str
+
+
+class Registered(Struct, kw_only=True):
+    participant: str
+    legal_name: str
+    public_key: str
+    roles: tuple[str, ...]
+    uscc: str
+    owner_id: str
+    group_id: str
+    region: str
+    identity: str
+    credential: str
+    registered_at: str
+
+
+class ParticipantView(Struct, kw_only=True, omit_defaults=True):
+    """Public facts; from `public_key` on for the participant itself, reviewers, operators and auditors only."""
+
+    participant: str
+    legal_name: str
+    roles: tuple[str, ...]
+    uscc: str
+    region: str
+    status: str
+    identity: str
+    credential: str
+    credential_number: str | None
+    credential_until: str | None
+    registered_at: str | None
+    public_key: str | None = None
+    owner_id: str | None = None
+    group_id: str | None = None
+    identity_reasons: tuple[str, ...] = ()
+    credential_reasons: tuple[str, ...] = ()
+    mandate_until: str | None = None
+    ban_until: str | None = None
+    ban_reason: str = ""
+    verified_by: str = ""
+    accredited_by: str = ""
+    personal_sha256: str = ""
+    agent: Agent | None = None
+
+
+class ParticipantList(Struct):
+    items: tuple[ParticipantView, ...]
+    next: str | None
+
+
+class RoleView(Struct):
+    participant: str
+    role: str
+
+
+class IdentityView(Struct):
+    participant: str
+    identity: str
+    owner_id: str
+    group_id: str
+    mandate_until: str | None
+    reasons: tuple[str, ...]
+
+
+class AccreditationView(Struct):
+    participant: str
+    credential: str
+    credential_number: str | None
+    valid_until: str | None
+    reasons: tuple[str, ...]
+
+
+class BanView(Struct):
+    participant: str
+    ban_until: str | None
+    reason: str
+
+
+def participant_view(row: Participant, whole: bool) -> ParticipantView:
+    view = ParticipantView(
+        participant=row.id,
+        legal_name=row.legal_name,
+        roles=row.roles,
+        uscc=row.uscc,
+        region=row.region,
+        status=row.status,
+        identity=row.identity,
+        credential=row.credential,
+        credential_number=row.credential_number or None,
+        credential_until=optional_text(row.credential_until_ns),
+        registered_at=optional_text(row.registered_at_ns),
+    )
+    if whole:
+        _add_whole(view, row)
+    return view
+
+
+def _add_whole(view: ParticipantView, row: Participant) -> None:
+    view.public_key = row.public_key
+    view.owner_id = row.owner_id
+    view.group_id = row.group_id
+    view.identity_reasons = row.identity_reasons
+    view.credential_reasons = row.credential_reasons
+    view.mandate_until = optional_text(row.mandate_until_ns)
+    view.ban_until = optional_text(row.ban_until_ns)
+    view.ban_reason = row.ban_reason
+    view.verified_by = row.verified_by
+    view.accredited_by = row.accredited_by
+    view.personal_sha256 = row.personal_sha256
+
+
+# ---- registration and login
+
+
+async def register(call: Call, body: Registration) -> Registered:
+    """The signature proves that whoever registers holds the key."""
+    if not signed_by(body.public_key, registration_text(body.public_key, body.uscc), body.signature):
+        raise Refusing(
+            Refused.signature_wrong, "sign the text shuji-register:<public_key>:<uscc> with this key"
+        )
+    personal = await _personal_row(call.desk, body)
+    command = RegisterParticipant(
+        actor="",
+        key=call.key,
+        legal_name=body.legal_name,
+        public_key=body.public_key,
+        roles=body.roles,
+        uscc=body.uscc,
+        owner_id=body.owner_id,
+        group_id=body.group_id,
+        region=body.region,
+        personal_sha256=hashlib.sha256(b"".join(personal)).hexdigest() if personal else "",
+    )
+    outcome = await call.submit(command, personal=personal)
+    event = outcome.events[0]
+    assert isinstance(event, ParticipantRegistered)
+    return Registered(
+        participant=event.participant,
+        legal_name=event.legal_name,
+        public_key=event.public_key,
+        roles=event.roles,
+        uscc=event.uscc,
+        owner_id=event.owner_id,
+        group_id=event.group_id,
+        region=event.region,
+        identity="unverified",
+        credential="none",
+        registered_at=text_of(outcome.at_ns),
+    )
+
+
+async def _personal_row(desk: Desk, body: Registration) -> tuple[bytes, bytes] | None:
+    """(salt, body) of the row. A registration that is sent again finds the salt of the first time, so its id fits."""
+    if body.agent is None:
+        return None
+    content = msgspec.json.encode(body.agent)
+    known = await desk.engine.read(lambda state: state.bureau.by_key.get(body.public_key, ""))
+    kept = (
+        await desk.pool.fetchrow("SELECT salt, body FROM personal WHERE participant = $1", known)
+        if known
+        else None
+    )
+    if kept is not None and kept["body"] == content:
+        return kept["salt"], content
+    return secrets.token_bytes(SALT_BYTES), content
+
+
+async def read_agent(desk: Desk, participant: str) -> Agent | None:
+    """The agent's personal data, None once it was erased."""
+    body = await desk.pool.fetchval("SELECT body FROM personal WHERE participant = $1", participant)
+    return None if body is None else msgspec.json.decode(body, type=Agent)
+
+
+async def erase_personal(call: Call, asked: None) -> Response[None]:
+    """The participant itself or an operator erases the row; the hash in the journal still verifies nothing about it."""
+    participant = call.path["participant"]
+    if participant != call.participant:
+        await call.need_role("operator")
+    if not await call.read(lambda state: participant in state.bureau.participants):
+        raise Refusing(Refused.not_found, f"there is no participant {participant}")
+    await call.desk.pool.execute("DELETE FROM personal WHERE participant = $1", participant)
+    return Response(None, status_code=204)
+
+
+def _claim_text(claim: Claim) -> str:
+    if bool(claim.participant) == bool(claim.public_key):
+        raise Refusing(Refused.malformed, "name either participant or public_key")
+    return f"participant {claim.participant}" if claim.participant else f"key {claim.public_key}"
+
+
+async def challenge(call: Call, body: Claim) -> ChallengeView:
+    """Given to anybody: it says nothing about whether the participant exists."""
+    text, until_ns = call.desk.challenges.issue(_claim_text(body), call.now_ns)
+    return ChallengeView(text, text_of(until_ns))
+
+
+async def login(call: Call, body: Login) -> Session:
+    """An unknown participant is answered like a wrong signature."""
+    claim, now_ns = _claim_text(body), call.now_ns
+
+    def look(state: State) -> tuple[str, str | None, tuple[str, ...]]:
+        name = body.participant or state.bureau.by_key.get(body.public_key, "")
+        row = state.bureau.participants.get(name)
+        return (name, None, ()) if row is None else (name, row.public_key, row.roles)
+
+    participant, public_key, roles = await call.read(look)
+    if not call.desk.challenges.accepts(claim, public_key, body.challenge, body.signature, now_ns):
+        raise Refusing(Refused.signature_wrong, "ask for a new challenge and sign it with the registered key")
+    token, until_ns = call.desk.tokens.issue(participant, now_ns)
+    return Session(token, participant, roles, text_of(until_ns))
+
+
+# ---- reading
+
+
+async def me(call: Call, asked: None) -> ParticipantView:
+    return await _show(call, call.participant, True)
+
+
+async def show(call: Call, asked: None) -> ParticipantView:
+    participant, visitor = call.path["participant"], call.visitor
+    roles = await call.read(lambda state: roles_of(state, visitor))
+    return await _show(call, participant, participant == visitor or bool(roles.intersection(OFFICES)))
+
+
+async def _show(call: Call, participant: str, whole: bool) -> ParticipantView:
+    def look(state: State) -> ParticipantView | Refusal:
+        row = state.bureau.participants.get(participant)
+        if row is None:
+            return Refusal(Refused.not_found, f"there is no participant {participant}")
+        return participant_view(row, whole)
+
+    view = await call.read(look)
+    assert isinstance(view, ParticipantView)
+    if whole:
+        view.agent = await read_agent(call.desk, participant)
+    return view
+
+
+async def list_all(call: Call, asked: ParticipantQuery) -> Response[bytes]:
+    await call.need_role(*OFFICES)
+
+    def look(state: State) -> list[ParticipantView]:
+        found = []
+        for row in state.bureau.participants.values():
+            if asked.identity not in ("", row.identity) or asked.credential not in ("", row.credential):
+                continue
+            if after(row.id, asked.cursor):
+                found.append(participant_view(row, True))
+            if len(found) > asked.limit:
+                break
+        return found
+
+    found = await call.read(look)
+    return call.page(
+        found[: asked.limit], found[asked.limit - 1].participant if len(found) > asked.limit else ""
+    )
+
+
+def after(identifier: str, cursor: str) -> bool:
+    """Whether an id (`P12`) comes after the cursor, which is the last id of the page before."""
+    number = cursor[1:]
+    if cursor and not (number.isascii() and number.isdigit() and len(number) < 19):
+        raise Refusing(Refused.malformed, "cursor is the `next` of the page before")
+    return not cursor or int(identifier[1:]) > int(number)
+
+
+# ---- decisions
+
+
+async def grant_role(call: Call, body: Role) -> RoleView:
+    command = GrantRole(
+        actor=call.participant, key=call.key, participant=call.path["participant"], role=body.role
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, RoleGranted)
+    return RoleView(event.participant, event.role)
+
+
+async def decide_identity(call: Call, body: IdentityDecision) -> IdentityView:
+    command = DecideIdentity(
+        actor=call.participant,
+        key=call.key,
+        participant=call.path["participant"],
+        accept=body.accept,
+        owner_id=body.owner_id,
+        group_id=body.group_id,
+        mandate_until_ns=optional_ns(body.mandate_until, "mandate_until"),
+        evidence_sha256=body.evidence_sha256 or "",
+        reasons=body.reasons,
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, IdentityDecided)
+    return IdentityView(
+        event.participant,
+        "verified" if event.accept else "refused",
+        event.owner_id,
+        event.group_id,
+        optional_text(event.mandate_until_ns),
+        event.reasons,
+    )
+
+
+async def apply_for_accreditation(call: Call, body: Application) -> AccreditationView:
+    command = ApplyForAccreditation(
+        actor=call.participant, key=call.key, evidence_sha256=body.evidence_sha256
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, AccreditationApplied)
+    return AccreditationView(event.participant, "applied", None, None, ())
+
+
+_CREDENTIAL_AFTER: Final = {
+    "accredit": "accredited",
+    "renew": "accredited",
+    "refuse": "none",
+    "suspend": "suspended",
+    "restore": "accredited",
+    "revoke": "revoked",
+}
+
+
+async def decide_accreditation(call: Call, body: AccreditationDecision) -> AccreditationView:
+    command = DecideAccreditation(
+        actor=call.participant,
+        key=call.key,
+        participant=call.path["participant"],
+        step=body.step,
+        valid_until_ns=optional_ns(body.valid_until, "valid_until"),
+        evidence_sha256=body.evidence_sha256 or "",
+        reasons=body.reasons,
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, AccreditationDecided)
+    return AccreditationView(
+        event.participant,
+        _CREDENTIAL_AFTER[event.step],
+        event.credential_number or None,
+        optional_text(event.valid_until_ns),
+        event.reasons,
+    )
+
+
+async def set_ban(call: Call, body: Ban) -> BanView:
+    until_ns = ns_of(body.until, "until") if body.until is not None else 0
+    command = SetBan(
+        actor=call.participant,
+        key=call.key,
+        participant=call.path["participant"],
+        until_ns=until_ns,
+        reason=body.reason,
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, BanSet)
+    return BanView(event.participant, optional_text(event.until_ns), event.reason)
+
+
+# ---- the operations
+
+_KEY: Final = "v0wcYQ0Jb9Vb0l9yZr1gk1s2bqP0b1xw3T0pQm5o0yI="
+_SIGNATURE: Final = (
+    "c2lnbmF0dXJlIG9mIHRoZSB0ZXh0LCA2NCByYXcgYnl0ZXMgaW4gYmFzZTY0LCBhcyBFZDI1NTE5IGdpdmVzIGl0Lg=="
+)
+_USCC: Final = "91460000MA5SHUJI1X"
+_SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_WHEN: Final = "2026-11-23T10:00:00Z"
+_LATER: Final = "2028-11-23T10:00:00Z"
+_PUBLIC: Final = {
+    "participant": "P2",
+    "legal_name": "海南示例数据有限公司",
+    "roles": ["merchant"],
+    "uscc": _USCC,
+    "region": "CN-46",
+    "status": "active",
+    "identity": "verified",
+    "credential": "accredited",
+    "credential_number": "DM-000002",
+    "credential_until": _LATER,
+    "registered_at": _WHEN,
+}
+
+OPERATIONS: Final = (
+    Operation(
+        "POST", "/v1/participants", register, "Register a participant by proving possession of its key", "identity",
+        status=201, asks=Registration, answers=Registered, signed_in=False,
+        refused=(Refused.signature_wrong, Refused.already_exists, Refused.identity_invalid),
+        example={
+            "legal_name": "海南示例数据有限公司", "public_key": _KEY, "roles": ["merchant"], "uscc": _USCC,
+            "region": "CN-46", "agent": {"name": "张三", "contact": "agent@shuji.example"}, "signature": _SIGNATURE,
+        },
+        example_answer={
+            "participant": "P2", "legal_name": "海南示例数据有限公司", "public_key": _KEY, "roles": ["merchant"],
+            "uscc": _USCC, "owner_id": "", "group_id": "", "region": "CN-46", "identity": "unverified",
+            "credential": "none", "registered_at": _WHEN,
+        },
+    ),
+    Operation(
+        "GET", "/v1/participants", list_all, "All participants, for reviewers, operators and auditors", "identity",
+        asks=ParticipantQuery, answers=ParticipantList, refused=(Refused.forbidden,),
+        example_answer={"items": [_PUBLIC], "next": None},
+    ),
+    Operation(
+        "POST", "/v1/login/challenge", challenge, "Ask for a challenge to sign, good for 60 s and once", "identity",
+        asks=Claim, answers=ChallengeView, signed_in=False, example={"participant": "P2"},
+        example_answer={"challenge": "shuji-login.1795428060000000000.4uS0.mac", "expires_at": _WHEN},
+    ),
+    Operation(
+        "POST", "/v1/login", login, "Give the signed challenge, get a token for 30 minutes", "identity",
+        asks=Login, answers=Session, signed_in=False, refused=(Refused.signature_wrong,),
+        example={"participant": "P2", "challenge": "shuji-login.1795428060000000000.4uS0.mac", "signature": _SIGNATURE},
+        example_answer={"token": "P2.1795429800000000000.r4nd.mac", "participant": "P2", "roles": ["merchant"],
+                        "expires_at": _WHEN},
+    ),
+    Operation(
+        "GET", "/v1/participants/me", me, "The participant of the token, with all that is kept of it", "identity",
+        answers=ParticipantView, refused=(Refused.not_found,), example_answer=_PUBLIC,
+    ),
+    Operation(
+        "POST", "/v1/participants/me/accreditation", apply_for_accreditation, "Apply for accreditation as a merchant",
+        "identity", status=201, asks=Application, answers=AccreditationView, example={"evidence_sha256": _SHA},
+        refused=(Refused.not_verified, Refused.standing_denied, Refused.wrong_state, Refused.not_found),
+        example_answer={"participant": "P2", "credential": "applied", "credential_number": None, "valid_until": None,
+                        "reasons": []},
+    ),
+    Operation(
+        "GET", "/v1/participants/{participant}", show, "Public facts of a participant", "identity",
+        answers=ParticipantView, signed_in=False, refused=(Refused.not_signed_in, Refused.not_found),
+        example_answer=_PUBLIC,
+    ),
+    Operation(
+        "POST", "/v1/participants/{participant}/roles", grant_role, "Give somebody an office (operator)", "identity",
+        status=201, asks=Role, answers=RoleView, example={"role": "reviewer"},
+        refused=(Refused.forbidden, Refused.not_found, Refused.already_exists),
+        example_answer={"participant": "P3", "role": "reviewer"},
+    ),
+    Operation(
+        "POST", "/v1/participants/{participant}/identity", decide_identity, "Verify or refuse an identity (reviewer)",
+        "identity", asks=IdentityDecision, answers=IdentityView,
+        refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.wrong_state, Refused.out_of_bounds),
+        example={"accept": True, "owner_id": "owner-7", "group_id": "group-7", "mandate_until": _LATER,
+                 "evidence_sha256": _SHA, "reasons": []},
+        example_answer={"participant": "P2", "identity": "verified", "owner_id": "owner-7", "group_id": "group-7",
+                        "mandate_until": _LATER, "reasons": []},
+    ),
+    Operation(
+        "POST", "/v1/participants/{participant}/accreditation", decide_accreditation,
+        "Decide on an accreditation (reviewer)", "identity", asks=AccreditationDecision, answers=AccreditationView,
+        refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.wrong_state, Refused.out_of_bounds),
+        example={"step": "accredit", "valid_until": _LATER, "evidence_sha256": _SHA, "reasons": []},
+        example_answer={"participant": "P2", "credential": "accredited", "credential_number": "DM-000002",
+                        "valid_until": _LATER, "reasons": []},
+    ),
+    Operation(
+        "POST", "/v1/participants/{participant}/ban", set_ban, "Ban from trading until an instant, or lift (operator)",
+        "identity", asks=Ban, answers=BanView,
+        refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.wrong_state, Refused.out_of_bounds),
+        example={"until": _LATER, "reason": "失信惩戒"},
+        example_answer={"participant": "P2", "ban_until": _LATER, "reason": "失信惩戒"},
+    ),
+    Operation(
+        "DELETE", "/v1/participants/{participant}/personal", erase_personal,
+        "Erase the personal row: the participant itself or an operator", "identity", status=204,
+        refused=(Refused.forbidden, Refused.not_found),
+    ),
+)  # fmt: skip

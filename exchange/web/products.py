@@ -1,0 +1,543 @@
+"""Data products: declaration, registration, and the registers a reviewer keeps of them."""
+
+from typing import Annotated, Final
+
+from litestar import Response
+from msgspec import Meta, Struct
+
+from exchange.events import (
+    AmendFacts,
+    Authorisation,
+    Classification,
+    ConfirmFacts,
+    Consent,
+    DecideProduct,
+    Description,
+    FactRecorded,
+    FactsAmended,
+    FactsConfirmed,
+    ProductDecided,
+    ProductSubmitted,
+    RecordFact,
+    Refusal,
+    Refused,
+    Source,
+    SubmitProduct,
+)
+from exchange.listing import VISIBLE
+from exchange.product import LIFE
+from exchange.state import Product, State
+from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
+from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
+from exchange.web.participants import OFFICES, Reasons, after
+from exchange.web.problem import Refusing
+
+CERTIFICATE_MEANS_ZH: Final = "登记凭证仅证明已在本所登记，不证明权属。"
+CERTIFICATE_MEANS_EN: Final = "The certificate proves registration here, not ownership."
+
+MOST_TITLE: Final = 200
+MOST_FIELDS: Final = 500
+MOST_SAMPLE_ROWS: Final = 20
+MOST_TAGS: Final = 20
+MOST_TAG: Final = 50
+
+Words = Annotated[tuple[Annotated[str, Meta(max_length=100)], ...], Meta(max_length=50)]
+Shares = Annotated[tuple[tuple[Id, Annotated[int, Meta(ge=0, le=10_000)]], ...], Meta(max_length=50)]
+
+
+# ---- bodies
+
+
+class AuthorisationBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the lawful right-holder allows."""
+
+    purposes: Words
+    territories: Words
+    field_groups: Words
+    deals: Words
+    valid_from: Instant
+    valid_until: Instant
+
+    def facts(self) -> Authorisation:
+        return Authorisation(
+            purposes=self.purposes,
+            territories=self.territories,
+            field_groups=self.field_groups,
+            deals=self.deals,
+            valid_from_ns=ns_of(self.valid_from, "authorisation.valid_from"),
+            valid_until_ns=ns_of(self.valid_until, "authorisation.valid_until"),
+        )
+
+
+class Declaration(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A product as its merchant declares it; `evidence` maps each fact group to the hash of its proof."""
+
+    description: Description
+    classification: Classification
+    source: Source
+    authorisation: AuthorisationBody
+    consent: Consent
+    shares: Shares = ()
+    evidence: dict[str, Sha256]
+
+
+class ProductDecision(Struct, kw_only=True, forbid_unknown_fields=True):
+    decision: Annotated[str, Meta(max_length=20, description="register, return or refuse")]
+    confirmed: Words = ()
+    rights: Words = ()
+    valid_until: Instant | None = None
+    reasons: Reasons = ()
+
+
+class Amendment(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One group of facts, declared anew."""
+
+    evidence_sha256: Sha256
+    classification: Classification | None = None
+    source: Source | None = None
+    authorisation: AuthorisationBody | None = None
+    consent: Consent | None = None
+
+
+class Confirmation(Struct, kw_only=True, forbid_unknown_fields=True):
+    groups: Words
+    evidence: dict[str, Sha256]
+
+
+class RegisterEntry(Struct, kw_only=True, forbid_unknown_fields=True):
+    entry: Annotated[
+        str, Meta(max_length=40, description="for example authorisation_withdrawn or risk_confirmed")
+    ]
+    evidence_sha256: Sha256
+    reason: Annotated[str, Meta(max_length=1_000)]
+    participant: Id = ""
+
+
+class ProductQuery(Paging, kw_only=True, forbid_unknown_fields=True):
+    state: Annotated[str, Meta(max_length=20)] = ""
+
+
+# ---- answers
+
+
+class AuthorisationView(Struct):
+    purposes: tuple[str, ...]
+    territories: tuple[str, ...]
+    field_groups: tuple[str, ...]
+    deals: tuple[str, ...]
+    valid_from: str
+    valid_until: str
+
+
+class Submitted(Struct):
+    product: str
+    state: str
+    merchant: str
+    title: str
+    submitted_at: str
+
+
+class Decided(Struct, kw_only=True):
+    product: str
+    state: str
+    certificate: str | None
+    valid_until: str | None
+    confirmed: tuple[str, ...]
+    rights: tuple[str, ...]
+    reasons: tuple[str, ...]
+    decided_by: str
+    certificate_means_zh: str = CERTIFICATE_MEANS_ZH
+    certificate_means_en: str = CERTIFICATE_MEANS_EN
+
+
+class Amended(Struct):
+    product: str
+    amended: tuple[str, ...]
+    unconfirmed: bool = True
+
+
+class Confirmed(Struct):
+    product: str
+    confirmed: tuple[str, ...]
+    by: str
+
+
+class Recorded(Struct):
+    product: str
+    entry: str
+    participant: str
+    by: str
+    at: str
+
+
+class ProductView(Struct, kw_only=True, omit_defaults=True):
+    """A product. From `evidence` on only for its merchant, reviewers, operators and auditors."""
+
+    product: str
+    state: str
+    merchant: str
+    merchant_name: str
+    description: "DescriptionView"
+    classification: Classification
+    source: Source
+    authorisation: AuthorisationView
+    consent: Consent
+    confirmed: tuple[str, ...]
+    rights: tuple[str, ...]
+    certificate: str | None
+    valid_until: str | None
+    certificate_means_zh: str
+    certificate_means_en: str
+    submitted_at: str
+    authorisation_status: str
+    objection: bool
+    risk: str
+    shares: tuple[tuple[str, int], ...] = ()
+    evidence: dict[str, str] = {}
+    reasons: tuple[str, ...] = ()
+    decided_by: str = ""
+    consent_withdrawn: bool = False
+    licensees: tuple[str, ...] = ()
+    listings: tuple[str, ...] = ()
+
+
+class FieldView(Struct):
+    name: str
+    type: str
+    group: str
+    description: str
+
+
+class DescriptionView(Struct):
+    title: str
+    summary: str
+    fields: tuple[FieldView, ...]
+    update_frequency: str
+    quality_statement: str
+    tags: tuple[str, ...]
+    sample: tuple[str, ...] | None = None
+
+
+class ProductList(Struct):
+    items: tuple[ProductView, ...]
+    next: str | None
+
+
+class Sample(Struct):
+    """A few rows, for whoever signed in; `rows` are JSON texts as the merchant declared them."""
+
+    product: str
+    title: str
+    fields: tuple[FieldView, ...]
+    rows: tuple[str, ...]
+
+
+def _fields(description: Description) -> tuple[FieldView, ...]:
+    return tuple(FieldView(one.name, one.type, one.group, one.description) for one in description.fields)
+
+
+def description_view(description: Description, whole: bool) -> DescriptionView:
+    """Without the sample for those who have not signed in."""
+    return DescriptionView(
+        description.title,
+        description.summary,
+        _fields(description),
+        description.update_frequency,
+        description.quality_statement,
+        description.tags,
+        description.sample if whole else None,
+    )
+
+
+def authorisation_view(authorisation: Authorisation) -> AuthorisationView:
+    return AuthorisationView(
+        authorisation.purposes,
+        authorisation.territories,
+        authorisation.field_groups,
+        authorisation.deals,
+        text_of(authorisation.valid_from_ns),
+        text_of(authorisation.valid_until_ns),
+    )
+
+
+def product_view(state: State, product: Product, whole: bool) -> ProductView:
+    view = ProductView(
+        product=product.id,
+        state=product.state,
+        merchant=product.merchant,
+        merchant_name=state.bureau.participants[product.merchant].legal_name,
+        description=description_view(product.description, whole),
+        classification=product.classification,
+        source=product.source,
+        authorisation=authorisation_view(product.authorisation),
+        consent=product.consent,
+        confirmed=tuple(product.confirmed),
+        rights=product.rights,
+        certificate=product.certificate or None,
+        valid_until=optional_text(product.valid_until_ns),
+        certificate_means_zh=CERTIFICATE_MEANS_ZH,
+        certificate_means_en=CERTIFICATE_MEANS_EN,
+        submitted_at=text_of(product.submitted_at_ns),
+        authorisation_status=product.authorisation_status,
+        objection=product.objection,
+        risk=product.risk,
+    )
+    if whole:
+        view.shares, view.evidence, view.reasons = product.shares, dict(product.evidence), product.reasons
+        view.decided_by, view.consent_withdrawn = product.decided_by, product.consent_withdrawn
+        view.licensees, view.listings = product.licensees, product.listings
+    return view
+
+
+def sees_whole(state: State, product: Product, visitor: str) -> bool:
+    return visitor == product.merchant or bool(roles_of(state, visitor).intersection(OFFICES))
+
+
+def is_public(state: State, product: Product) -> bool:
+    """A product is everybody's to see once one of its listings is (公示)."""
+    return any(state.listings[listing].state in VISIBLE for listing in product.listings)
+
+
+# ---- handlers
+
+
+def _check_description(description: Description) -> None:
+    """Lengths that the catalogue can show."""
+    if not 1 <= len(description.title) <= MOST_TITLE:
+        raise Refusing(Refused.out_of_bounds, f"description.title has 1 to {MOST_TITLE} characters")
+    if not 1 <= len(description.fields) <= MOST_FIELDS or len(description.sample) > MOST_SAMPLE_ROWS:
+        raise Refusing(
+            Refused.out_of_bounds, f"1 to {MOST_FIELDS} fields, at most {MOST_SAMPLE_ROWS} sample rows"
+        )
+    if len(description.tags) > MOST_TAGS or any(len(tag) > MOST_TAG for tag in description.tags):
+        raise Refusing(Refused.out_of_bounds, f"at most {MOST_TAGS} tags of {MOST_TAG} characters")
+
+
+async def submit(call: Call, body: Declaration) -> Submitted:
+    _check_description(body.description)
+    command = SubmitProduct(
+        actor=call.participant,
+        key=call.key,
+        description=body.description,
+        classification=body.classification,
+        source=body.source,
+        authorisation=body.authorisation.facts(),
+        consent=body.consent,
+        shares=body.shares,
+        evidence=dict(body.evidence),
+    )
+    outcome = await call.submit(command)
+    event = outcome.events[0]
+    assert isinstance(event, ProductSubmitted)
+    return Submitted(
+        event.product, "pending", event.merchant, event.description.title, text_of(outcome.at_ns)
+    )
+
+
+async def decide(call: Call, body: ProductDecision) -> Decided:
+    command = DecideProduct(
+        actor=call.participant,
+        key=call.key,
+        product=call.path["product"],
+        decision=body.decision,
+        confirmed=body.confirmed,
+        rights=body.rights,
+        valid_until_ns=optional_ns(body.valid_until, "valid_until"),
+        reasons=body.reasons,
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, ProductDecided)
+    return Decided(
+        product=event.product,
+        state=LIFE["pending", event.decision],
+        certificate=event.certificate or None,
+        valid_until=optional_text(event.valid_until_ns),
+        confirmed=event.confirmed,
+        rights=event.rights,
+        reasons=event.reasons,
+        decided_by=event.by,
+    )
+
+
+async def amend(call: Call, body: Amendment) -> Amended:
+    command = AmendFacts(
+        actor=call.participant,
+        key=call.key,
+        product=call.path["product"],
+        evidence_sha256=body.evidence_sha256,
+        classification=body.classification,
+        source=body.source,
+        authorisation=None if body.authorisation is None else body.authorisation.facts(),
+        consent=body.consent,
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, FactsAmended)
+    groups = ("classification", "source", "authorisation", "consent")
+    return Amended(event.product, tuple(group for group in groups if getattr(event, group) is not None))
+
+
+async def confirm(call: Call, body: Confirmation) -> Confirmed:
+    command = ConfirmFacts(
+        actor=call.participant,
+        key=call.key,
+        product=call.path["product"],
+        groups=body.groups,
+        evidence=dict(body.evidence),
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, FactsConfirmed)
+    return Confirmed(event.product, event.groups, event.by)
+
+
+async def record(call: Call, body: RegisterEntry) -> Recorded:
+    command = RecordFact(
+        actor=call.participant,
+        key=call.key,
+        product=call.path["product"],
+        entry=body.entry,
+        evidence_sha256=body.evidence_sha256,
+        reason=body.reason,
+        participant=body.participant,
+    )
+    outcome = await call.submit(command)
+    event = outcome.events[0]
+    assert isinstance(event, FactRecorded)
+    return Recorded(event.product, event.entry, event.participant, event.by, text_of(outcome.at_ns))
+
+
+async def list_own(call: Call, asked: ProductQuery) -> Response[bytes]:
+    """A reviewer's list holds everybody's products; anybody else's their own."""
+    participant = call.participant
+
+    def look(state: State) -> list[ProductView]:
+        whole = bool(roles_of(state, participant).intersection(OFFICES))
+        found = []
+        for product in state.products.values():
+            wanted = (whole or product.merchant == participant) and asked.state in ("", product.state)
+            if wanted and after(product.id, asked.cursor):
+                found.append(product_view(state, product, True))
+            if len(found) > asked.limit:
+                break
+        return found
+
+    found = await call.read(look)
+    return call.page(found[: asked.limit], found[asked.limit - 1].product if len(found) > asked.limit else "")
+
+
+async def show(call: Call, asked: None) -> ProductView:
+    identifier, visitor = call.path["product"], call.visitor
+
+    def look(state: State) -> ProductView | Refusal:
+        product = state.products.get(identifier)
+        if product is None or not (sees_whole(state, product, visitor) or is_public(state, product)):
+            return Refusal(Refused.not_found, f"there is no product {identifier}")
+        return product_view(state, product, sees_whole(state, product, visitor))
+
+    view = await call.read(look)
+    assert isinstance(view, ProductView)
+    return view
+
+
+async def sample(call: Call, asked: None) -> Sample:
+    identifier, visitor = call.path["product"], call.participant
+
+    def look(state: State) -> Sample | Refusal:
+        product = state.products.get(identifier)
+        if product is None or not (sees_whole(state, product, visitor) or is_public(state, product)):
+            return Refusal(Refused.not_found, f"there is no product {identifier}")
+        description = product.description
+        return Sample(identifier, description.title, _fields(description), description.sample)
+
+    view = await call.read(look)
+    assert isinstance(view, Sample)
+    return view
+
+
+# ---- the operations
+
+_SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_GROUPS: Final = ("classification", "source", "authorisation", "consent")
+_WHEN: Final = "2026-11-23T10:00:00Z"
+_LATER: Final = "2028-11-23T10:00:00Z"
+_DECLARED: Final = {
+    "description": {
+        "title": "港口集装箱吞吐量月度统计 Monthly container throughput",
+        "summary": "分港区、分航线的集装箱吞吐量。Throughput by terminal and route.",
+        "fields": [{"name": "teu", "type": "integer", "group": "core", "description": "标准箱"}],
+        "update_frequency": "monthly",
+        "quality_statement": "完整率不低于 99%",
+        "sample": ['{"teu":1200}'],
+        "tags": ["港口"],
+    },
+    "classification": {"origin": "enterprise", "data_class": "general", "secret_kind": "none", "pi_state": "none"},
+    "source": {"channel": "self_generated", "statement": "自有业务系统产生"},
+    "authorisation": {
+        "purposes": ["market_analysis"], "territories": ["CN"], "field_groups": ["core"], "deals": ["licence"],
+        "valid_from": _WHEN, "valid_until": _LATER,
+    },
+    "consent": {"basis": "none", "purposes": []},
+    "shares": [],
+    "evidence": dict.fromkeys(_GROUPS, _SHA),
+}  # fmt: skip
+_VIEW: Final = {
+    "product": "D1", "state": "registered", "merchant": "P2", "merchant_name": "海南示例数据有限公司",
+    **{group: _DECLARED[group] for group in ("description", "classification", "source", "authorisation", "consent")},
+    "confirmed": list(_GROUPS), "rights": ["product_operation"], "certificate": "SJ-1795428000-D1",
+    "valid_until": _LATER, "certificate_means_zh": CERTIFICATE_MEANS_ZH, "certificate_means_en": CERTIFICATE_MEANS_EN,
+    "submitted_at": _WHEN, "authorisation_status": "granted", "objection": False, "risk": "",
+}  # fmt: skip
+_REVIEWED: Final = (Refused.forbidden, Refused.own_case, Refused.not_found, Refused.wrong_state)
+
+OPERATIONS: Final = (
+    Operation(
+        "POST", "/v1/products", submit, "Declare a product for registration (accredited merchant)", "products",
+        status=201, asks=Declaration, answers=Submitted, example=_DECLARED,
+        refused=(Refused.not_verified, Refused.not_accredited, Refused.standing_denied, Refused.not_found,
+                 Refused.evidence_missing, Refused.out_of_bounds),
+        example_answer={"product": "D1", "state": "pending", "merchant": "P2", "title": "港口集装箱吞吐量月度统计",
+                        "submitted_at": _WHEN},
+    ),
+    Operation(
+        "GET", "/v1/products", list_own, "Own products; reviewers, operators and auditors see all", "products",
+        asks=ProductQuery, answers=ProductList, example_answer={"items": [_VIEW], "next": None},
+    ),
+    Operation(
+        "GET", "/v1/products/{product}", show, "A product and what is registered of it", "products",
+        answers=ProductView, signed_in=False, refused=(Refused.not_signed_in, Refused.not_found), example_answer=_VIEW,
+    ),
+    Operation(
+        "GET", "/v1/products/{product}/sample", sample, "The sample rows, for whoever signed in", "products",
+        answers=Sample, refused=(Refused.not_found,),
+        example_answer={"product": "D1", "title": "港口集装箱吞吐量月度统计", "rows": ['{"teu":1200}'],
+                        "fields": _DECLARED["description"]["fields"]},  # type: ignore[index]
+    ),
+    Operation(
+        "POST", "/v1/products/{product}/decision", decide, "Register, return or refuse (reviewer, not the submitter)",
+        "products", asks=ProductDecision, answers=Decided, refused=(*_REVIEWED, Refused.unlawful, Refused.out_of_bounds),
+        example={"decision": "register", "confirmed": list(_GROUPS), "rights": ["product_operation"],
+                 "valid_until": _LATER, "reasons": []},
+        example_answer={"product": "D1", "state": "registered", "certificate": "SJ-1795428000-D1",
+                        "valid_until": _LATER, "confirmed": list(_GROUPS), "rights": ["product_operation"],
+                        "reasons": [], "decided_by": "P3", "certificate_means_zh": CERTIFICATE_MEANS_ZH,
+                        "certificate_means_en": CERTIFICATE_MEANS_EN},
+    ),
+    Operation(
+        "POST", "/v1/products/{product}/facts", amend, "Declare one group of facts anew (its merchant)", "products",
+        asks=Amendment, answers=Amended, refused=(Refused.not_found, Refused.evidence_missing),
+        example={"evidence_sha256": _SHA, "source": {"channel": "self_generated", "statement": "自有业务系统产生"}},
+        example_answer={"product": "D1", "amended": ["source"], "unconfirmed": True},
+    ),
+    Operation(
+        "POST", "/v1/products/{product}/confirmations", confirm, "Confirm amended facts against evidence (reviewer)",
+        "products", asks=Confirmation, answers=Confirmed, refused=(*_REVIEWED, Refused.evidence_missing),
+        example={"groups": ["source"], "evidence": {"source": _SHA}},
+        example_answer={"product": "D1", "confirmed": ["source"], "by": "P3"},
+    ),
+    Operation(
+        "POST", "/v1/products/{product}/records", record, "Enter a fact in the registers of a product", "products",
+        status=201, asks=RegisterEntry, answers=Recorded, refused=(*_REVIEWED, Refused.evidence_missing),
+        example={"entry": "authorisation_withdrawn", "evidence_sha256": _SHA, "reason": "权利人撤回授权"},
+        example_answer={"product": "D1", "entry": "authorisation_withdrawn", "participant": "", "by": "P2",
+                        "at": _WHEN},
+    ),
+)  # fmt: skip

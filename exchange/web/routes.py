@@ -1,0 +1,77 @@
+"""All routes of the API, and the documents about them."""
+
+import logging
+from typing import Any, Final
+
+from litestar import Request, Response, get
+from litestar.exceptions import HTTPException
+
+from exchange.web import (
+    catalogue,
+    credit,
+    entitlements,
+    listings,
+    money,
+    operations,
+    orders,
+    pages,
+    participants,
+    problem,
+    products,
+    trades,
+)
+from exchange.web.desk import Desk
+from exchange.web.openapi import TAGS, encoded
+from exchange.web.operation import Operation, handlers
+
+log = logging.getLogger("shuji.web")
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *pages.OPERATIONS,
+    *operations.OPERATIONS,
+    *participants.OPERATIONS,
+    *products.OPERATIONS,
+    *catalogue.OPERATIONS,
+    *listings.OPERATIONS,
+    *orders.OPERATIONS,
+    *trades.OPERATIONS,
+    *entitlements.OPERATIONS,
+    *money.OPERATIONS,
+    *credit.OPERATIONS,
+)
+
+
+def routes(desk: Desk) -> list[Any]:
+    return [*handlers(OPERATIONS, desk), *orders.entry_routes(desk), *_documents()]
+
+
+def _documents() -> list[Any]:
+    document = encoded(OPERATIONS)
+    page = pages.docs_page(OPERATIONS, TAGS)
+
+    @get("/openapi.json", include_in_schema=False)
+    async def openapi_document() -> Response[bytes]:
+        return Response(document, media_type="application/vnd.oai.openapi+json;version=3.1")
+
+    @get("/docs", include_in_schema=False)
+    async def docs(request: Request[Any, Any, Any]) -> Response[str]:
+        tongue = pages.language(request.headers.get("accept-language", ""))
+        return pages.html(tongue, "API", page)
+
+    return [openapi_document, docs]
+
+
+def refuse_framework_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """No such path, no such method, or a bug: the same problem documents as everywhere else."""
+    status, detail, headers = 500, "", {}
+    if isinstance(error, HTTPException):
+        status, detail, headers = error.status_code, error.detail, dict(error.headers or {})
+    if status >= 500:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    said = problem.framework_problem(status, detail)
+    return Response(
+        problem.encode(said),
+        status_code=said.status,
+        headers={**headers, **problem.headers_of(said)},
+        media_type=problem.MEDIA_TYPE,
+    )

@@ -1,0 +1,533 @@
+"""Trades after their verdict: what they are, delivery, acceptance, holds, refusals, and reports from outside."""
+
+from typing import Annotated, Any, Final
+
+from litestar import Response
+from msgspec import Meta, Struct
+
+from exchange import projector
+from exchange.events import (
+    AcceptDelivery,
+    CureHold,
+    Deliver,
+    Delivered,
+    Delivery,
+    DeliveryRejected,
+    Refused,
+    RejectDelivery,
+    ReportTrade,
+    TradeReported,
+)
+from exchange.projection import RefusalRecord, TradeRecord
+from exchange.trade import CURES
+from exchange.venue import Outcome
+from exchange.web import files
+from exchange.web.fills import Fill, fill_of, hold_state
+from exchange.web.instant import optional_text, text_of
+from exchange.web.operation import Call, Id, Name, Operation, Paging, Sha256
+from exchange.web.problem import Reasons, Refusing, Unknown, Violation, unknown_rules
+
+ALL_SEE: Final = ("operator", "auditor")
+STATES: Final = "held|settled|delivered|rejected|redelivered|completed|refunded|refused"
+
+
+# ---- bodies
+
+
+class DeliveryBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A file that was uploaded before (`sha256`), or an address (`url`) that answers to the entitlement's key."""
+
+    kind: Annotated[str, Meta(pattern="^(file|address)$")]
+    sha256: Sha256 | None = None
+    name: Annotated[str, Meta(max_length=200, pattern="^[^\\u0000-\\u001f]*$")] = ""
+    media_type: Annotated[str, Meta(max_length=100, pattern="^[a-zA-Z0-9.+-]+/[a-zA-Z0-9.+-]+$")] = (
+        "application/octet-stream"
+    )
+    url: Annotated[str, Meta(max_length=2_000)] = ""
+
+
+class Rejection(Struct, kw_only=True, forbid_unknown_fields=True):
+    reason: Annotated[str, Meta(min_length=1, max_length=1_000)]
+
+
+class Nothing(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An empty object."""
+
+
+class Cure(Struct, kw_only=True, forbid_unknown_fields=True):
+    rule: Annotated[str, Meta(max_length=10)]
+    evidence_sha256: Sha256 | None = None
+
+
+class TradeReportBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One side's report of a bilateral trade; the other side's with the same terms has it judged and settled."""
+
+    listing: Id
+    side: Annotated[str, Meta(pattern="^(buy|sell)$")]
+    counterparty: Id
+    quantity: Annotated[int, Meta(ge=1, le=10**9)]
+    price_fen: Annotated[int, Meta(ge=0, le=10**12)]
+    purpose: Name
+    territory: Name
+    contract_sha256: Sha256
+    accepts_prior: bool = False
+
+
+class TradeQuery(Paging, kw_only=True, forbid_unknown_fields=True):
+    state: Annotated[str, Meta(pattern=f"^(|{STATES})$")] = ""
+
+
+# ---- answers
+
+
+class Verdict(Struct):
+    """What clearing found, on which facts and under which rulebook."""
+
+    outcome: str
+    rulebook_sha256: str
+    facts_sha256: str
+    at: str | None
+    violated: tuple[Violation, ...]
+    unknown: tuple[Unknown, ...]
+
+
+class Dates(Struct):
+    """The next date is the one that belongs to the state; those that have not been set are null."""
+
+    made: str | None
+    held_until: str | None
+    settled: str | None
+    delivery_due: str | None
+    delivered: str | None
+    acceptance_due: str | None
+    rejected: str | None
+    redelivery_due: str | None
+    closed: str | None
+
+
+class DeliveryView(Struct, omit_defaults=True):
+    kind: str
+    sha256: str = ""
+    size: int = 0
+    name: str = ""
+    media_type: str = ""
+    url: str = ""
+
+
+class TradeView(Struct, kw_only=True):
+    trade: str
+    state: str
+    listing: str
+    product: str
+    buyer: str
+    seller: str
+    buy_order: str | None
+    sell_order: str | None
+    quantity: int
+    price_fen: int
+    amount_fen: int
+    fee_fen: int
+    merchant_fen: int
+    shares: tuple[tuple[str, int], ...]
+    entitlement: str | None
+    delivery: DeliveryView | None
+    rejection_reason: str | None
+    closed_reason: str | None
+    mechanism: str
+    purpose: str
+    territory: str
+    dates: Dates
+    verdict: Verdict
+
+
+class TradeList(Struct):
+    items: tuple[TradeView, ...]
+    next: str | None
+
+
+class TradeStep(Struct, omit_defaults=True):
+    """What a step led to. `due` is the date by which the next step is due."""
+
+    trade: str
+    state: str
+    due: str | None = None
+    delivery: DeliveryView | None = None
+    reason: str = ""
+
+
+class CureView(Struct):
+    """The trade after the cure: settled, refused on a second look, or held still by another rule."""
+
+    trade: str
+    state: str
+    rule: str
+    fill: Fill | None
+
+
+class CureOf(Struct):
+    """Who cures a rule of a hold, and with what."""
+
+    rule: str
+    by: str
+    evidence_zh: str
+    evidence_en: str
+
+
+class HoldView(Struct):
+    trade: str
+    listing: str
+    buyer: str
+    seller: str
+    quantity: int
+    amount_fen: int
+    until: str | None
+    rules: tuple[CureOf, ...]
+    violated: tuple[Violation, ...]
+
+
+class HoldList(Struct):
+    items: tuple[HoldView, ...]
+    next: str | None
+
+
+class RefusalView(Struct, kw_only=True):
+    """A refused order, trade or hold; `code` is the refusal's name, the verdict, or how the hold ended."""
+
+    kind: str
+    at: str
+    participant: str
+    counterparty: str | None
+    listing: str
+    trade: str | None
+    code: str
+    detail: str
+    violated: tuple[Violation, ...]
+    unknown: tuple[Unknown, ...]
+
+
+class RefusalList(Struct):
+    items: tuple[RefusalView, ...]
+    next: str | None
+
+
+class ReportView(Struct, omit_defaults=True):
+    """`state` awaiting_counterparty, or the state of the trade that both reports made."""
+
+    report: str
+    state: str
+    trade: str = ""
+    fill: Fill | None = None
+
+
+def delivery_view(delivery: Delivery | None) -> DeliveryView | None:
+    if delivery is None:
+        return None
+    if delivery.kind == "address":
+        return DeliveryView("address", url=delivery.url)
+    return DeliveryView("file", delivery.sha256, delivery.size, delivery.name, delivery.media_type)
+
+
+def trade_view(row: TradeRecord, reasons: Reasons) -> TradeView:
+    return TradeView(
+        trade=row.id,
+        state=row.state,
+        listing=row.listing,
+        product=row.product,
+        buyer=row.buyer,
+        seller=row.seller,
+        buy_order=_order_or_none(row.buy_order),
+        sell_order=_order_or_none(row.sell_order),
+        quantity=row.quantity,
+        price_fen=row.price_fen,
+        amount_fen=row.amount_fen,
+        fee_fen=row.fee_fen,
+        merchant_fen=row.merchant_fen,
+        shares=row.shares,
+        entitlement=row.entitlement or None,
+        delivery=delivery_view(row.delivery),
+        rejection_reason=row.rejection_reason or None,
+        closed_reason=row.closed_reason or None,
+        mechanism=row.mechanism,
+        purpose=row.purpose,
+        territory=row.territory,
+        dates=_dates(row),
+        verdict=_verdict(row, reasons),
+    )
+
+
+def _order_or_none(identifier: str) -> str | None:
+    return identifier if identifier.startswith("O") else None
+
+
+def _dates(row: TradeRecord) -> Dates:
+    return Dates(
+        optional_text(row.made_at_ns),
+        optional_text(row.held_until_ns),
+        optional_text(row.settled_at_ns),
+        optional_text(row.delivery_due_ns),
+        optional_text(row.delivered_at_ns),
+        optional_text(row.acceptance_due_ns),
+        optional_text(row.rejected_at_ns),
+        optional_text(row.redelivery_due_ns),
+        optional_text(row.closed_at_ns),
+    )
+
+
+def _verdict(row: TradeRecord, reasons: Reasons) -> Verdict:
+    return Verdict(
+        row.outcome,
+        row.rulebook_sha256,
+        row.facts_sha256.hex(),
+        optional_text(row.verdict_at_ns),
+        reasons.violations(row.violated, row.verdict_at_ns),
+        unknown_rules(row.unknown),
+    )
+
+
+def hold_view(row: TradeRecord, reasons: Reasons) -> HoldView:
+    return HoldView(
+        row.id,
+        row.listing,
+        row.buyer,
+        row.seller,
+        row.quantity,
+        row.amount_fen,
+        optional_text(row.held_until_ns),
+        tuple(CureOf(rule, *CURES[rule]) for rule in row.violated if rule in CURES),
+        reasons.violations(row.violated, row.verdict_at_ns),
+    )
+
+
+def refusal_view(row: RefusalRecord, reasons: Reasons) -> RefusalView:
+    return RefusalView(
+        kind=row.kind,
+        at=text_of(row.at_ns),
+        participant=row.participant,
+        counterparty=row.counterparty or None,
+        listing=row.listing,
+        trade=row.trade or None,
+        code=row.code,
+        detail=row.detail,
+        violated=reasons.violations(row.violated, row.at_ns),
+        unknown=unknown_rules(row.unknown),
+    )
+
+
+# ---- reading
+
+
+async def list_trades(call: Call, asked: TradeQuery) -> Response[bytes]:
+    everybody = (await call.roles()).intersection(ALL_SEE)
+    await call.tables_ready()
+    page = await projector.trades_of(
+        call.desk.pool,
+        None if everybody else call.participant,
+        asked.state or None,
+        asked.limit,
+        asked.cursor or None,
+    )
+    return call.page([trade_view(row, call.desk.reasons) for row in page.items], page.next or "")
+
+
+async def show(call: Call, asked: None) -> TradeView:
+    return trade_view(await _seen_trade(call, call.path["trade"]), call.desk.reasons)
+
+
+async def _seen_trade(call: Call, identifier: str, *offices: str) -> TradeRecord:
+    """A trade that the caller is party to, or may see by office; any other is not found."""
+    await call.tables_ready()
+    row = await projector.trade(call.desk.pool, identifier)
+    if row is not None and call.participant in (row.buyer, row.seller):
+        return row
+    if row is None or not (await call.roles()).intersection(offices or ALL_SEE):
+        raise Refusing(Refused.not_found, f"there is no trade {identifier}")
+    return row
+
+
+async def list_holds(call: Call, asked: Paging) -> Response[bytes]:
+    everybody = (await call.roles()).intersection(("reviewer", "operator"))
+    await call.tables_ready()
+    page = await projector.trades_of(
+        call.desk.pool, None if everybody else call.participant, "held", asked.limit, asked.cursor or None
+    )
+    return call.page([hold_view(row, call.desk.reasons) for row in page.items], page.next or "")
+
+
+async def list_refusals(call: Call, asked: Paging) -> Response[bytes]:
+    everybody = (await call.roles()).intersection(ALL_SEE)
+    await call.tables_ready()
+    page = await projector.refusals(
+        call.desk.pool, None if everybody else call.participant, asked.limit, asked.cursor or None
+    )
+    return call.page([refusal_view(row, call.desk.reasons) for row in page.items], page.next or "")
+
+
+# ---- steps
+
+
+async def _step(call: Call, command: Any, side: str) -> Outcome:
+    """The outcome of a step on a trade. Where the venue knows no such open trade, say why not.
+
+    Finished trades have left the engine's memory, and it does not tell one side's business to the other; the tables
+    know both, so that a party hears 403 for the other side's step and 409 for a step that came too late.
+    """
+    try:
+        return await call.submit(command)
+    except Refusing as error:
+        if error.refusal.code is not Refused.not_found:
+            raise
+        row = await _seen_trade(call, call.path["trade"], "reviewer")
+        if side and call.participant != getattr(row, side):
+            raise Refusing(Refused.forbidden, f"only the {side} does this") from error
+        raise Refusing(Refused.wrong_state, f"the trade is {row.state}") from error
+
+
+async def deliver(call: Call, body: DeliveryBody) -> TradeStep:
+    delivery = _address(body) if body.kind == "address" else await _file(call, body)
+    command = Deliver(actor=call.participant, key=call.key, trade=call.path["trade"], delivery=delivery)
+    event = (await _step(call, command, "seller")).events[0]
+    assert isinstance(event, Delivered)
+    state = "redelivered" if event.step == "redeliver" else "delivered"
+    return TradeStep(event.trade, state, optional_text(event.due_ns), delivery_view(event.delivery))
+
+
+def _address(body: DeliveryBody) -> Delivery:
+    if not body.url.startswith(("https://", "http://")) or body.sha256 is not None:
+        raise Refusing(Refused.malformed, "an address has a url that begins with https:// or http://")
+    return Delivery(kind="address", url=body.url)
+
+
+async def _file(call: Call, body: DeliveryBody) -> Delivery:
+    """The seller's own upload of this hash; whoever is not the seller hears that first."""
+    if body.sha256 is None or body.url:
+        raise Refusing(Refused.malformed, "a file is named by its sha256 and has no url")
+    size = files.stored_size(call.desk.files, call.participant, body.sha256)
+    if size is None:
+        row = await _seen_trade(call, call.path["trade"])
+        if row.seller != call.participant:
+            raise Refusing(Refused.forbidden, "only the seller does this")
+        raise Refusing(Refused.file_mismatch, "upload the file first: PUT /v1/files?sha256=...")
+    return Delivery(kind="file", sha256=body.sha256, size=size, name=body.name, media_type=body.media_type)
+
+
+async def accept(call: Call, body: Nothing) -> TradeStep:
+    command = AcceptDelivery(actor=call.participant, key=call.key, trade=call.path["trade"])
+    await _step(call, command, "buyer")
+    return TradeStep(call.path["trade"], "completed")
+
+
+async def reject(call: Call, body: Rejection) -> TradeStep:
+    command = RejectDelivery(
+        actor=call.participant, key=call.key, trade=call.path["trade"], reason=body.reason
+    )
+    event = (await _step(call, command, "buyer")).events[0]
+    if isinstance(event, DeliveryRejected):
+        return TradeStep(event.trade, "rejected", optional_text(event.due_ns), reason=event.reason)
+    return TradeStep(call.path["trade"], "refunded", reason=body.reason)
+
+
+async def cure(call: Call, body: Cure) -> CureView:
+    trade = call.path["trade"]
+    command = CureHold(
+        actor=call.participant,
+        key=call.key,
+        trade=trade,
+        rule=body.rule,
+        evidence_sha256=body.evidence_sha256 or "",
+    )
+    outcome = await _step(call, command, "")
+    own = [event for event in outcome.events if getattr(event, "trade", "") == trade]
+    fills = [fill_of(event, call.desk.reasons, outcome.at_ns) for event in own]
+    return CureView(trade, hold_state(own, trade), body.rule, next((fill for fill in fills if fill), None))
+
+
+async def report(call: Call, body: TradeReportBody) -> ReportView:
+    command = ReportTrade(
+        actor=call.participant,
+        key=call.key,
+        listing=body.listing,
+        side=body.side,
+        counterparty=body.counterparty,
+        quantity=body.quantity,
+        price_fen=body.price_fen,
+        purpose=body.purpose,
+        territory=body.territory,
+        contract_sha256=body.contract_sha256,
+        accepts_prior=body.accepts_prior,
+    )
+    outcome = await call.submit(command)
+    reported = outcome.events[0]
+    assert isinstance(reported, TradeReported)
+    fills = [fill_of(event, call.desk.reasons, outcome.at_ns) for event in outcome.events]
+    fill = next((one for one in fills if one is not None), None)
+    if fill is None:
+        return ReportView(reported.report, "awaiting_counterparty")
+    return ReportView(reported.report, fill.state, fill.trade, fill)
+
+
+# ---- the operations
+
+_SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_WHEN: Final = "2026-11-23T10:00:00Z"
+_DUE: Final = "2026-11-26T10:00:00Z"
+_FILL: Final = {
+    "trade": "T1", "state": "settled", "quantity": 1, "price_fen": 50_000, "amount_fen": 50_000, "fee_fen": 1_000,
+    "entitlement": "E1", "due": _DUE,
+}  # fmt: skip
+_TRADE: Final[dict[str, Any]] = {
+    "trade": "T1", "state": "settled", "listing": "L1", "product": "D1", "buyer": "P4", "seller": "P2",
+    "buy_order": "O1", "sell_order": None, "quantity": 1, "price_fen": 50_000, "amount_fen": 50_000, "fee_fen": 1_000,
+    "merchant_fen": 49_000, "shares": [], "entitlement": "E1", "delivery": None, "rejection_reason": None,
+    "closed_reason": None, "mechanism": "posted_price", "purpose": "market_analysis", "territory": "CN",
+    "dates": {"made": _WHEN, "held_until": None, "settled": _WHEN, "delivery_due": _DUE, "delivered": None,
+              "acceptance_due": None, "rejected": None, "redelivery_due": None, "closed": None},
+    "verdict": {"outcome": "allow", "rulebook_sha256": _SHA, "facts_sha256": _SHA, "at": _WHEN, "violated": [],
+                "unknown": []},
+}  # fmt: skip
+_BROKEN: Final = {
+    "rule": "B17", "message_zh": "独占许可须经买方确认在先许可。", "message_en": "The buyer must accept prior licences.",
+    "citations": [{"zh": "江西省数据应用条例27(2)", "en": "Jiangxi Data Application Regulation 27(2)",
+                   "authority": "local_regulation", "binding": False}],
+}  # fmt: skip
+_PARTY: Final = (Refused.forbidden, Refused.not_found, Refused.wrong_state)
+
+OPERATIONS: Final = (
+    Operation("GET", "/v1/trades", list_trades, "Own trades as buyer or seller; operators and auditors see all",
+              "trades", asks=TradeQuery, answers=TradeList, example_answer={"items": [_TRADE], "next": None}),
+    Operation("GET", "/v1/trades/{trade}", show, "A trade with its verdict and its dates", "trades",
+              answers=TradeView, example_answer=_TRADE),
+    Operation("POST", "/v1/trades/{trade}/delivery", deliver, "Deliver or redeliver a file or an address (seller)",
+              "trades", asks=DeliveryBody, answers=TradeStep, refused=(*_PARTY, Refused.file_mismatch),
+              example={"kind": "address", "url": "https://api.shuji.example/teu"},
+              example_answer={"trade": "T1", "state": "delivered", "due": _DUE,
+                              "delivery": {"kind": "address", "url": "https://api.shuji.example/teu"}}),
+    Operation("POST", "/v1/trades/{trade}/acceptance", accept, "Accept the delivery: merchant and contributors are paid",
+              "trades", asks=Nothing, answers=TradeStep, refused=_PARTY, example={},
+              example_answer={"trade": "T1", "state": "completed"}),
+    Operation("POST", "/v1/trades/{trade}/rejection", reject, "Reject the delivery: one redelivery, then a refund",
+              "trades", asks=Rejection, answers=TradeStep, refused=_PARTY, example={"reason": "缺少三月数据"},
+              example_answer={"trade": "T1", "state": "rejected", "due": _DUE, "reason": "缺少三月数据"}),
+    Operation("GET", "/v1/holds", list_holds, "Trades on hold, and what cures them", "trades", asks=Paging,
+              answers=HoldList,
+              example_answer={"items": [{"trade": "T2", "listing": "L2", "buyer": "P4", "seller": "P2", "quantity": 1,
+                                         "amount_fen": 50_000, "until": _DUE, "violated": [_BROKEN],
+                                         "rules": [{"rule": "B17", "by": "buyer", "evidence_zh": CURES["B17"][1],
+                                                    "evidence_en": CURES["B17"][2]}]}], "next": None}),
+    Operation("POST", "/v1/holds/{trade}/cure", cure, "Bring the evidence that a hold names", "trades", asks=Cure,
+              answers=CureView, refused=(*_PARTY, Refused.own_case, Refused.evidence_missing), example={"rule": "B17"},
+              example_answer={"trade": "T2", "state": "settled", "rule": "B17", "fill": {**_FILL, "trade": "T2"}}),
+    Operation("GET", "/v1/refusals", list_refusals, "Own refused orders, trades and holds, with the rules broken",
+              "trades", asks=Paging, answers=RefusalList,
+              example_answer={"items": [{"kind": "order", "at": _WHEN, "participant": "P4", "counterparty": None,
+                                         "listing": "L2", "trade": None, "code": "unlawful",
+                                         "detail": "the trade is unlawful", "violated": [_BROKEN], "unknown": []}],
+                              "next": None}),
+    Operation("POST", "/v1/trade-reports", report, "Report one side of a trade made outside the venue", "orders",
+              status=201, asks=TradeReportBody, answers=ReportView,
+              refused=(Refused.not_found, Refused.mechanism_not_allowed, Refused.outside_terms, Refused.not_verified,
+                       Refused.not_accredited, Refused.standing_denied, Refused.evidence_missing,
+                       Refused.supply_exhausted, Refused.funds_insufficient, Refused.unlawful),
+              example={"listing": "L4", "side": "buy", "counterparty": "P2", "quantity": 1, "price_fen": 30_000,
+                       "purpose": "market_analysis", "territory": "CN", "contract_sha256": _SHA},
+              example_answer={"report": "R1", "state": "awaiting_counterparty"}),
+)  # fmt: skip
