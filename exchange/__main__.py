@@ -222,11 +222,19 @@ def run_verify(arguments: Arguments) -> int:
 
 
 async def _verify(settings: Settings) -> list[Any]:
+    from clearing import notrade
+    from exchange import board
     from exchange.postgres import open_database
+    from exchange.state import State
     from exchange.verification import verify
 
+    boards, rulebook = board.load(), notrade.load()
     async with open_database(settings.data, settings.dsn or None, attach=True) as database:
-        return list(await verify(database))
+        return list(
+            await verify(
+                database.dsn, settings.data, lambda: State(boards, rulebook, settings.jurisdiction), _say
+            )
+        )
 
 
 def _add_judge(commands: Any) -> None:
