@@ -63,12 +63,12 @@ from exchange.projection import (
 
 LOG = logging.getLogger(__name__)
 
-CHUNK_ENTRIES: Final = 4_000
+CHUNK_ENTRIES: Final = 1_000
 """Journal entries projected in one transaction; a single journal row may be more."""
 CHUNK_ROWS: Final = 256
 """Journal rows looked at for one chunk."""
 SLICE_EVENTS: Final = 200
-"""After so many folded events other tasks of the event loop have their turn."""
+"""After so many folded events, and after each journal row read, other tasks of the event loop have their turn."""
 PACE_S: Final = 0.02
 """Commits within this time are projected together, unless a reader waits for one of them."""
 FIRST_PAUSE_S: Final = 0.05
@@ -224,9 +224,8 @@ class Wanted(Struct):
     entitlements: dict[str, None] = {}
 
 
-def wanted_by(events: Iterable[Happened]) -> Wanted:
-    """What to bring in before folding; rows that the chunk itself makes may be among it and are not found."""
-    wanted = Wanted()
+def want(wanted: Wanted, events: Iterable[Happened]) -> None:
+    """Note what to bring in before folding; rows that the chunk itself makes are among it and are not found."""
     for _, _, event in events:
         match event:
             case Settled() | Held() | TradeRefused():
@@ -246,7 +245,6 @@ def wanted_by(events: Iterable[Happened]) -> Wanted:
                 wanted.listings[event.listing] = None
             case FactsAmended():
                 wanted.products[event.product] = wanted.listings_of[event.product] = None
-    return wanted
 
 
 async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
@@ -411,15 +409,20 @@ class Projector:
             rows = await next_rows(connection, self.shard, cursor["sequence"])
             reached = rows[-1]["sequence"] if rows else cursor["sequence"]
             if rows:
-                await self._apply(connection, decode(rows), cursor["rulebook_sha256"], reached)
+                await self._apply(connection, rows, View(cursor["rulebook_sha256"]))
         self._arrive(reached)
         return bool(rows)
 
-    async def _apply(
-        self, connection: Any, events: list[Happened], rulebook_sha256: str, reached: int
-    ) -> None:
-        view = View(rulebook_sha256)
-        await bring_in(connection, view, wanted_by(events))
+    async def _apply(self, connection: Any, rows: list[Any], view: View) -> None:
+        """These journal rows in the tables, and the cursor behind them."""
+        events: list[Happened] = []
+        wanted = Wanted()
+        for row in rows:
+            decoded = decode([row])
+            want(wanted, decoded)
+            events += decoded
+            await asyncio.sleep(0)
+        await bring_in(connection, view, wanted)
         for at in range(0, len(events), SLICE_EVENTS):
             fold_events(view, events[at : at + SLICE_EVENTS])
             await asyncio.sleep(0)
@@ -427,7 +430,7 @@ class Projector:
         await connection.execute(
             "UPDATE projection SET sequence = $2, rulebook_sha256 = $3 WHERE shard = $1",
             self.shard,
-            reached,
+            rows[-1]["sequence"],
             view.rulebook_sha256,
         )
 
