@@ -59,10 +59,14 @@ def _is_expected(error: Exception) -> bool:
     if isinstance(error, keys.KeyFileError | OSError):
         return True
     from exchange.client import Refusal, VenueUnreachable
+    from exchange.engine import Simulated
+    from exchange.journal import Fenced
     from exchange.migration import MigrationRefused
     from exchange.postgres import DatabaseUnavailable
 
-    return isinstance(error, Refusal | VenueUnreachable | MigrationRefused | DatabaseUnavailable)
+    if isinstance(error, Refusal | VenueUnreachable):
+        return True
+    return isinstance(error, Simulated | Fenced | MigrationRefused | DatabaseUnavailable)
 
 
 def _words_of(error: Exception) -> str:
@@ -206,7 +210,7 @@ def _add_verify(commands: Any) -> None:
 
 def run_verify(arguments: Arguments) -> int:
     settings = _settings(arguments)
-    if not settings.dsn and not settings.data.is_dir():
+    if not settings.dsn and not _holds_a_venue(settings.data):
         raise UsageError(f"there is no venue in {settings.data}; name its data folder with --data")
     findings = asyncio.run(_verify(settings))
     if arguments.json:
@@ -221,7 +225,14 @@ def run_verify(arguments: Arguments) -> int:
     return 1 if findings else 0
 
 
+def _holds_a_venue(data: Path) -> bool:
+    """Whether a database was ever made for this folder; looking must not make one."""
+    return any((data / name).exists() for name in ("postgres", "postgres.location"))
+
+
 async def _verify(settings: Settings) -> list[Any]:
+    import asyncpg
+
     from clearing import notrade
     from exchange import board
     from exchange.postgres import open_database
@@ -229,12 +240,18 @@ async def _verify(settings: Settings) -> list[Any]:
     from exchange.verification import verify
 
     boards, rulebook = board.load(), notrade.load()
+
+    def empty() -> State:
+        return State(boards, rulebook, settings.jurisdiction)
+
+    data = settings.data if settings.data.is_dir() else None
     async with open_database(settings.data, settings.dsn or None, attach=True) as database:
-        return list(
-            await verify(
-                database.dsn, settings.data, lambda: State(boards, rulebook, settings.jurisdiction), _say
-            )
-        )
+        try:
+            return list(await verify(database.dsn, data, empty, _say))
+        except asyncpg.UndefinedTableError as error:
+            raise UsageError(
+                f"this database holds no venue ({error}); `shuji migrate` prepares it"
+            ) from error
 
 
 def _add_judge(commands: Any) -> None:

@@ -16,7 +16,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,7 +117,7 @@ async def _answer(
     tell: Callable[[], None],
 ) -> int:
     """Answer until the first signal, or until the engine gives up: then with status 1."""
-    server = _Server(_configuration(venue.app), tell)
+    server = _Server(configuration(venue.app), tell)
     serving = asyncio.create_task(server.serve(sockets=[door]))
     told = asyncio.create_task(stop.get())
     ended = asyncio.create_task(venue.engine.stopped.wait())
@@ -134,7 +133,7 @@ async def _answer(
     return 1 if venue.engine.failure else 0
 
 
-def _configuration(app: Any) -> uvicorn.Config:
+def configuration(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",
@@ -182,7 +181,7 @@ def next_steps(settings: Settings, is_sample: bool) -> Iterator[str]:
     url = "" if settings.port == DEFAULT_PORT else f" --url {settings.url}"
     operator = shlex.quote(str(settings.operator_key))
     yield ""
-    yield f"数集 Shuji {version('shuji')}  {settings.url}  （Ctrl-C 停止 · Ctrl-C stops it）"
+    yield f"数集 Shuji  {settings.url}  （Ctrl-C 停止 · Ctrl-C stops it）"
     yield f"  运营方密钥（谁持有谁就是运营方） the operator's key (whoever has it is the operator): {operator}"
     yield "  另开一个终端试试 in another terminal, try:"
     if is_sample:
