@@ -111,7 +111,7 @@ async def _open_for_business(engine: Engine, key_file: Path) -> None:
     if await engine.read(lambda state: bool(state.bureau.participants)):
         return
     key = keys.ensure(key_file)
-    await engine.submit(OpenVenue(actor=VENUE, public_key=key.public_key))
+    await engine.submit(OpenVenue(actor=VENUE, public_key=key.public_key, simulated=engine.simulated))
     keys.name_participant(key_file, await engine.read(lambda state: state.bureau.by_key[key.public_key]))
 
 

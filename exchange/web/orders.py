@@ -31,7 +31,7 @@ SINGLE_LIMIT: Final = 1 << 20
 MOST_IN_A_BATCH: Final = 1_000
 
 _NO_NUL: Final = "^[^\\u0000]*$"
-Word = Annotated[str, Meta(max_length=100, pattern=_NO_NUL)]
+Word = Annotated[str, Meta(min_length=1, max_length=100, pattern=_NO_NUL)]
 Quantity = Annotated[
     int, Meta(ge=1, le=10**9, description="whole units, a multiple of the listing's price_per_units")
 ]
@@ -51,10 +51,10 @@ class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fa
     quantity: Quantity
     limit_fen: Price | None = None
     time_in_force: Annotated[str, Meta(pattern="^(gtc|ioc)$")] = "gtc"
-    purpose: Word = ""
-    territory: Word = ""
+    purpose: Word | None = None
+    territory: Word | None = None
     accepts_prior: bool = False
-    client_order_id: Annotated[str, Meta(max_length=36)] = ""
+    client_order_id: Annotated[str, Meta(min_length=1, max_length=36)] | None = None
 
 
 class BatchResult(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -87,8 +87,8 @@ def command_of(order: Order, participant: str) -> PlaceOrder:
         quantity=order.quantity,
         limit_fen=order.limit_fen or 0,
         time_in_force=order.time_in_force,
-        purpose=order.purpose,
-        territory=order.territory,
+        purpose=order.purpose or "",
+        territory=order.territory or "",
         accepts_prior=order.accepts_prior,
     )
 
@@ -361,7 +361,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST", "/v1/orders/batch", _has_its_own_route, "Place up to 1,000 orders, each answered on its own", "orders",
-        asks=Batch, answers=BatchAnswer, example=[_ORDER], hot=True, limit=BATCH_LIMIT,
+        asks=Batch, answers=BatchAnswer, example=[_ORDER], hot=True, limit=BATCH_LIMIT, refused=(Refused.not_found,),
         example_answer={"results": [{"status": 201, "order": _PLACED}]},
     ),
     Operation(

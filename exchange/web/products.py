@@ -1,10 +1,11 @@
 """Data products: declaration, registration, and the registers a reviewer keeps of them."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, get_args
 
 from litestar import Response
 from msgspec import Meta, Struct
 
+from clearing.notrade import ConsentFacts, ProductFacts, SourceFacts
 from exchange.events import (
     AmendFacts,
     Authorisation,
@@ -301,6 +302,30 @@ def is_public(state: State, product: Product) -> bool:
 # ---- handlers
 
 
+def _words_of(facts: Any, field: str) -> tuple[str, ...]:
+    """The values that the rules know for a fact."""
+    return tuple(word for part in get_args(facts.__annotations__[field]) for word in get_args(part))
+
+
+_DECLARED_WORDS: Final = {
+    "classification": {
+        field: _words_of(ProductFacts, field)
+        for field in ("origin", "data_class", "secret_kind", "public_risk", "pi_state", "open_class")
+    },
+    "source": {"channel": _words_of(SourceFacts, "channel")},
+    "consent": {"basis": _words_of(ConsentFacts, "basis")},
+}
+"""Group: field: values. To the rules any other value is unknown, which never allows; here it is told at once."""
+
+
+def _check_words(body: "Declaration | Amendment") -> None:
+    for group, fields in _DECLARED_WORDS.items():
+        declared = getattr(body, group)
+        for field, allowed in fields.items():
+            if declared is not None and getattr(declared, field) not in allowed:
+                raise Refusing(Refused.out_of_bounds, f"{group}.{field} is one of {', '.join(allowed)}")
+
+
 def _check_description(description: Description) -> None:
     """Lengths that the catalogue can show."""
     if not 1 <= len(description.title) <= MOST_TITLE:
@@ -315,6 +340,7 @@ def _check_description(description: Description) -> None:
 
 async def submit(call: Call, body: Declaration) -> Submitted:
     _check_description(body.description)
+    _check_words(body)
     command = SubmitProduct(
         actor=call.participant,
         key=call.key,
@@ -360,6 +386,7 @@ async def decide(call: Call, body: ProductDecision) -> Decided:
 
 
 async def amend(call: Call, body: Amendment) -> Amended:
+    _check_words(body)
     command = AmendFacts(
         actor=call.participant,
         key=call.key,
