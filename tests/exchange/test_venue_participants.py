@@ -214,7 +214,7 @@ def test_every_entry_and_no_other_of_the_credential_life(world: World, credentia
     command: Any = accreditation(world, merchant, step)
     if step == "apply":
         command = e.ApplyForAccreditation(actor=merchant, evidence_sha256=EVIDENCE)
-    after = CREDENTIAL.get((credential, ACCREDITATION_STEPS.get(step, step)))  # type: ignore[call-overload]
+    after = CREDENTIAL.get((credential, ACCREDITATION_STEPS.get(step, step)))  # type: ignore[arg-type]
     if after is None:
         assert world.code(command) == "wrong_state"
     else:
