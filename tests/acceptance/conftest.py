@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.story")
+pytest.register_assert_rewrite("loadtests.client")
 
 from tests.story import Venue  # noqa: E402 - the line above must come first
 
