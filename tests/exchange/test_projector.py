@@ -3,26 +3,33 @@ every altered row."""
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 import pytest_asyncio
 
 from exchange import projector
 from exchange.events import (
     AnyEvent,
+    CancelOrder,
     Completed,
+    CureHold,
     Delivered,
     Delivery,
     DeliveryRejected,
     EntitlementEnded,
+    Entry,
     FactsAmended,
+    Held,
     HoldCured,
     HoldReleased,
+    IssueKey,
     KeyIssued,
     OrderClosed,
     OrderRefused,
@@ -30,8 +37,8 @@ from exchange.events import (
     RulebookAdopted,
     TradeRefused,
 )
-from exchange.projection import View, fold
-from exchange.projector import CursorInvalid, Projector, ProjectorStopped, compare
+from exchange.projection import OPEN_ORDERS, PostingRecord, View, fold
+from exchange.projector import CursorInvalid, Projector, ProjectorStopped, compare, fold_events
 from tests.exchange.journal_writing import (
     append,
     cash,
@@ -46,6 +53,7 @@ from tests.exchange.journal_writing import (
     settled,
     terms,
 )
+from tests.exchange.world import World, only
 
 OPENING: tuple[AnyEvent, ...] = (
     RulebookAdopted("rules-1"),
@@ -561,3 +569,117 @@ async def test_every_list_is_an_index_range(pool: Any, day: View) -> None:
             plan = "\n".join([row[0] for row in await connection.fetch(f"EXPLAIN {query}", *arguments)])
             assert "Seq Scan" not in plan, plan
             assert "Sort  (cost" not in plan, plan
+
+
+# --------------------------------------------------------------------------------- beside the real venue
+
+
+def seen_by_fold(world: World) -> View:
+    """What the tables say of everything the venue has journaled."""
+    view = View()
+    for sequence, encoded in enumerate(world.entries, 1):
+        happened = msgspec.msgpack.decode(encoded, type=Entry)
+        fold_events(view, [(sequence, happened.at_ns, event) for event in happened.events])
+    return view
+
+
+def balances(postings: Iterable[PostingRecord]) -> dict[tuple[str, str], int]:
+    """What the movements leave on each account, owner and asset; empty accounts left out."""
+    total: Counter[tuple[str, str]] = Counter()
+    for row in postings:
+        total[row.source, row.asset] -= row.amount
+        total[row.target, row.asset] += row.amount
+    return {account: amount for account, amount in total.items() if amount}
+
+
+def agree(world: World) -> View:
+    """The tables say what the venue's own state says, as far as the state still knows."""
+    view, state = seen_by_fold(world), world.state
+    held_by = {(row[0], row[1]): row[2] for row in state.ledger.dump()["accounts"] if row[2]}
+    assert balances(view.postings) == held_by
+    living = {row.id: row.remaining for row in view.orders.rows.values() if row.state in OPEN_ORDERS}
+    assert living == {row.id: row.remaining for row in state.orders.values()}
+    for number, row in state.trades.items():
+        assert view.trades.rows[number].state == row.state
+    gone = [row for number, row in view.trades.rows.items() if number not in state.trades]
+    assert {row.state for row in gone} <= {"completed", "refunded", "refused"}
+    for number, right in state.entitlements.items():
+        assert (view.entitlements.rows[number].state, view.entitlements.rows[number].key_sha256) == (
+            right.state,
+            right.key_sha256,
+        )
+    for number, offered in state.listings.items():
+        assert view.listings.rows[number].state == offered.state
+        assert view.listings.rows[number].issued_units == offered.issued_units
+    assert view.rulebook_sha256 == state.rulebook_sha256
+    return view
+
+
+def test_statements_add_up_to_the_ledger_through_a_trades_whole_life() -> None:
+    world = World()
+    partner, shop, reader = world.merchant(), world.merchant(), world.buyer()
+    product_id = world.product(shop, shares=((partner, 1_250),))
+    listing_id = world.listing(shop, product_id, price_fen=1_001)
+    kept, returned, waiting = (world.buy(reader, listing_id) for _ in range(3))
+    agree(world)
+    world.deliver(kept)
+    world.accept(kept)
+    world.deliver(returned)
+    world.reject(returned)
+    agree(world)
+    world.deliver(returned)
+    world.reject(returned)
+    view = agree(world)
+    assert (view.trades.rows[kept].state, view.trades.rows[returned].state) == ("completed", "refunded")
+    world.must(IssueKey(actor=reader, entitlement=view.trades.rows[kept].entitlement, key_sha256="ef" * 32))
+    world.wait(days=5)
+    world.tick()
+    assert agree(world).trades.rows[waiting].closed_reason == "miss"
+    world.wait(days=400)
+    world.tick()
+    view = agree(world)
+    assert view.entitlements.rows[view.trades.rows[kept].entitlement].state == "expired"
+    world.check()
+
+
+def test_statements_add_up_to_the_ledger_through_days_of_a_book() -> None:
+    world, dice = World(), random.Random(5)
+    shop, dealers = world.merchant(), [world.merchant(cash_fen=10**6) for _ in range(3)]
+    listing_id = world.book(shop, supply_units=5_000)
+    for _ in range(250):
+        trader = dice.choice([shop, shop, *dealers])
+        step = world.ask if dice.random() < 0.5 else world.bid
+        step(
+            trader,
+            listing_id,
+            dice.randint(1, 9),
+            dice.randint(95, 105),
+            time_in_force=dice.choice(("gtc", "ioc")),
+        )
+        if dice.random() < 0.2 and world.state.orders:
+            cancelled = dice.choice(list(world.state.orders.values()))
+            world.must(CancelOrder(actor=cancelled.participant, order=cancelled.id))
+    view = agree(world)
+    assert sum(row.state == "completed" for row in view.trades.rows.values()) > 30
+    world.move(shop, listing_id, "withdraw")
+    view = agree(world)
+    assert all(row.state not in OPEN_ORDERS for row in view.orders.rows.values())
+
+
+@pytest.mark.parametrize("end", ["cure", "expire"])
+def test_holds_of_the_venue_are_told_as_they_end(end: str) -> None:
+    world = World()
+    shop, reader = world.merchant(), world.buyer()
+    product_id = world.product(shop)
+    listing_id = world.listing(shop, product_id, price_fen=700)
+    world.record(product_id, "objection_raised")
+    trade = only(world.order(reader, listing_id), Held).trade
+    assert agree(world).trades.rows[trade].violated == ("B11",)
+    if end == "cure":
+        world.must(CureHold(actor=world.reviewer, trade=trade, rule="B11", evidence_sha256="ab" * 32))
+    else:
+        world.wait(days=11)
+        world.tick()
+    row = agree(world).trades.rows[trade]
+    assert row.state == ("settled" if end == "cure" else "refused")
+    assert row.cured == (("B11",) if end == "cure" else ())
