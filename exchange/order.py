@@ -321,6 +321,12 @@ def _price_of(state: State, listing: Listing, command: PlaceOrder) -> int:
     return cost
 
 
+def _payable_units(state: State, order: str, price_fen: int, per_units: int) -> int:
+    """What a market order's reservation still pays at this price: a maker that clearing refused was cheaper."""
+    reservation = state.ledger.reservation(order)
+    return 0 if reservation is None else reservation.amount // price_fen * per_units
+
+
 def _booked(
     state: State,
     listing: Listing,
@@ -343,6 +349,10 @@ def _booked(
             continue
         quantity = min(order.remaining, maker.remaining)
         buy, sell = (order, maker) if order.side == BUY else (maker, order)
+        if not buy.price_fen:
+            quantity = min(quantity, _payable_units(state, identifier, maker.price_fen, per_units))
+            if not quantity:
+                break
         rest = (buy.price_fen - maker.price_fen) * quantity // per_units if buy.price_fen else 0
         yield from clear(
             state,

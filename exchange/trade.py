@@ -368,6 +368,7 @@ def apply_completed(state: State, event: Completed, at_ns: int) -> None:
     if listing.terms.deal == "transfer":
         product = state.products[listing.product]
         product.holder = trade.buyer
+        product.exclusives = tuple(row for row in product.exclusives if row[0] != trade.id)
         state.forget_product(product)
 
 
