@@ -1,0 +1,667 @@
+"""Orders: what is asked before they are taken, how they meet, and what clearing makes of each fill.
+
+In the order-book tests `shop` issues the units and two dealers, accredited merchants who hold some, sell beside it.
+"""
+
+from typing import Any
+
+import pytest
+
+from exchange import events as e
+from exchange.state import DAY_NS
+from tests.exchange.world import (
+    OPERATOR,
+    World,
+    classification,
+    kinds,
+    only,
+    personal,
+)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class Market:
+    """A book whose units are with the shop and two dealers, a thousand each, and a buyer with money."""
+
+    def __init__(self, world: World, **terms: Any) -> None:
+        self.world = world
+        self.shop = world.merchant(cash_fen=10**9)
+        self.product = world.product(self.shop)
+        self.book = world.book(self.shop, self.product, **terms)
+        self.dealers = [world.merchant(cash_fen=10**9) for _ in range(2)]
+        for dealer in self.dealers:
+            world.ask(self.shop, self.book, 1_000, 100)
+            assert kinds(world.bid(dealer, self.book, 1_000, 100)) == ["OrderPlaced", "Settled"]
+        self.buyer = world.buyer()
+
+    def units(self, participant: str) -> tuple[int, int]:
+        return self.world.money(participant, f"unit:{self.book}")
+
+
+@pytest.fixture
+def market(world: World) -> Market:
+    return Market(world)
+
+
+def code_of(outcome: Any) -> str:
+    assert outcome.refusal is not None, outcome.events
+    return str(outcome.refusal.code.name)
+
+
+def fills(outcome: Any) -> list[tuple[str, int, int]]:
+    """(seller, quantity, price) of each settled fill."""
+    return [(row.seller, row.quantity, row.price_fen) for row in outcome.events if isinstance(row, e.Settled)]
+
+
+# ---- posted price
+
+
+def test_a_purchase_is_settled_into_escrow(world: World) -> None:
+    shop, buyer = world.merchant(), world.buyer(cash_fen=10_000)
+    listing = world.listing(shop, price_fen=333, price_per_units=2)
+    settled = only(world.order(buyer, listing, 3), e.Settled)
+    assert settled.amount_fen == 500, "3 units at 333 for 2 are 499.5, rounded up once"
+    assert (settled.fee_fen, settled.merchant_fen) == (10, 490)
+    assert settled.due_ns == world.at_ns + 3 * DAY_NS
+    assert settled.entitlement_until_ns == world.at_ns + 30 * DAY_NS
+    assert world.money(buyer) == (9_500, 0)
+    assert world.money("venue:escrow") == (500, 0)
+    assert world.money(shop) == (0, 0)
+    assert world.state.orders == {}
+    world.check()
+
+
+def test_free_data_costs_nothing_and_is_licensed_all_the_same(world: World) -> None:
+    listing, buyer = world.listing(world.merchant(), price_fen=0), world.buyer(cash_fen=0)
+    trade = world.buy(buyer, listing)
+    world.deliver(trade)
+    world.accept(trade)
+    assert len(world.state.entitlements) == 1
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"listing": "L99"}, "not_found"),
+        ({"side": "sell"}, "mechanism_not_allowed"),
+        ({"side": "steal"}, "mechanism_not_allowed"),
+        ({"time_in_force": "fok"}, "malformed"),
+        ({"purpose": "advertising"}, "outside_terms"),
+        ({"territory": "US"}, "outside_terms"),
+        ({"quantity": 0}, "out_of_bounds"),
+        ({"quantity": -1}, "out_of_bounds"),
+        ({"quantity": 2**53}, "out_of_bounds"),
+        ({"quantity": 2**52}, "out_of_bounds"),
+        ({"limit_fen": -1}, "out_of_bounds"),
+        ({"limit_fen": 2**53}, "out_of_bounds"),
+        ({"limit_fen": 499}, "nothing_to_match"),
+        ({"quantity": 2_000_001}, "funds_insufficient"),
+    ],
+)
+def test_a_purchase_is_refused(world: World, fields: dict[str, Any], code: str) -> None:
+    listing = world.listing(world.merchant())
+    order = {"listing": listing, "quantity": 1, **fields}
+    outcome = world.do(e.PlaceOrder(actor=world.buyer(), **order))
+    assert code_of(outcome) == code
+    assert bool(outcome.entry) == e.Refused[code].kept
+    world.check()
+
+
+def test_a_limit_above_the_posted_price_pays_the_posted_price(world: World) -> None:
+    listing, buyer = world.listing(world.merchant()), world.buyer(cash_fen=500)
+    assert only(world.order(buyer, listing, limit_fen=10**6), e.Settled).amount_fen == 500
+    world.check()
+
+
+def test_the_last_fen_buys(world: World) -> None:
+    listing = world.listing(world.merchant())
+    assert code_of(world.order(world.buyer(cash_fen=499), listing)) == "funds_insufficient"
+    assert kinds(world.order(world.buyer(cash_fen=500), listing)) == ["OrderPlaced", "Settled"]
+
+
+def test_drafts_are_not_found_and_ended_listings_are_closed(world: World) -> None:
+    shop, buyer = world.merchant(), world.buyer()
+    listing = world.draft(shop)
+    assert code_of(world.order(buyer, listing)) == "not_found"
+    world.move(shop, listing, "submit")
+    assert code_of(world.order(buyer, listing)) == "not_found"
+    world.move(world.reviewer, listing, "approve")
+    world.move(shop, listing, "withdraw")
+    assert code_of(world.order(buyer, listing)) == "listing_closed"
+
+
+@pytest.mark.parametrize("supply", ["limited", "exclusive"])
+def test_supply_runs_out_and_comes_back_with_a_refund(world: World, supply: str) -> None:
+    fields: dict[str, Any] = {"supply_units": 3} if supply == "limited" else {}
+    listing, buyer = world.listing(world.merchant(), supply=supply, **fields), world.buyer()
+    most = 3 if supply == "limited" else 1
+    assert code_of(world.order(buyer, listing, most + 1)) == "supply_exhausted"
+    trade = world.buy(buyer, listing, most)
+    assert code_of(world.order(buyer, listing)) == "supply_exhausted"
+    assert only(world.tick_at(world.state.trades[trade].due_ns + 1), e.Refunded).step == "miss"
+    world.buy(buyer, listing, most)
+    world.check()
+
+
+# ---- law at the order
+
+
+def test_every_broken_rule_is_named_at_once(world: World) -> None:
+    """The shop buys from itself, for what the authorisation leaves out, after its withdrawal."""
+    shop = world.merchant(cash_fen=1_000)
+    product = world.product(shop)
+    listing = world.listing(shop, product, purposes=("market_analysis", "advertising"))
+    world.record(product, "authorisation_withdrawn")
+    outcome = world.order(shop, listing, purpose="advertising")
+    assert outcome.refusal is not None
+    assert outcome.refusal.violated == ("B01", "B04", "E05")
+    refused = only(outcome, e.OrderRefused)
+    assert (refused.code, refused.violated) == ("unlawful", ("B01", "B04", "E05"))
+    world.check()
+
+
+def test_companies_of_one_owner_do_not_trade_with_each_other(world: World) -> None:
+    shop = world.merchant(owner="one hand")
+    listing = world.listing(shop)
+    outcome = world.order(world.buyer(owner="one hand"), listing)
+    assert outcome.refusal is not None
+    assert outcome.refusal.violated == ("E05",)
+    world.buy(world.buyer(owner="another hand"), listing)
+
+
+def test_the_unverified_are_refused_by_the_rule(world: World) -> None:
+    listing, stranger = world.listing(world.merchant()), world.person("buyer")
+    outcome = world.order(stranger, listing)
+    assert outcome.refusal is not None
+    assert outcome.refusal.violated == ("E02",)
+
+
+def test_somebody_who_is_no_buyer_cannot_buy(world: World) -> None:
+    listing, merchant = world.listing(world.merchant()), world.person("merchant")
+    world.verify(merchant)
+    assert code_of(world.order(merchant, listing)) == "standing_denied"
+
+
+def test_an_expired_mandate_stops_a_buyer(world: World) -> None:
+    listing, buyer = world.listing(world.merchant(), listed_days=3_000), world.buyer()
+    world.verify(buyer, mandate_until_ns=world.at_ns + DAY_NS)
+    until = world.state.bureau.participants[buyer].mandate_until_ns
+    world.at_ns = until - 2_000
+    world.buy(buyer, listing)
+    assert code_of(world.order(buyer, listing)) == "standing_denied"
+
+
+def test_an_unlawful_order_is_conduct_and_want_of_money_is_not(world: World) -> None:
+    shop = world.merchant(cash_fen=1_000)
+    poor = world.buyer(cash_fen=1)
+    listing = world.listing(shop)
+    world.order(shop, listing)
+    world.order(poor, listing)
+    faults = world.state.bureau.conduct[shop].faults
+    assert [fault.kind for fault in faults.values()] == ["refused_unlawful_order"]
+    assert poor not in world.state.bureau.conduct
+
+
+# ---- exclusive rights
+
+
+def test_an_exclusive_licence_shuts_others_out_where_it_overlaps(world: World) -> None:
+    """B16: field group and territory; CN holds CN-46."""
+    shop, first, second = world.merchant(), world.buyer(), world.buyer()
+    product = world.product(shop)
+    exclusive = world.listing(
+        shop, product, deal="exclusive_licence", supply="exclusive", territories=("CN-46",)
+    )
+    everywhere = world.listing(shop, product)
+    world.buy(first, exclusive)
+    outcome = world.order(second, everywhere)
+    assert outcome.refusal is not None
+    assert outcome.refusal.violated == ("B16",)
+    world.buy(first, everywhere)
+    world.check()
+
+
+def test_an_exclusive_right_ends_with_its_licence(world: World) -> None:
+    shop, first, second = world.merchant(), world.buyer(), world.buyer()
+    product = world.product(shop)
+    exclusive = world.listing(shop, product, deal="exclusive_licence", supply="exclusive")
+    plain = world.listing(shop, product)
+    trade = world.buy(first, exclusive)
+    world.deliver(trade)
+    world.accept(trade)
+    until = world.state.products[product].exclusives[0][4]
+    world.at_ns = until - 2_000
+    assert code_of(world.order(second, plain)) == "unlawful"
+    world.buy(second, plain)
+    world.tick_at(until + 1)
+    assert world.state.products[product].exclusives == ()
+    world.check()
+
+
+def test_an_exclusive_licence_waits_for_consent_to_prior_licences(world: World) -> None:
+    """B17: a hold that the buyer's own confirmation cures."""
+    shop, first, second = world.merchant(), world.buyer(), world.buyer()
+    product = world.product(shop)
+    exclusive = world.listing(shop, product, deal="exclusive_licence", supply="exclusive")
+    world.buy(first, world.listing(shop, product))
+    held = only(world.order(second, exclusive), e.Held)
+    assert held.violated == ("B17",)
+    world.check()
+    cure = e.CureHold(actor=shop, trade=held.trade, rule="B17")
+    assert world.code(cure) == "forbidden"
+    outcome = world.must(e.CureHold(actor=second, trade=held.trade, rule="B17"))
+    assert kinds(outcome) == ["HoldCured", "Settled"]
+    world.check()
+
+
+def test_who_accepts_prior_licences_beforehand_is_not_held(world: World) -> None:
+    shop, first, second = world.merchant(), world.buyer(), world.buyer()
+    product = world.product(shop)
+    exclusive = world.listing(shop, product, deal="exclusive_licence", supply="exclusive")
+    world.buy(first, world.listing(shop, product))
+    world.buy(second, exclusive, accepts_prior=True)
+    world.check()
+
+
+def test_a_transfer_moves_the_registered_right(world: World) -> None:
+    """Once paid the buyer is the holder: it sells, the former holder does not (B13)."""
+    shop, heir, reader = world.merchant(), world.merchant(cash_fen=1_000), world.buyer()
+    product = world.product(shop)
+    old = world.listing(shop, product)
+    trade = world.buy(heir, world.listing(shop, product, deal="transfer", supply="exclusive"))
+    assert world.state.products[product].holder == shop
+    world.deliver(trade)
+    world.accept(trade)
+    assert world.state.products[product].holder == heir
+    outcome = world.order(reader, old)
+    assert outcome.refusal is not None
+    assert outcome.refusal.violated == ("B13",)
+    world.buy(reader, world.listing(heir, product))
+    world.check()
+
+
+# ---- the book
+
+
+def test_price_then_time(market: Market) -> None:
+    world, (one, two) = market.world, market.dealers
+    world.ask(two, market.book, 10, 101)
+    world.ask(one, market.book, 10, 101)
+    world.ask(market.shop, market.book, 10, 100)
+    outcome = world.bid(market.buyer, market.book, 25, 105)
+    assert fills(outcome) == [(market.shop, 10, 100), (two, 10, 101), (one, 5, 101)]
+    assert world.depth(market.book) == ([], [(101, 5, 1)])
+    assert world.state.listings[market.book].last_fen == 101
+    world.check()
+
+
+def test_units_and_money_change_hands_at_once(market: Market) -> None:
+    """The fee of 50 bp comes out of the seller's price; what the fill was cheaper than the limit goes back."""
+    world, (dealer, _) = market.world, market.dealers
+    money = world.money(dealer)[0]
+    world.ask(dealer, market.book, 10, 100)
+    assert market.units(dealer) == (1_000, 10)
+    settled = only(world.bid(market.buyer, market.book, 10, 120), e.Settled)
+    assert (settled.amount_fen, settled.fee_fen, settled.merchant_fen) == (1_000, 5, 995)
+    assert settled.reserved_rest == 200
+    assert market.units(dealer) == (990, 0)
+    assert market.units(market.buyer) == (10, 0)
+    assert world.money(market.buyer) == (10**9 - 1_000, 0)
+    assert world.money(dealer) == (money + 995, 0)
+    assert world.state.trades == {}
+    world.check()
+
+
+def test_what_is_left_rests_with_its_money(market: Market) -> None:
+    world = market.world
+    world.ask(market.shop, market.book, 4, 100)
+    outcome = world.bid(market.buyer, market.book, 10, 110)
+    assert kinds(outcome) == ["OrderPlaced", "Settled"]
+    assert world.depth(market.book) == ([(110, 6, 1)], [])
+    assert world.money(market.buyer) == (10**9 - 400, 660)
+    world.check()
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_what_is_left_of_ioc_and_market_orders_is_gone(market: Market, side: str) -> None:
+    world = market.world
+    for fields in ({"limit_fen": 100, "time_in_force": "ioc"}, {"limit_fen": 0}):
+        if side == "buy":
+            world.ask(market.shop, market.book, 4, 100)
+            taker = market.buyer
+        else:
+            world.bid(market.buyer, market.book, 4, 100)
+            taker = market.shop
+        outcome = world.order(taker, market.book, 10, side=side, **fields)
+        assert kinds(outcome) == ["OrderPlaced", "Settled", "OrderClosed"]
+        closed = only(outcome, e.OrderClosed)
+        assert (closed.reason, closed.remaining) == ("ioc", 6)
+        assert world.state.orders == {}
+        world.check()
+
+
+def test_an_order_that_does_not_cross_rests_and_ioc_goes(market: Market) -> None:
+    world = market.world
+    world.ask(market.shop, market.book, 4, 100)
+    assert kinds(world.bid(market.buyer, market.book, 4, 99)) == ["OrderPlaced"]
+    assert kinds(world.bid(market.buyer, market.book, 4, 99, time_in_force="ioc")) == [
+        "OrderPlaced",
+        "OrderClosed",
+    ]
+    assert world.depth(market.book) == ([(99, 4, 1)], [(100, 4, 1)])
+    world.check()
+
+
+def test_a_market_order_in_an_empty_book_is_gone(market: Market) -> None:
+    outcome = market.world.order(market.buyer, market.book, 4)
+    assert kinds(outcome) == ["OrderPlaced", "OrderClosed"]
+    market.world.check()
+
+
+def test_a_market_order_sweeps_what_there_is(market: Market) -> None:
+    world, (one, two) = market.world, market.dealers
+    world.ask(one, market.book, 5, 100)
+    world.ask(two, market.book, 5, 130)
+    outcome = world.order(market.buyer, market.book, 8)
+    assert fills(outcome) == [(one, 5, 100), (two, 3, 130)]
+    assert world.money(market.buyer) == (10**9 - 890, 0)
+    world.check()
+
+
+def test_a_market_order_needs_the_money_of_its_sweep(market: Market) -> None:
+    world = market.world
+    world.ask(market.shop, market.book, 5, 100)
+    poor = world.buyer(cash_fen=499)
+    assert code_of(world.order(poor, market.book, 5)) == "funds_insufficient"
+    assert kinds(world.order(poor, market.book, 4)) == ["OrderPlaced", "Settled"]
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"side": "hold"}, "malformed"),
+        ({"quantity": 0}, "out_of_bounds"),
+        ({"quantity": -10}, "out_of_bounds"),
+        ({"quantity": 15}, "out_of_bounds"),
+        ({"limit_fen": -100}, "out_of_bounds"),
+        ({"limit_fen": 2**53}, "out_of_bounds"),
+        ({"limit_fen": 10**9 + 1}, "funds_insufficient"),
+        ({"side": "sell"}, "not_accredited"),
+        ({"territory": "US"}, "outside_terms"),
+    ],
+)
+def test_an_order_in_the_book_is_refused(world: World, fields: dict[str, Any], code: str) -> None:
+    """Ten units have one price here: quantities are multiples of ten."""
+    book = world.book(world.merchant(), price_per_units=10)
+    order = {"quantity": 10, "limit_fen": 100, **fields}
+    outcome = world.do(e.PlaceOrder(actor=world.buyer(), listing=book, **order))
+    if code == "not_accredited":
+        assert code_of(outcome) == "unlawful", "E01 names the missing credential first"
+    else:
+        assert code_of(outcome) == code
+    world.check()
+
+
+def test_nobody_sells_more_units_than_are_free(market: Market) -> None:
+    world, (dealer, _) = market.world, market.dealers
+    world.ask(dealer, market.book, 600, 200)
+    assert code_of(world.ask(dealer, market.book, 401, 200)) == "units_insufficient"
+    assert kinds(world.ask(dealer, market.book, 400, 200)) == ["OrderPlaced"]
+    world.check()
+
+
+def test_a_holder_resells_without_sharing_again(world: World) -> None:
+    """Contributors share in the first sale; a resale is the holder's own."""
+    shop, friend, dealer = world.merchant(), world.buyer(cash_fen=0), world.merchant(cash_fen=10**6)
+    product = world.product(shop, shares=((friend, 1_000),))
+    book = world.book(shop, product)
+    world.ask(shop, book, 100, 100)
+    first = only(world.bid(dealer, book, 100, 100), e.Settled)
+    assert first.shares == ((friend, 995),)
+    assert world.money(friend) == (995, 0)
+    world.ask(dealer, book, 50, 100)
+    second = only(world.bid(world.buyer(), book, 50, 100), e.Settled)
+    assert second.shares == ()
+    world.check()
+
+
+def test_cancelling_gives_back_and_only_the_owner_may(market: Market) -> None:
+    world = market.world
+    order = only(world.bid(market.buyer, market.book, 10, 90), e.OrderPlaced).order
+    assert world.code(e.CancelOrder(actor=market.shop, order=order)) == "not_found"
+    assert world.code(e.CancelOrder(actor=market.buyer, order="O99")) == "not_found"
+    closed = only(world.must(e.CancelOrder(actor=market.buyer, order=order)), e.OrderClosed)
+    assert (closed.reason, closed.remaining) == ("cancelled", 10)
+    assert world.money(market.buyer) == (10**9, 0)
+    assert world.code(e.CancelOrder(actor=market.buyer, order=order)) == "not_found"
+    world.check()
+
+
+# ---- self-trade
+
+
+def test_an_order_that_meets_its_own_house_is_closed(market: Market) -> None:
+    """What it has met before stands; the resting order keeps its place."""
+    world, (one, two) = market.world, market.dealers
+    world.ask(one, market.book, 5, 100)
+    world.ask(two, market.book, 5, 101)
+    outcome = world.bid(two, market.book, 10, 105)
+    assert fills(outcome) == [(one, 5, 100)]
+    closed = only(outcome, e.OrderClosed)
+    assert (closed.reason, closed.remaining) == ("self_trade", 5)
+    assert world.depth(market.book) == ([], [(101, 5, 1)])
+    world.check()
+
+
+def test_owners_are_compared_and_not_names(world: World) -> None:
+    shop = world.merchant(owner="one hand")
+    sister = world.buyer(owner="one hand")
+    book = world.book(shop)
+    world.ask(shop, book, 5, 100)
+    outcome = world.bid(sister, book, 5, 100)
+    assert only(outcome, e.OrderClosed).reason == "self_trade"
+    world.check()
+
+
+# ---- refused at clearing
+
+
+def test_after_a_refusal_the_taker_goes_on_and_the_maker_keeps_its_place(market: Market) -> None:
+    world, (one, two) = market.world, market.dealers
+    world.ask(one, market.book, 5, 100)
+    world.ask(two, market.book, 5, 101)
+    world.ban(one)
+    outcome = world.bid(market.buyer, market.book, 10, 105)
+    assert kinds(outcome) == ["OrderPlaced", "TradeRefused", "Settled"]
+    refused = only(outcome, e.TradeRefused)
+    assert (refused.outcome, refused.violated, refused.seller) == ("reject", ("E03",), one)
+    assert fills(outcome) == [(two, 5, 101)]
+    assert world.depth(market.book) == ([(105, 5, 1)], [(100, 5, 1)]), "barred from each other, they cross"
+    world.check()
+
+
+def test_a_barred_pair_never_meets_again_and_others_do(market: Market) -> None:
+    world, (one, _) = market.world, market.dealers
+    world.ask(one, market.book, 5, 100)
+    world.ban(one)
+    waiting = only(world.bid(market.buyer, market.book, 5, 100), e.OrderPlaced).order
+    world.ban(one, days=0)
+    assert waiting in world.state.orders
+    outcome = world.bid(market.shop, market.book, 5, 100)
+    assert fills(outcome) == [(one, 5, 100)], "the maker met somebody else"
+    world.ask(market.shop, market.book, 5, 100)
+    assert waiting not in world.state.orders, "the taker met somebody else"
+    world.check()
+
+
+def test_a_refused_maker_meets_the_next_order_of_the_same_buyer(market: Market) -> None:
+    """The bar lasts for the taker's life, not for the participant's."""
+    world, (one, _) = market.world, market.dealers
+    world.ask(one, market.book, 5, 100)
+    world.ban(one)
+    first = only(world.bid(market.buyer, market.book, 5, 100), e.OrderPlaced).order
+    world.must(e.CancelOrder(actor=market.buyer, order=first))
+    world.ban(one, days=0)
+    assert fills(world.bid(market.buyer, market.book, 5, 100)) == [(one, 5, 100)]
+    world.check()
+
+
+def test_a_seller_may_be_the_taker_of_a_refused_pair(market: Market) -> None:
+    world, banned = market.world, market.buyer
+    world.bid(banned, market.book, 5, 100)
+    other = world.buyer()
+    world.bid(other, market.book, 5, 99)
+    world.ban(banned)
+    outcome = world.ask(market.shop, market.book, 5, 99)
+    assert kinds(outcome) == ["OrderPlaced", "TradeRefused", "Settled"]
+    assert only(outcome, e.TradeRefused).buyer == banned
+    assert only(outcome, e.Settled).buyer == other
+    world.check()
+
+
+def test_a_market_order_passed_on_by_a_refusal_never_spends_more_than_it_reserved(market: Market) -> None:
+    """The cheapest offer is refused, the next is dearer: the order buys what its reservation still pays."""
+    world, (one, two) = market.world, market.dealers
+    world.ask(one, market.book, 5, 100)
+    world.ask(two, market.book, 10, 130)
+    world.ban(one)
+    outcome = world.order(market.buyer, market.book, 5)
+    assert kinds(outcome) == ["OrderPlaced", "TradeRefused", "Settled", "OrderClosed"]
+    assert only(outcome, e.OrderPlaced).reserved == 500
+    assert fills(outcome) == [(two, 3, 130)]
+    assert world.money(market.buyer) == (10**9 - 390, 0)
+    world.check()
+
+
+def test_nothing_is_settled_while_a_fact_is_unknown(market: Market) -> None:
+    world = market.world
+    world.ask(market.shop, market.book, 5, 100)
+    amend = e.AmendFacts(
+        actor=market.shop,
+        product=market.product,
+        evidence_sha256="cd" * 32,
+        classification=classification(derived=True),
+    )
+    world.must(amend)
+    outcome = world.bid(market.buyer, market.book, 5, 100)
+    assert outcome.refusal is not None
+    assert outcome.refusal.unknown
+    assert world.depth(market.book) == ([], [(100, 5, 1)])
+    world.check()
+
+
+# ---- holds
+
+
+def test_a_hold_takes_the_quantity_off_the_market_with_both_sides_reserved(market: Market) -> None:
+    """B11: an objection is pending; cured, the trade settles at the price of then."""
+    world, (dealer, _) = market.world, market.dealers
+    money = world.money(dealer)[0]
+    world.ask(dealer, market.book, 8, 100)
+    world.record(market.product, "objection_raised")
+    outcome = world.bid(market.buyer, market.book, 5, 110)
+    held = only(outcome, e.Held)
+    assert (held.violated, held.reserved_rest, held.until_ns) == (("B11",), 50, world.at_ns + 10 * DAY_NS)
+    assert world.depth(market.book) == ([], [(100, 3, 1)])
+    assert world.money(market.buyer) == (10**9, 500)
+    assert market.units(dealer) == (1_000, 8)
+    world.check()
+    cure = e.CureHold(actor=world.reviewer, trade=held.trade, rule="B11", evidence_sha256="ab" * 32)
+    assert kinds(world.must(cure)) == ["FactRecorded", "HoldCured", "Settled"]
+    assert world.money(market.buyer) == (10**9 - 500, 0)
+    assert world.money(dealer) == (money + 498, 0)
+    assert market.units(market.buyer) == (5, 0)
+    assert world.state.trades == {}
+    world.check()
+
+
+def test_a_hold_ends_after_its_days_and_both_are_released(market: Market) -> None:
+    world, (dealer, _) = market.world, market.dealers
+    world.ask(dealer, market.book, 5, 100)
+    world.record(market.product, "objection_raised")
+    held = only(world.bid(market.buyer, market.book, 5, 100), e.Held)
+    assert "HoldReleased" not in kinds(world.tick_at(held.until_ns))
+    released = only(world.tick_at(held.until_ns + 1), e.HoldReleased)
+    assert (released.reason, released.violated) == ("expired", ("B11",))
+    assert world.money(market.buyer) == (10**9, 0)
+    assert market.units(dealer) == (1_000, 0)
+    assert world.depth(market.book) == ([], []), "it never queues again"
+    world.check()
+
+
+def test_a_hold_is_refused_when_a_register_turns_against_it(market: Market) -> None:
+    world = market.world
+    world.ask(market.shop, market.book, 5, 100)
+    world.record(market.product, "objection_raised")
+    held = only(world.bid(market.buyer, market.book, 5, 100), e.Held)
+    outcome = world.record(market.product, "registration_revoked")
+    released = only(outcome, e.HoldReleased)
+    assert (released.trade, released.reason) == (held.trade, "refused")
+    assert "B10" in released.violated
+    world.check()
+
+
+def test_a_suspended_registration_resumed_settles_its_holds(world: World) -> None:
+    shop, buyer = world.merchant(), world.buyer()
+    product = world.product(shop)
+    listing = world.listing(shop, product, supply="limited", supply_units=5)
+    world.record(product, "registration_suspended")
+    held = [only(world.order(buyer, listing, 2), e.Held) for _ in range(2)]
+    assert code_of(world.order(buyer, listing, 2)) == "supply_exhausted"
+    assert world.money(buyer) == (10**9, 2_000)
+    world.check()
+    outcome = world.record(product, "registration_resumed")
+    settled = [event.trade for event in outcome.events if isinstance(event, e.Settled)]
+    assert settled == [row.trade for row in held]
+    assert world.state.listings[listing].taken_units == 4
+    world.deliver(settled[0])
+    world.accept(settled[0])
+    world.check()
+
+
+def test_separate_consent_cures_a_hold(world: World) -> None:
+    """C02 (个人信息保护法 23): general consent is not enough, the evidence amends the register."""
+    shop, buyer = world.merchant(), world.buyer()
+    product = world.product(
+        shop,
+        classification=personal(),
+        consent=e.Consent(basis="general_consent", purposes=("market_analysis",)),
+    )
+    held = only(world.order(buyer, world.listing(shop, product)), e.Held)
+    cure = e.CureHold(actor=world.reviewer, trade=held.trade, rule="C02", evidence_sha256="ef" * 32)
+    outcome = world.must(cure)
+    assert kinds(outcome) == ["FactsAmended", "FactsConfirmed", "HoldCured", "Settled"]
+    assert world.state.products[product].consent.basis == "separate_consent"
+    assert world.state.products[product].evidence["consent"] == "ef" * 32
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"trade": "T99"}, "not_found"),
+        ({"actor": "stranger"}, "not_found"),
+        ({"actor": OPERATOR}, "not_found"),
+        ({"rule": "B17"}, "malformed"),
+        ({"rule": "A01"}, "malformed"),
+        ({"actor": "buyer"}, "forbidden"),
+        ({"evidence_sha256": ""}, "evidence_missing"),
+    ],
+)
+def test_a_cure_is_refused(market: Market, fields: dict[str, str], code: str) -> None:
+    world = market.world
+    world.ask(market.shop, market.book, 5, 100)
+    world.record(market.product, "objection_raised")
+    held = only(world.bid(market.buyer, market.book, 5, 100), e.Held)
+    cure = {"actor": world.reviewer, "trade": held.trade, "rule": "B11", "evidence_sha256": "ab" * 32}
+    people = {"stranger": world.buyer(), "buyer": market.buyer}
+    given = {**cure, **fields}
+    given["actor"] = people.get(given["actor"], given["actor"])
+    assert world.code(e.CureHold(**given)) == code
+    world.check()
