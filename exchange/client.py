@@ -187,7 +187,10 @@ class _Problem(msgspec.Struct):
 
 
 def explain(status: int, text: bytes) -> Iterator[str]:
-    """A refusal in lines for people: what, where in a batch, and every rule with its articles."""
+    """A refusal in lines for people: what, where in a batch, and every rule with its articles.
+
+    An article that does not bind here is printed as what the venue's own rule is modelled on.
+    """
     try:
         problem = msgspec.json.decode(text, type=_Problem)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -203,4 +206,6 @@ def explain(status: int, text: bytes) -> Iterator[str]:
 
 
 def _citation(citation: Mapping[str, Any]) -> str:
-    return " / ".join(str(citation[part]) for part in ("zh", "en") if citation.get(part))
+    said = " / ".join(str(citation[part]) for part in ("zh", "en") if citation.get(part))
+    ground = "依据 under" if citation.get("binding") else "本所规则，参照 the venue's own rule, modelled on"
+    return f"{ground} {said}"

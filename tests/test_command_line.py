@@ -267,7 +267,7 @@ def test_a_refusal_names_rules_and_articles(door: Door, capsys: Said) -> None:
     for part in (
         "422 unlawful (element 7)",
         "B04 超出授权 Not authorised",
-        "第三十条 / Article 30",
+        "依据 under 第三十条 / Article 30",
         "consent.purposes",
     ):
         assert part in captured.err

@@ -119,7 +119,7 @@ def follow(blocks: list[str], folder: Path, environment: dict[str, str]) -> Walk
     """Type the blocks into one shell; the shell itself notes in which of them a command ended other than with 0."""
     failed = folder / "failed"
     failed.touch()
-    lines = ["set -u", f"trap 'echo $BLOCK >> {shlex.quote(str(failed))}' ERR"]
+    lines = ["set -u", f"FAILED={shlex.quote(str(failed))}", """trap 'echo "$BLOCK" >> "$FAILED"' ERR"""]
     for number, block in enumerate(blocks):
         out, err = (shlex.quote(str(folder / f"{number}.{kind}")) for kind in ("out", "err"))
         lines += [f"BLOCK={number}", "{", block, f"}} > {out} 2> {err}"]
@@ -148,14 +148,15 @@ def test_the_first_trade_settled_and_was_paid(walk: Walk) -> None:
     assert walk.shuji(*accounts, "merchant.key") == "98000"
     assert walk.shuji(*accounts, "buyer.key") == "400000"
     folder = walk.folder / ".shuji/walk"
-    assert (folder / "bought.csv").read_bytes() == (folder / "rain.csv").read_bytes()
+    assert (folder / "bought.csv").read_bytes() == (folder / "footfall.csv").read_bytes()
 
 
 def test_the_second_was_refused_with_its_article(walk: Walk) -> None:
     said = walk.said[walk.block('"purpose": "advertising"}\nEND')][1]
     assert "422 unlawful" in said
     assert "B04" in said
-    assert "第三十条" in said
+    assert "江西省数据应用条例30(2)" in said
+    assert "依据 under 个人信息保护法6,14,23" in said
     kept = ("call", "GET", "/v1/refusals", "--key", "buyer.key", "--pick")
     assert "B04" in walk.shuji(*kept, "items.0")
 
