@@ -13,7 +13,9 @@ live on.
 from collections.abc import Mapping
 from typing import Final
 
-from clearing.house import Cell, digest_of
+from msgspec.structs import replace
+
+from clearing.house import Cell, Party, digest_of
 from clearing.ledger import issue_owner, unit_asset
 from clearing.notrade import Facts, PriceFacts, TradeFacts
 from exchange.board import CENTRAL
@@ -68,6 +70,9 @@ WHO: Final[Mapping[str, tuple[str, ...]]] = {
 VISIBLE: Final = ("published", "suspended", "withdrawn", "expired", "public_notice")
 """States in which anybody sees the listing (公示)."""
 
+LISTABLE: Final = ("pending", "registered", "suspended")
+"""States of a product in which a listing may be drafted; to be submitted it must be registered."""
+
 SUPPLIES: Final = ("unlimited", "limited", "exclusive")
 RIGHTS: Final = ("resource_holding", "processing_use", "product_operation")
 DEALS: Final = ("licence", "exclusive_licence", "transfer")
@@ -87,6 +92,8 @@ def create(state: State, command: CreateListing, at_ns: int) -> Refusal | list[E
     product = state.products.get(command.product)
     if product is None or command.actor not in (product.holder, *product.licensees):
         return Refusal(Refused.not_found, f"you have no product {command.product}")
+    if product.state not in LISTABLE:
+        return Refusal(Refused.wrong_state, f"the product is {product.state}: it cannot be listed")
     if command.board not in state.boards:
         return Refusal(
             Refused.not_found, f"there is no board {command.board}; boards are {', '.join(state.boards)}"
@@ -153,15 +160,17 @@ def _number_refusal(terms: Terms) -> Refusal | None:
 
 
 def _fit_refusal(terms: Terms) -> Refusal | None:
-    if (terms.supply == "limited") != (terms.supply_units > 0):
-        return Refusal(
-            Refused.out_of_bounds, "supply_units belongs to supply 'limited' and is then above zero"
+    most_units = {"limited": MAX_UNITS, "exclusive": 1}.get(terms.supply, 0)
+    if terms.supply_units > most_units or (terms.supply == "limited" and not terms.supply_units):
+        detail = (
+            "supply_units is above zero where supply is 'limited', at most 1 where it is 'exclusive', else 0"
         )
+        return Refusal(Refused.out_of_bounds, detail)
     if (terms.deal == "exclusive_licence" or terms.deal == "transfer") and terms.supply != "exclusive":
         return Refusal(Refused.out_of_bounds, f"deal {terms.deal} can be sold once: supply is 'exclusive'")
-    if terms.term_days <= terms.delivery_days:
+    if terms.term_days < terms.delivery_days:
         return Refusal(
-            Refused.out_of_bounds, "term_days is longer than delivery_days: the term starts at settlement"
+            Refused.out_of_bounds, "term_days is not below delivery_days: the term starts at settlement"
         )
     if terms.mechanism == "continuous_auction":
         if terms.supply != "limited" or len(terms.purposes) != 1 or len(terms.territories) != 1:
@@ -187,6 +196,9 @@ def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event
     if command.step in ("return", "suspend") and not command.reasons:
         return Refusal(Refused.malformed, "give the reasons")
     if command.step in ("submit", "approve"):
+        product = state.products[listing.product]
+        if product.state != "registered":
+            return Refusal(Refused.wrong_state, f"the product is {product.state}: have it registered first")
         refusal = standing_refusal(state, listing.merchant, "list", at_ns) or law_refusal(
             state, listing, at_ns
         )
@@ -219,7 +231,7 @@ def may_see(state: State, listing: Listing, participant: str) -> bool:
 
 def law_refusal(state: State, listing: Listing, at_ns: int) -> Refusal | None:
     """The rules of the phase `listing`, for each purpose offered; the buyer cannot exist yet and waits."""
-    seller = party_of(state, listing.merchant, at_ns)
+    seller = seller_of(state, listing, listing.merchant, at_ns)
     for purpose in listing.terms.purposes:
         cell = cell_of(state, listing, purpose, listing.terms.territories[0])
         facts = Facts(
@@ -335,6 +347,22 @@ def _issue_units(state: State, listing: Listing) -> None:
 
 
 # ---- facts
+
+
+def seller_of(state: State, listing: Listing, participant: str, at_ns: int) -> Party:
+    """A participant as the seller of this listing: the right's holder, or somebody whose licence is on record.
+
+    On record are the product's licensees, and whoever resells transferable units: the venue's ledger is their chain.
+    """
+    party = party_of(state, participant, at_ns)
+    product = state.products[listing.product]
+    if participant == product.holder:
+        return party
+    resells = listing.terms.mechanism == "continuous_auction" and participant != listing.merchant
+    if not resells and participant not in product.licensees:
+        return party
+    seller = replace(party.seller, recorded_licensee=True)
+    return Party(seller, party.buyer, digest_of((seller, party.buyer)), {})
 
 
 def cell_of(state: State, listing: Listing, purpose: str, territory: str) -> Cell:

@@ -1,7 +1,7 @@
 """An order from entry to fill: standing, law, reservation, match, and the verdict of clearing on every fill.
 
-The order of the questions: does the listing trade, does the order fit its terms, may these parties trade by law
-(phase `order`), is there supply, is there money. Then each fill is judged again (phase `clearing`) on the facts as
+The order of the questions: does the listing trade, does the order fit its terms, is the participant verified (and to
+sell, accredited), may these parties trade by law (phase `order`, so that a ban is answered with its article), is there supply, is there money. Then each fill is judged again (phase `clearing`) on the facts as
 they are at that instant, and settles, is held, or is refused. Refused at clearing, the maker keeps its place, the pair
 is barred for the taker's life and the taker goes on.
 """
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from clearing.house import Cell, Party
+from clearing.house import Cell
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import ALLOW, TradeFacts, Verdict
@@ -30,7 +30,7 @@ from exchange.events import (
     Settled,
     TradeRefused,
 )
-from exchange.listing import VISIBLE, cell_of, price_facts
+from exchange.listing import VISIBLE, cell_of, price_facts, seller_of
 from exchange.matching.book import BUY, SELL, Order
 from exchange.participant import party_of, standing_refusal
 from exchange.state import DAY_NS, Entitlement, Listing, Product, State, Trade
@@ -84,9 +84,10 @@ def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[E
     if refusal is not None:
         return refusal
     cell = cell_of(state, listing, purpose, territory)
-    refusal = _law_refusal(state, listing, cell, command, at_ns, in_book) or standing_refusal(
-        state, command.actor, "buy" if command.side == BUY else "list", at_ns
-    )
+    standing = standing_refusal(state, command.actor, "buy" if command.side == BUY else "list", at_ns)
+    if standing is not None and standing.code is not Refused.standing_denied:
+        return standing
+    refusal = _law_refusal(state, listing, cell, command, at_ns, in_book) or standing
     if refusal is not None:
         return refusal
     if in_book:
@@ -129,9 +130,11 @@ def _law_refusal(
     """Phase `order`. In a book the counterparty is not known yet and its rules wait for the fill."""
     own = party_of(state, command.actor, at_ns)
     if in_book:
-        seller, buyer = (None, own) if command.side == BUY else (_as_seller(listing, own), None)
+        seller, buyer = (
+            (None, own) if command.side == BUY else (seller_of(state, listing, command.actor, at_ns), None)
+        )
     else:
-        seller, buyer = party_of(state, listing.merchant, at_ns), own
+        seller, buyer = seller_of(state, listing, listing.merchant, at_ns), own
     price = price_facts(listing.terms, command.limit_fen) if in_book and command.limit_fen else cell.price
     trade = _trade_facts(state, listing, cell, command.actor, command.accepts_prior, at_ns)
     verdict = state.house.judge("order", cell, seller, buyer, trade, price, at_ns)
@@ -139,14 +142,6 @@ def _law_refusal(
         return None
     detail = "the trade is unlawful" if verdict.outcome == "reject" else "facts that a rule needs are unknown"
     return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown)
-
-
-def _as_seller(listing: Listing, party: Party) -> Party:
-    """A holder of transferable units resells as a recorded licensee: the venue's ledger is the licence chain."""
-    if party.seller.id == listing.merchant:
-        return party
-    seller = msgspec.structs.replace(party.seller, recorded_licensee=True)
-    return Party(seller, party.buyer, party.digest, {})
 
 
 def _trade_facts(
@@ -396,9 +391,7 @@ def clear(state: State, deal: Deal, at_ns: int) -> Iterator[Event]:
 def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes]:
     """The verdict of the phase `clearing` and the hash of the facts it read."""
     listing, cell = deal.listing, deal.cell
-    seller = party_of(state, deal.seller, at_ns)
-    if deal.sell_order:
-        seller = _as_seller(listing, seller)
+    seller = seller_of(state, listing, deal.seller, at_ns)
     buyer = party_of(state, deal.buyer, at_ns)
     trade = _trade_facts(state, listing, cell, deal.buyer, deal.accepts_prior, at_ns)
     price = (

@@ -34,6 +34,9 @@ from exchange.state import State
 OWN_ROLES: Final = ("buyer", "merchant")
 """Roles a participant takes at registration; the others are granted by an operator."""
 
+DAY_MS: Final = 86_400_000
+"""Command ids made more than a day before the venue opened are refused as expired."""
+
 GRANTED_ROLES: Final = ("auditor", "operator", "reviewer")
 
 ACCREDITATION_STEPS: Final = {
@@ -227,6 +230,7 @@ def set_ban(state: State, command: SetBan, at_ns: int) -> Refusal | list[Event]:
 def apply_opened(state: State, event: VenueOpened, at_ns: int) -> None:
     state.took_id(event.operator)
     state.simulated = event.simulated
+    state.forgotten_before_ms = at_ns // 1_000_000 - DAY_MS
     state.bureau.admit(
         Participant(
             id=event.operator,

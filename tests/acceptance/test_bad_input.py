@@ -180,7 +180,6 @@ def test_the_clock_only_goes_forward(venue: Venue, seconds: Any) -> None:
         {"shares": [["P1", -5]]},
         {"shares": "all"},
         {"evidence": {"source": "xyz"}},
-        {"invented": 1},
     ],
     ids=str,
 )

@@ -46,6 +46,8 @@ def test_a_completed_sale_is_conduct_and_never_lowers(venue: Venue, merchant: Pe
     for _ in range(2):
         buyer = venue.buyer()
         venue.complete(merchant, buyer, venue.trade(buyer, listing))
+    assert rating(merchant)["score"] == before["score"], "good conduct counts from the next midnight (UTC)"
+    venue.advance(days=1)
     after = rating(merchant)
     assert after["score"] > before["score"]
 

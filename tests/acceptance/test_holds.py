@@ -87,11 +87,17 @@ def test_prior_licences_are_confirmed_by_the_buyer(venue: Venue, merchant: Perso
 def test_a_settled_objection_is_brought_by_the_reviewer(
     venue: Venue, merchant: Person, buyer: Person
 ) -> None:
-    product, listing = under_objection(venue, merchant)
+    _, listing = under_objection(venue, merchant)
     trade = venue.held(buyer, listing, "B11")
     assert cure(buyer, trade, "B11") == 403
-    done(venue.record(product, "objection_settled"))
     assert cure(venue.desk, trade, "B11") in (200, 201)
+    assert venue.read_trade(trade, buyer)["state"] == "settled"
+
+
+def test_a_register_that_changes_settles_what_it_held(venue: Venue, merchant: Person, buyer: Person) -> None:
+    product, listing = under_objection(venue, merchant)
+    trade = venue.held(buyer, listing, "B11")
+    done(venue.record(product, "objection_settled"))
     assert venue.read_trade(trade, buyer)["state"] == "settled"
 
 
@@ -139,12 +145,11 @@ def test_an_exclusive_right_counts_as_taken_while_held(venue: Venue, merchant: P
 
 
 def test_the_law_of_the_day_of_the_cure_decides(venue: Venue, merchant: Person, buyer: Person) -> None:
-    """Cured of its hold, but the registration was revoked meanwhile: refused, and the money comes back."""
+    """The registration is revoked while the trade is held: refused at once, and the money comes back."""
     before = buyer.account()
     product, listing = under_objection(venue, merchant)
     trade = venue.held(buyer, listing, "B11")
-    done(venue.record(product, "objection_settled"))
     done(venue.record(product, "registration_revoked"))
-    cure(venue.desk, trade, "B11")
     assert venue.read_trade(trade, buyer)["state"] == "refused"
+    assert cure(venue.desk, trade, "B11") == 409
     assert buyer.account() == before

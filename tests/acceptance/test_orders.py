@@ -201,11 +201,13 @@ def test_a_market_order_finds_nobody(venue: Venue, buyer: Person, book: str) -> 
 def test_nobody_trades_with_themselves_or_their_owner(
     venue: Venue, merchant: Person, buyer: Person, book: str
 ) -> None:
-    sister = venue.buyer(owner_id=f"owner-{buyer.uscc}")
+    holder = venue.merchant("buyer")
+    sister = venue.buyer(owner_id=f"owner-{holder.uscc}")
+    venue.cash_in(holder, 1_000_000)
     sell(venue, merchant, book, 5, 500)
-    done(venue.order(buyer, book, 5, limit_fen=500), 201)
-    sell(venue, buyer, book, 5, 600)
-    for related in (buyer, sister):
+    done(venue.order(holder, book, 5, limit_fen=500), 201)
+    sell(venue, holder, book, 5, 600)
+    for related in (holder, sister):
         units = related.account(f"unit:{book}")["balance"]
         placed = done(venue.order(related, book, 1, limit_fen=600), 201)
         assert [trade for trade in placed["trades"] if trade["state"] == "settled"] == []
@@ -216,18 +218,23 @@ def test_nobody_trades_with_themselves_or_their_owner(
     assert other["filled"] == 1, "the maker keeps its place for everybody else"
 
 
-def test_holders_resell(venue: Venue, merchant: Person, buyer: Person, book: str) -> None:
-    sell(venue, merchant, book, 2, 800)
+def test_holders_resell_when_accredited(venue: Venue, merchant: Person, buyer: Person, book: str) -> None:
+    """Rule E01 asks a credential of every seller, so a holder who is no accredited merchant cannot resell."""
+    holder = venue.merchant("buyer")
+    venue.cash_in(holder, 1_000_000)
+    sell(venue, merchant, book, 4, 800)
+    done(venue.order(holder, book, 2, limit_fen=800), 201)
     done(venue.order(buyer, book, 2, limit_fen=800), 201)
-    sell(venue, buyer, book, 2, 900)
+    refused(venue.order(buyer, book, 1, side="sell", limit_fen=900), 403, "not_accredited")
+    sell(venue, holder, book, 2, 900)
     third = venue.buyer()
     trade = venue.read_trade(settled(venue.order(third, book, 2, limit_fen=900)), third)
-    assert (trade["seller"], trade["buyer"]) == (buyer.participant, third.participant)
+    assert (trade["seller"], trade["buyer"]) == (holder.participant, third.participant)
     assert third.account(f"unit:{book}")["balance"] == 2
 
 
-def test_nobody_sells_what_they_have_not(venue: Venue, buyer: Person, book: str) -> None:
-    answer = venue.order(buyer, book, 1, side="sell", limit_fen=900)
+def test_nobody_sells_what_they_have_not(venue: Venue, book: str) -> None:
+    answer = venue.order(venue.merchant(), book, 1, side="sell", limit_fen=900)
     refused(answer, 409, "units_insufficient")
 
 

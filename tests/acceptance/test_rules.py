@@ -134,7 +134,7 @@ def test_B02_authorisation_not_yet_in_force(venue: Venue, merchant: Person, buye
 
 def test_B02_with_B03_authorisation_over(venue: Venue, merchant: Person, buyer: Person) -> None:
     product = venue.product(merchant, authorisation={"valid_until": venue.in_days(3)})
-    listing = venue.listing(merchant, product, term_days=1)
+    listing = venue.listing(merchant, product, term_days=1, delivery_days=1)
     venue.trade(buyer, listing)
     venue.advance(days=3, seconds=60)
     unlawful(venue.order(buyer, listing), "B02", "B03")
@@ -217,7 +217,7 @@ def test_B11_registration_under_a_cloud(
 
 def test_B12_registration_over(venue: Venue, merchant: Person, buyer: Person) -> None:
     product = venue.product(merchant, {"valid_until": venue.in_days(2)})
-    listing = venue.listing(merchant, product, term_days=1)
+    listing = venue.listing(merchant, product, term_days=1, delivery_days=1)
     venue.trade(buyer, listing)
     venue.advance(days=2, seconds=60)
     unlawful(venue.order(buyer, listing), "B12")
