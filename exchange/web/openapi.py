@@ -166,6 +166,8 @@ def _success(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
     if operation.example_answer is not None:
         content["examples"] = {"usual": {"value": operation.example_answer}}
     told: dict[str, Any] = {"description": "done", "content": {"application/json": content}}
+    if operation.page_too:
+        told["content"]["text/html"] = {"schema": {"type": "string"}}
     if "next" in getattr(operation.answers, "__struct_fields__", ()):
         told["headers"] = {
             "Link": {"schema": {"type": "string"}, "description": 'rel="next" where there is more'}

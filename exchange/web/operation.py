@@ -96,8 +96,9 @@ class Paging(Struct, kw_only=True, forbid_unknown_fields=True):
 class Operation:
     """`asks` is the struct of the body, or of the query for GET; `answers` that of the success.
 
-    `refused` names the codes beside those that every operation has. An operation whose `bytes_in` or `bytes_out` is
-    set takes or gives raw bytes. `hot` operations have a route of their own (`exchange.web.orders`).
+    `refused` names the codes beside those that every operation has. `bytes_in` and `bytes_out` say that the body or
+    the answer is raw bytes, `page_too` that it is an HTML page unless `Accept` asks for JSON. `hot` operations have a
+    route of their own (`exchange.web.orders`).
     """
 
     method: str
@@ -114,6 +115,7 @@ class Operation:
     refused: tuple[Refused, ...] = ()
     bytes_in: bool = False
     bytes_out: bool = False
+    page_too: bool = False
     also: tuple[int, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     hot: bool = False

@@ -205,7 +205,7 @@ def _operation_text(operation: Operation) -> str:
 
 OPERATIONS: Final = (
     Operation("GET", "/", welcome, "What this is and what to do next: a page, or JSON where asked for", "venue",
-              answers=Welcome, signed_in=False,
+              answers=Welcome, signed_in=False, page_too=True,
               example_answer={"name": "数集 Shuji", "what_zh": _WELCOME["zh"]["what"], "what_en": _WELCOME["en"]["what"],
                               "published_listings": 8, "links": {"docs": "/docs"},
                               "next": [{"what": "See what there is", "command": "shuji call GET /v1/catalogue"}]}),

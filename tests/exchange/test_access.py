@@ -1,0 +1,196 @@
+"""Tokens and challenges: what opens the door, how long, and how often."""
+
+import base64
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.web import access
+from exchange.web.access import (
+    CHALLENGE_NS,
+    TOKEN_NS,
+    Challenges,
+    Tokens,
+    bearer,
+    load_key,
+    registration_text,
+    signed_by,
+)
+
+NOW = 1_795_428_000_000_000_000
+KEY = bytes(range(32))
+
+
+class Holder:
+    """Somebody with an Ed25519 key."""
+
+    def __init__(self) -> None:
+        self.private = Ed25519PrivateKey.generate()
+        self.public_key = base64.b64encode(self.private.public_key().public_bytes_raw()).decode()
+
+    def sign(self, text: str) -> str:
+        return base64.b64encode(self.private.sign(text.encode())).decode()
+
+
+# ---- tokens
+
+
+def test_a_token_names_its_holder_until_it_ends() -> None:
+    tokens = Tokens(KEY)
+    token, until_ns = tokens.issue("P7", NOW)
+    assert until_ns == NOW + TOKEN_NS
+    assert tokens.holder(token, NOW) == "P7"
+    assert tokens.holder(token, until_ns - 1) == "P7"
+    assert tokens.holder(token, until_ns) is None
+
+
+def test_a_token_serves_after_a_restart_with_the_same_key() -> None:
+    token, _ = Tokens(KEY).issue("P7", NOW)
+    assert Tokens(KEY).holder(token, NOW) == "P7"
+    assert Tokens(b"x" * 32).holder(token, NOW) is None
+
+
+@pytest.mark.parametrize("place", [0, 3, -1])
+def test_a_changed_token_is_forged(place: int) -> None:
+    tokens = Tokens(KEY)
+    token, _ = tokens.issue("P7", NOW)
+    changed = list(token)
+    changed[place] = "A" if changed[place] != "A" else "B"
+    assert tokens.holder("".join(changed), NOW) is None
+
+
+def test_nobody_moves_the_end_of_a_token() -> None:
+    tokens = Tokens(KEY)
+    token, until_ns = tokens.issue("P7", NOW)
+    later = token.replace(str(until_ns), str(until_ns + TOKEN_NS))
+    assert tokens.holder(later, until_ns + 1) is None
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_simply_no_token(text: str) -> None:
+    assert Tokens(KEY).holder(text, NOW) is None
+
+
+def test_the_memory_of_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "REMEMBERED_TOKENS", 3)
+    tokens = Tokens(KEY)
+    issued = [tokens.issue(f"P{number}", NOW)[0] for number in range(1, 11)]
+    for _ in range(2):
+        assert [tokens.holder(token, NOW) for token in issued] == [f"P{number}" for number in range(1, 11)]
+    assert len(tokens._verified) <= 3
+
+
+def test_a_secret_repeats_and_is_its_purposes_own() -> None:
+    tokens = Tokens(KEY)
+    assert tokens.secret("key", "E1") == Tokens(KEY).secret("key", "E1")
+    assert tokens.secret("key", "E1") != tokens.secret("key", "E2")
+    assert tokens.secret("key", "E1") != tokens.secret("other", "E1")
+
+
+@pytest.mark.parametrize(
+    ("header", "token"),
+    [
+        (b"Bearer abc", "abc"),
+        (b"bearer  abc ", "abc"),
+        (b"Basic abc", ""),
+        (b"Bearer", ""),
+        (b"", ""),
+        (b"Bearer \xff", "\xff"),
+    ],
+)
+def test_the_token_of_a_header(header: bytes, token: str) -> None:
+    assert bearer([(b"host", b"x"), (b"authorization", header)]) == token
+    assert bearer([(b"host", b"x")]) == ""
+
+
+# ---- the key file
+
+
+def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    key = load_key(tmp_path)
+    assert len(key) == 32
+    assert load_key(tmp_path) == key
+    assert stat.S_IMODE((tmp_path / "token.key").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["token.key"]
+
+
+def test_a_key_file_that_is_none_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "token.key").write_bytes(b"short")
+    with pytest.raises(ValueError, match="delete it"):
+        load_key(tmp_path)
+
+
+# ---- challenges
+
+
+def test_a_challenge_is_answered_once() -> None:
+    holder, challenges = Holder(), Challenges()
+    text, until_ns = challenges.issue("participant P7", NOW)
+    assert until_ns == NOW + CHALLENGE_NS
+    signature = holder.sign(text)
+    assert challenges.accepts("participant P7", holder.public_key, text, signature, NOW)
+    assert not challenges.accepts("participant P7", holder.public_key, text, signature, NOW)
+
+
+def test_a_challenge_ends() -> None:
+    holder, challenges = Holder(), Challenges()
+    text, until_ns = challenges.issue("participant P7", NOW)
+    assert not challenges.accepts("participant P7", holder.public_key, text, holder.sign(text), until_ns)
+
+
+def test_a_challenge_is_its_claims_own() -> None:
+    holder, challenges = Holder(), Challenges()
+    text, _ = challenges.issue("participant P7", NOW)
+    assert not challenges.accepts("participant P8", holder.public_key, text, holder.sign(text), NOW)
+
+
+def test_a_challenge_that_was_not_given_out_is_none() -> None:
+    holder, challenges = Holder(), Challenges()
+    foreign, _ = Challenges().issue("participant P7", NOW)
+    for text in (foreign, "", "a.b.c", "shuji-login.1.x.y", "\ud800"):
+        signature = holder.sign(text.encode("utf-8", "replace").decode())
+        assert not challenges.accepts("participant P7", holder.public_key, text, signature, NOW)
+
+
+def test_a_wrong_signature_or_an_unknown_holder_uses_nothing_up() -> None:
+    holder, challenges = Holder(), Challenges()
+    text, _ = challenges.issue("participant P7", NOW)
+    assert not challenges.accepts("participant P7", holder.public_key, text, Holder().sign(text), NOW)
+    assert not challenges.accepts("participant P7", None, text, holder.sign(text), NOW)
+    assert challenges.accepts("participant P7", holder.public_key, text, holder.sign(text), NOW)
+
+
+def test_asking_for_challenges_stores_nothing_and_used_ones_are_forgotten() -> None:
+    holder, challenges = Holder(), Challenges()
+    for number in range(100):
+        challenges.issue(f"participant P{number}", NOW)
+    assert challenges._used == {}
+    for number in range(5):
+        at_ns = NOW + number * CHALLENGE_NS
+        text, _ = challenges.issue("participant P7", at_ns)
+        assert challenges.accepts("participant P7", holder.public_key, text, holder.sign(text), at_ns)
+    assert len(challenges._used) <= 2
+
+
+# ---- signatures
+
+
+def test_possession_is_proved_for_this_key_and_this_code() -> None:
+    holder = Holder()
+    text = registration_text(holder.public_key, "91460000MA5SHUJI1X")
+    assert text == f"shuji-register:{holder.public_key}:91460000MA5SHUJI1X"
+    assert signed_by(holder.public_key, text, holder.sign(text))
+    assert not signed_by(holder.public_key, registration_text(holder.public_key, ""), holder.sign(text))
+    assert not signed_by(Holder().public_key, text, holder.sign(text))
+
+
+@pytest.mark.parametrize("nonsense", ["", "!!", "AAAA", "é", "\ud800", "A" * 1_000])
+def test_nonsense_signs_nothing(nonsense: str) -> None:
+    holder = Holder()
+    assert not signed_by(nonsense, "text", holder.sign("text"))
+    assert not signed_by(holder.public_key, "text", nonsense)
+    assert not signed_by(access._NOBODY, "text", holder.sign("text"))

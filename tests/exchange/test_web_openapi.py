@@ -1,0 +1,91 @@
+"""The OpenAPI document: complete, stable, and true to what the venue answers (schemathesis)."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from exchange.web.openapi import encoded
+from exchange.web.routes import OPERATIONS
+from tests.story import Venue
+
+HERE = Path(__file__).parents[2]
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def test_the_document_is_the_same_at_every_start() -> None:
+    code = "from exchange.web.openapi import encoded; from exchange.web.routes import OPERATIONS as o;"
+    code += " import sys; sys.stdout.buffer.write(encoded(o))"
+    again = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, check=True).stdout
+    assert again == encoded(OPERATIONS)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    document = json.loads(encoded(OPERATIONS))
+    assert document["openapi"].startswith("3.1")
+
+    def references(value: object) -> list[str]:
+        if isinstance(value, dict):
+            found = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+            return found + [one for part in value.values() for one in references(part)]
+        return [one for part in value for one in references(part)] if isinstance(value, list) else []
+
+    for reference in references(document):
+        place = document
+        for step in reference.removeprefix("#/").split("/"):
+            place = place[step]
+
+
+def test_each_operation_tells_its_refusals_and_its_examples() -> None:
+    paths = json.loads(encoded(OPERATIONS))["paths"]
+    for operation in OPERATIONS:
+        told = paths[operation.path][operation.method.lower()]
+        assert str(operation.status) in told["responses"]
+        assert {"400", "405", "503"} <= set(told["responses"])
+        assert ("security" in told) == ("401" in told["responses"] and operation.signed_in)
+        assert "404" in told["responses"] or not operation.parameters
+
+
+def test_operation_ids_are_unique() -> None:
+    paths = json.loads(encoded(OPERATIONS))["paths"]
+    names = [told["operationId"] for path in paths.values() for told in path.values()]
+    assert len(names) == len(set(names)) == len(OPERATIONS)
+
+
+@pytest.mark.parametrize("role", ["operator", "merchant"])
+def test_schemathesis_finds_no_5xx_and_no_undocumented_status(tmp_path: Path, role: str) -> None:
+    """Generated requests of one who may do much, on every operation. The seed is fixed: a failure repeats."""
+    venue = Venue(tmp_path / "data")
+    try:
+        venue.start()
+        person = venue.operator if role == "operator" else venue.merchant("buyer")
+        command = [
+            Path(sys.executable).parent / "schemathesis",
+            "run",
+            f"{venue.url}/openapi.json",
+            "--no-color",
+        ]
+        command += ["-H", f"Authorization: Bearer {person.token}", "--checks", CHECKS, "--seed", "7"]
+        command += ["--max-examples", "5", "--phases", "examples,coverage,fuzzing", "--continue-on-failure"]
+        told = subprocess.run(
+            list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert told.returncode == 0, told.stdout[-6_000:]
+        assert venue.is_ready(), venue.said()[-2_000:]
+    finally:
+        venue.close()
+
+
+def test_every_example_is_of_its_own_shape() -> None:
+    for operation in OPERATIONS:
+        for example, shape in (
+            (operation.example, operation.asks),
+            (operation.example_answer, operation.answers),
+        ):
+            if example is not None:
+                msgspec.convert(example, shape)
+        takes_body = operation.asks is not None and not operation.asks_in_query
+        assert not takes_body or operation.example is not None, operation.path
