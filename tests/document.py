@@ -47,7 +47,8 @@ def blocks(text: str) -> list[Block]:
         fence = FENCE.match(line)
         if fence is not None and opened is None:
             opened, kept = (fence[1], fence[2].strip(), number), []
-        elif fence is not None and opened is not None:
+        elif fence is not None:
+            assert opened is not None
             language, title, start = opened
             found.append(Block(language, title, "\n".join(kept), start, heading))
             opened = None
@@ -55,7 +56,7 @@ def blocks(text: str) -> list[Block]:
             kept.append(line)
         elif line.startswith("#"):
             heading = line.lstrip("# ")
-    assert opened is None, f"the block of line {opened and opened[2]} has no end"
+    assert opened is None, f"the block of line {opened[2]} has no end"
     return found
 
 

@@ -98,7 +98,8 @@ class Walk:
         asked, arrow, told = block.text.partition("\n=> ")
         assert arrow, "an http block needs the answer after =>"
         line, headers, body = self._request(asked)
-        answer = self._ask(block.title, *line.split(" ", 1), headers, body)
+        method, path = line.split(" ", 1)
+        answer = self._ask(block.title, method, path, headers, body)
         status_line, _, expected = told.partition("\n")
         self._answered(answer, status_line.split(), expected)
 
