@@ -1,9 +1,10 @@
 """An order from entry to fill: standing, law, reservation, match, and the verdict of clearing on every fill.
 
 The order of the questions: does the listing trade, does the order fit its terms, is the participant verified (and to
-sell, accredited), may these parties trade by law (phase `order`, so that a ban is answered with its article), is there supply, is there money. Then each fill is judged again (phase `clearing`) on the facts as
-they are at that instant, and settles, is held, or is refused. Refused at clearing, the maker keeps its place, the pair
-is barred for the taker's life and the taker goes on.
+sell, accredited), may these parties trade by law (phase `order`, so that a ban is answered with its article), is there
+supply, is there money. Then each fill is judged again (phase `clearing`) on the facts as they are at that instant, and
+settles, is held, or is refused. Refused at clearing, the maker keeps its place, the pair is barred for the taker's life
+and the taker goes on.
 """
 
 from collections.abc import Iterator
