@@ -71,9 +71,8 @@ def deliver(state: State, command: Deliver, at_ns: int) -> Refusal | list[Event]
     if refusal is not None:
         return refusal
     delivery = command.delivery
-    if (delivery.kind == "file") != bool(delivery.sha256) or (delivery.kind == "address") != bool(
-        delivery.url
-    ):
+    told = (delivery.kind, bool(delivery.sha256), bool(delivery.url))
+    if told not in (("file", True, False), ("address", False, True)):
         return Refusal(Refused.malformed, "a delivery is a file with its sha256, or an address with its url")
     due_ns = at_ns + state.listings[trade.listing].terms.acceptance_days * DAY_NS
     return [Delivered(trade.id, step, delivery, due_ns)]
