@@ -7,6 +7,7 @@ database last.
 """
 
 import asyncio
+import hmac
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +19,7 @@ import asyncpg
 from litestar import Litestar
 
 from clearing import notrade
-from exchange import board, keys
+from exchange import board, journal, keys
 from exchange.engine import Engine
 from exchange.events import VENUE, OpenVenue
 from exchange.migration import migrate
@@ -91,13 +92,21 @@ async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
         engine,
         projector,
         pool,
-        Tokens(load_key(settings.data)),
+        Tokens(await _token_key(settings, pool)),
         Challenges(),
         Reasons(rulebook, settings.jurisdiction),
         boards,
         _files_folder(settings),
     )
     return Venue(create_app(desk), engine, projector, desk, dsn)
+
+
+async def _token_key(settings: Settings, pool: Any) -> bytes:
+    """The folder's secret, bound to this journal: a token for another database's participants opens nothing here."""
+    first = await pool.fetchval(
+        "SELECT checksum FROM journal WHERE shard = $1 AND sequence = 1", journal.SHARD
+    )
+    return hmac.digest(load_key(settings.data), first, "sha256")
 
 
 def _files_folder(settings: Settings) -> Path:

