@@ -289,8 +289,8 @@ def test_a_second_rejection_refunds(venue: Venue, merchant: Person, buyer: Perso
     assert 400 <= answer.status_code < 500, "a refunded licence is over"
 
 
-def test_no_redelivery_by_its_date_refunds(venue: Venue, merchant: Person, buyer: Person) -> None:
-    listing = venue.listing(merchant, redelivery_days=2)
+def test_no_redelivery_by_its_date_refunds(venue: Venue, merchant: Person) -> None:
+    listing, buyer = venue.listing(merchant, redelivery_days=2), venue.buyer()
     before = buyer.account()
     trade = venue.trade(buyer, listing)
     venue.hand_over(merchant, trade)
