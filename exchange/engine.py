@@ -82,11 +82,13 @@ class _Work(msgspec.Struct):
 
 
 class _Batch(msgspec.Struct):
-    """Executed work: what to append (None: nothing was stored) and what to answer."""
+    """Executed work and its answers; `record` is what to append once it is closed (None: nothing is stored)."""
 
-    work: list[_Work]
-    answers: list[Any]
-    record: Record | None
+    work: list[_Work] = []
+    answers: list[Any] = []
+    entries: list[bytes] = []
+    personal: list[tuple[str, bytes, bytes]] = []
+    record: Record | None = None
 
 
 class Engine:
@@ -119,6 +121,8 @@ class Engine:
         self._tasks: list[asyncio.Task[Any]] = []
         self._tick_queued = False
         self._stopping = False
+        self._filling: _Batch | None = None
+        """What memory holds and no record does yet: the batch that is being filled, or healed."""
 
     # --- life
 
@@ -137,7 +141,7 @@ class Engine:
             await asyncio.sleep(0.1)
         self.epoch = taken[0]
         await self._recover()
-        if self.state.sequence and self.state.simulated != self.simulated:
+        if self.state.bureau.participants and self.state.simulated != self.simulated:
             await self._connection.close()
             lived = "a simulated" if self.state.simulated else "the real"
             raise Simulated(
@@ -196,7 +200,7 @@ class Engine:
 
     async def read(self, look: Callable[[State], T]) -> T:
         """What `look` sees, once all of it is committed. It must be quick and return plain values."""
-        if not self._queue and self._executed_sequence == self.sequence:
+        if not self._queue and self._filling is None and self._executed_sequence == self.sequence:
             return look(self.state)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._put(_Work(future, (), look), 0)
@@ -251,37 +255,51 @@ class Engine:
 
     async def _step(self) -> None:
         """Execute a batch while the one before it commits, then commit it."""
-        work = self._gather()
+        batch = self._filling = _Batch()
         try:
-            batch = self._execute(work)
+            await self._fill(batch)
+            self._close(batch)
         except Exception as error:
             log.exception("a command raised")
             await self._settle_inflight()
-            await self._heal(work, error)
-            return
-        if not await self._settle_inflight():
-            await self._heal(work, None)
-            return
-        self._inflight = asyncio.create_task(self._commit(batch))
-        self._inflight.add_done_callback(lambda _: self._wake.set())
+            await self._heal(batch.work, error)
+        else:
+            if await self._settle_inflight():
+                self._inflight = asyncio.create_task(self._commit(batch))
+                self._inflight.add_done_callback(lambda _: self._wake.set())
+            else:
+                await self._heal(batch.work, None)
+        self._filling = None
         await asyncio.sleep(0)  # the commit is on its way before the next batch is executed
 
-    def _gather(self) -> list[_Work]:
+    async def _fill(self, batch: _Batch) -> None:
+        """What waits, and what comes until the batch before is committed: the busier, the more share a commit."""
+        room = BATCH_LIMIT
+        while True:
+            work = self._gather(room)
+            batch.work += work
+            self._execute(work, batch)
+            room -= sum([len(item.commands) for item in work])
+            if self._queue or self._inflight is None or self._inflight.done():
+                return
+            self._wake.clear()
+            await self._wake.wait()
+
+    def _gather(self, room: int) -> list[_Work]:
+        """From the queue's front what fits; into an empty batch at least one."""
         work: list[_Work] = []
         size = 0
         queue = self._queue
-        while queue and (not work or size + len(queue[0].commands) <= BATCH_LIMIT):
+        while queue and (size + len(queue[0].commands) <= room or (not work and room == BATCH_LIMIT)):
             taken = queue.popleft()
             size += len(taken.commands)
             work.append(taken)
         self._queued -= size
         return work
 
-    def _execute(self, work: list[_Work]) -> _Batch:
+    def _execute(self, work: list[_Work], batch: _Batch) -> None:
         """Decide every command; each is applied before the next is decided."""
-        entries: list[bytes] = []
-        answers: list[Any] = []
-        personal: list[tuple[str, bytes, bytes]] = []
+        answers, entries = batch.answers, batch.entries
         for item in work:
             if item.look is not None:
                 answers.append(_looked(item.look, self.state))
@@ -290,9 +308,13 @@ class Engine:
             if item.personal is not None and outcomes[0].events and not outcomes[0].repeated:
                 registered = outcomes[0].events[0]
                 assert isinstance(registered, ParticipantRegistered)
-                personal.append((registered.participant, *item.personal))
+                batch.personal.append((registered.participant, *item.personal))
             answers.append(outcomes[0] if item.single else outcomes)
-        return _Batch(work, answers, self._record(entries, personal) if entries else None)
+
+    def _close(self, batch: _Batch) -> None:
+        """Nothing more comes in: what to append."""
+        if batch.entries:
+            batch.record = self._record(batch.entries, batch.personal)
 
     def _decide(self, command: Any, entries: list[bytes]) -> Outcome:
         state = self.state
@@ -393,7 +415,7 @@ class Engine:
                 "the database does not take batch %s: %s", batch.record and batch.record.sequence, error
             )
         if now - self._stuck_since > PATIENCE_SECONDS:
-            for item in batch.work:
+            for item in batch.work + (self._filling.work if self._filling else []):
                 _answer(item, UNAVAILABLE)
             self._abandon_queue()
         if not _keeps_connection(error):
@@ -437,7 +459,9 @@ class Engine:
 
     async def _attempt(self, work: list[_Work]) -> None:
         try:
-            batch = self._execute(work)
+            batch = _Batch(work)
+            self._execute(work, batch)
+            self._close(batch)
             await self._commit(batch)
         except _BatchRefused as refused:
             await self._heal(work, refused.reason)
@@ -463,9 +487,9 @@ class Engine:
         outcome = venue.quarantine(
             self.state, item.commands[0], f"{type(reason).__name__}: {reason}"[:500], at_ns
         )
-        await self._commit(
-            _Batch([item], [outcome if item.single else [outcome]], self._record([outcome.entry], []))
-        )
+        batch = _Batch([item], [outcome if item.single else [outcome]], [outcome.entry])
+        self._close(batch)
+        await self._commit(batch)
 
     # --- time
 
