@@ -61,12 +61,13 @@ class Cell(msgspec.Struct):
 
 
 class Party(msgspec.Struct):
-    """A participant as a seller and as a buyer."""
+    """A participant as a seller and as a buyer; `reseller` is the same one as a holder who sells units on."""
 
     seller: SellerFacts
     buyer: BuyerFacts
     digest: bytes = b""
     kept: dict[tuple[str, str], Kept] = {}
+    reseller: "Party | None" = None
 
 
 def digest_of(facts: Sequence[msgspec.Struct | None]) -> bytes:

@@ -361,8 +361,10 @@ def seller_of(state: State, listing: Listing, participant: str, at_ns: int) -> P
     resells = listing.terms.mechanism == "continuous_auction" and participant != listing.merchant
     if not resells and participant not in product.licensees:
         return party
-    seller = replace(party.seller, recorded_licensee=True)
-    return Party(seller, party.buyer, digest_of((seller, party.buyer)), {})
+    if party.reseller is None:
+        seller = replace(party.seller, recorded_licensee=True)
+        party.reseller = Party(seller, party.buyer, digest_of((seller, party.buyer)))
+    return party.reseller
 
 
 def cell_of(state: State, listing: Listing, purpose: str, territory: str) -> Cell:
