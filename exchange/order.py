@@ -185,10 +185,12 @@ def _other_nonexclusive(state: State, product: Product, trade: TradeFacts, buyer
             and entitlement.until_ns > at_ns
         ):
             terms = state.listings[entitlement.listing].terms
-            if terms.field_group == trade.field_group and any(
-                _overlap(str(trade.territory), place) for place in terms.territories
+            if (
+                terms.deal == "licence"
+                and terms.field_group == trade.field_group
+                and any(_overlap(str(trade.territory), place) for place in terms.territories)
             ):
-                return terms.deal == "licence"
+                return True
     return False
 
 
