@@ -132,12 +132,19 @@ async def _in_batches(engine: Engine, flow: Flow, size: int, until: float, tally
 def _flows(new_flow: NewFlow, market: Market, submitters: int, with_ids: bool) -> list[Flow]:
     at_ms = time.time_ns() // 1_000_000
     return [
-        new_flow(market, number, CommandIds(at_ms, number) if with_ids else None) for number in range(submitters)
+        new_flow(market, number, CommandIds(at_ms, number) if with_ids else None)
+        for number in range(submitters)
     ]
 
 
 async def full_speed(
-    engine: Engine, market: Market, new_flow: NewFlow, submitters: int, size: int, seconds: float, with_ids: bool = False
+    engine: Engine,
+    market: Market,
+    new_flow: NewFlow,
+    submitters: int,
+    size: int,
+    seconds: float,
+    with_ids: bool = False,
 ) -> Reached:
     """Every submitter sends as soon as its last was acknowledged; `size` 1 is single orders."""
     flows = _flows(new_flow, market, submitters, with_ids)
@@ -149,7 +156,9 @@ async def full_speed(
     else:
         work = [_in_batches(engine, flow, size, until, tally) for flow in flows]
     await asyncio.gather(*work)
-    return Reached(tally.orders, tally.trades, time.perf_counter() - started, time.process_time() - cpu_started)
+    return Reached(
+        tally.orders, tally.trades, time.perf_counter() - started, time.process_time() - cpu_started
+    )
 
 
 # ---- at a fixed rate

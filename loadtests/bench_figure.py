@@ -54,7 +54,8 @@ _COLUMNS: Final = ("figure", "value", "unit", "reference", "ratio", "goals", "re
 
 def write(figures: Sequence[Figure], path: Path) -> None:
     lines = [
-        _Line(one.name, rounded(one.value), one.unit, rounded(one.reference), rounded(one.ratio)) for one in figures
+        _Line(one.name, rounded(one.value), one.unit, rounded(one.reference), rounded(one.ratio))
+        for one in figures
     ]
     path.write_bytes(msgspec.json.format(msgspec.json.encode(lines), indent=2) + b"\n")
 
@@ -68,12 +69,23 @@ def table(figures: Iterable[Figure]) -> str:
     """The figures as aligned text."""
     rows = [_COLUMNS, *(_row(one) for one in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def _row(one: Figure) -> tuple[str, ...]:
     goals = " then ".join(f"{goal:,g}" for goal in one.goals)
-    return (one.name, _text(one.value), one.unit, _text(one.reference), _text(one.ratio), goals, one.reached, one.compared)
+    return (
+        one.name,
+        _text(one.value),
+        one.unit,
+        _text(one.reference),
+        _text(one.ratio),
+        goals,
+        one.reached,
+        one.compared,
+    )
 
 
 def _text(number: float) -> str:

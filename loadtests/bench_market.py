@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 from stdnum.cn import uscc
 
@@ -54,6 +55,13 @@ class Market(Struct):
     book: str
     buyers: list[str]
     sellers: list[str]
+    numbers: dict[str, int]
+    """Participant: the number its key is made of (`private_key`)."""
+
+
+def private_key(number: int) -> Ed25519PrivateKey:
+    """The key of a party of the bench: no secret."""
+    return Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big"))
 
 
 class Flow(Protocol):
@@ -74,6 +82,7 @@ class _Founding:
         self.state = empty()
         self.entries: list[bytes] = []
         self.at_ns = at_ns
+        self.numbers: dict[str, int] = {}
 
     def do(self, command: Command | PlaceOrder) -> Any:
         """The first event. A refusal is a mistake of the bench."""
@@ -85,7 +94,7 @@ class _Founding:
 
     def party(self, number: int) -> str:
         """A legal person, verified and accredited, with money."""
-        key = base64.b64encode(number.to_bytes(32, "big")).decode()
+        key = base64.b64encode(private_key(number).public_key().public_bytes_raw()).decode()
         code = f"91460000MA{number:07d}"
         registered = self.do(
             events.RegisterParticipant(
@@ -97,11 +106,16 @@ class _Founding:
             )
         )
         name: str = registered.participant
+        self.numbers[name] = number
         until_ns = self.at_ns + 900 * DAY_NS
         reviewer = "P2"
         self.do(
             events.DecideIdentity(
-                actor=reviewer, participant=name, accept=True, mandate_until_ns=until_ns, evidence_sha256=EVIDENCE
+                actor=reviewer,
+                participant=name,
+                accept=True,
+                mandate_until_ns=until_ns,
+                evidence_sha256=EVIDENCE,
             )
         )
         self.do(events.ApplyForAccreditation(actor=name, evidence_sha256=EVIDENCE))
@@ -114,7 +128,9 @@ class _Founding:
                 evidence_sha256=EVIDENCE,
             )
         )
-        self.do(events.BookCashIn(actor="P1", participant=name, amount_fen=10**13, bank_reference=f"bank {name}"))
+        self.do(
+            events.BookCashIn(actor="P1", participant=name, amount_fen=10**13, bank_reference=f"bank {name}")
+        )
         return name
 
     def product(self, merchant: str, contributor: str) -> str:
@@ -173,7 +189,9 @@ class _Founding:
             }
             | changes
         )
-        created = self.do(events.CreateListing(actor=merchant, product=product, board=board_name, terms=terms))
+        created = self.do(
+            events.CreateListing(actor=merchant, product=product, board=board_name, terms=terms)
+        )
         name: str = created.listing
         self.do(events.MoveListing(actor=merchant, listing=name, step="submit"))
         self.do(events.MoveListing(actor="P2", listing=name, step="approve"))
@@ -203,7 +221,9 @@ def found(at_ns: int) -> Market:
     )
     buyers, holders = others[:BUYERS], others[BUYERS:]
     _hand_out(founding, book, merchant, holders)
-    market = Market(founding.state, founding.entries, posted, book, buyers, [merchant, *holders])
+    market = Market(
+        founding.state, founding.entries, posted, book, buyers, [merchant, *holders], founding.numbers
+    )
     for order in _resting(market, random.Random(7)):
         founding.do(order)
     founding.state.ledger.check()

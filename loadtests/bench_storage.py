@@ -1,9 +1,9 @@
 """PostgreSQL and memory by themselves: what the engine's figures are to be held against.
 
-    copy            the postings of as many trades, five each, by COPY into a table with a primary key
-    one by one      a transaction a trade: five postings, two balances
-    recovery        an engine's journal replayed into an empty venue, and with a snapshot
-    resting order   what memory grows by for each order that rests, decoded from its body as at the door
+copy            the postings of as many trades, five each, by COPY into a table with a primary key
+one by one      a transaction a trade: five postings, two balances
+recovery        an engine's journal replayed into an empty venue, and with a snapshot
+resting order   what memory grows by for each order that rests, decoded from its body as at the door
 """
 
 import gc
@@ -82,7 +82,9 @@ async def _one_trade(connection: Any, trade: int) -> None:
     async with connection.transaction():
         await connection.execute(_INSERT, trade * POSTINGS_A_TRADE, trade, trade)
         for owner, amount in ((f"P{trade % 40}", -500), (f"P{(trade + 1) % 40}", 500)):
-            await connection.execute("update bench_balance set amount = amount + $2 where owner = $1", owner, amount)
+            await connection.execute(
+                "update bench_balance set amount = amount + $2 where owner = $1", owner, amount
+            )
 
 
 async def small_commit_ms(server_dsn: str, seconds: float) -> list[float]:
@@ -159,7 +161,9 @@ def resting_bytes(orders: int) -> RestingBytes:
     """Counted by `tracemalloc` over this many orders; without the ids of clients, which are bounded."""
     market = found(1_790_000_000_000_000_000)
     bodies = [
-        msgspec.json.encode({"listing": market.book, "side": "buy", "quantity": 20, "limit_fen": 400 + number % 100})
+        msgspec.json.encode(
+            {"listing": market.book, "side": "buy", "quantity": 20, "limit_fen": 400 + number % 100}
+        )
         for number in range(200)
     ]
     at_ns = market.state.now_ns

@@ -1,0 +1,257 @@
+"""`make bench`: how fast, beside what. `python -m loadtests.bench [--quick] [--output FILE]`.
+
+Everything is measured on this machine in this run, also what it is compared with: the echo of an order, the COPY of
+as many postings, a small commit, mere decoding. A table goes to standard output, the same figures to `bench.json`.
+Ratios travel between machines, the rest does not. Two cores are busy for about three minutes (`--quick`: one minute,
+too short for figures to quote).
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from exchange.postgres import open_database
+from loadtests import bench_http, bench_pieces, bench_storage
+from loadtests.bench_engine import NewFlow, Reached, full_speed, paced, running
+from loadtests.bench_figure import Figure, percentile, table, write
+from loadtests.bench_market import BookFlow, PostedFlow
+
+MIXES: Final[dict[str, NewFlow]] = {"posted": PostedFlow, "book": BookFlow}
+SUBMISSIONS: Final = {
+    "singles_64": (64, 1),
+    "singles_1000": (1_000, 1),
+    "batches_100": (8, 100),
+    "batches_1000": (4, 1_000),
+}
+"""Name: (submitters, orders in a submission)."""
+
+SETTLED_GOALS: Final = (25_000.0, 40_000.0)
+CPU_GOALS: Final = (25.0, 16.0)
+
+
+class Extent(Struct):
+    """How long each part is measured. `orders` are those of the breakdown and of the memory figure."""
+
+    engine_seconds: float
+    http_seconds: float
+    storage_seconds: float
+    orders: int
+    turns: int
+
+
+FULL: Final = Extent(4.0, 6.0, 2.5, 60_000, 3)
+QUICK: Final = Extent(0.6, 1.2, 0.6, 8_000, 1)
+
+
+async def measure(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
+    """Every figure, as soon as it is known."""
+    for figure in breakdown(extent):
+        yield figure
+    yield resting(extent)
+    async with open_database(folder / "engine") as database:
+        async for figure in storage(extent, database.dsn):
+            yield figure
+    async for figure in http(extent, folder):
+        yield figure
+
+
+def breakdown(extent: Extent) -> Iterator[Figure]:
+    """CPU of a settled trade in the pure venue, by piece."""
+    for mix, new_flow in MIXES.items():
+        spent = bench_pieces.measure(new_flow, extent.orders)
+        for piece, us in spent.pieces.items():
+            if us > 0:
+                yield _cpu(
+                    f"cpu_{mix}_{piece}", us, spent.total, "all pieces of this mix, without engine and commit"
+                )
+
+
+def _cpu(name: str, us: float, reference: float, compared: str, goals: tuple[float, ...] = ()) -> Figure:
+    return Figure(
+        name=name,
+        value=us,
+        unit="CPU us/trade",
+        reference=reference,
+        compared=compared,
+        goals=goals,
+        better="less",
+    )
+
+
+def resting(extent: Extent) -> Figure:
+    found = bench_storage.resting_bytes(extent.orders)
+    return Figure(
+        name="bytes_a_resting_order",
+        value=found.venue,
+        unit="bytes",
+        reference=found.book,
+        compared="the same order in a book alone",
+        goals=(500.0, 400.0),
+        better="less",
+    )
+
+
+async def storage(extent: Extent, dsn: str) -> AsyncIterator[Figure]:
+    """What needs PostgreSQL but no HTTP."""
+    copied = await bench_storage.copy_speed(dsn, extent.storage_seconds)
+    one_by_one = await bench_storage.one_by_one_speed(dsn, extent.storage_seconds)
+    yield Figure(
+        name="copy_of_postings",
+        value=copied,
+        unit="trades/s",
+        reference=one_by_one,
+        compared="a transaction a trade",
+    )
+    yield Figure(
+        name="transaction_a_trade",
+        value=one_by_one,
+        unit="trades/s",
+        reference=copied,
+        compared="COPY of five postings a trade",
+    )
+    for mix, new_flow in MIXES.items():
+        rate = 0.0
+        for name, (submitters, size) in SUBMISSIONS.items():
+            reached = await _full_speed(extent, dsn, new_flow, submitters, size)
+            rate = rate or reached.orders_a_second
+            yield _settled(f"settled_{mix}_{name}", reached, copied)
+            if size == 100:
+                yield _cpu(
+                    f"cpu_{mix}_durable",
+                    reached.cpu_us_a_trade,
+                    1e6 / copied,
+                    "wall us a trade of COPY; CPU is the whole process in batches of 100",
+                    CPU_GOALS,
+                )
+        async for figure in _waits(extent, dsn, mix, new_flow, rate / 2):
+            yield figure
+    with_ids = await _full_speed(extent, dsn, PostedFlow, 64, 1, with_ids=True)
+    yield _settled("settled_posted_singles_64_with_ids", with_ids, copied)
+    async for figure in _recovery(extent, dsn):
+        yield figure
+
+
+async def _full_speed(
+    extent: Extent, dsn: str, new_flow: NewFlow, submitters: int, size: int, with_ids: bool = False
+) -> Reached:
+    async with running(dsn) as (engine, market):
+        reached = await full_speed(
+            engine, market, new_flow, submitters, size, extent.engine_seconds, with_ids
+        )
+    assert reached.trades * 2 >= reached.orders, (
+        "fewer trades than half of the commands: not the mix that was meant"
+    )
+    return reached
+
+
+def _settled(name: str, reached: Reached, copied: float) -> Figure:
+    return Figure(
+        name=name,
+        value=reached.trades_a_second,
+        unit="trades/s",
+        reference=copied,
+        compared="COPY of five postings a trade",
+        goals=SETTLED_GOALS,
+    )
+
+
+async def _waits(
+    extent: Extent, dsn: str, mix: str, new_flow: NewFlow, orders_a_second: float
+) -> AsyncIterator[Figure]:
+    """99 of 100 at half of what 64 submitters reached."""
+    small = percentile(await bench_storage.small_commit_ms(dsn, extent.storage_seconds / 2), 0.99)
+    async with running(dsn) as (engine, market):
+        waited = await paced(engine, market, new_flow, orders_a_second, extent.engine_seconds)
+    compared = "p99 of a transaction of one short row"
+    yield _wait(f"commit_p99_{mix}", waited.commit_p99_ms, small, compared, (3.0, 2.0))
+    yield _wait(f"acknowledged_p99_{mix}", waited.answer_p99_ms, small, compared)
+
+
+def _wait(name: str, ms: float, reference: float, compared: str, goals: tuple[float, ...] = ()) -> Figure:
+    return Figure(
+        name=name, value=ms, unit="ms", reference=reference, compared=compared, goals=goals, better="less"
+    )
+
+
+async def _recovery(extent: Extent, dsn: str) -> AsyncIterator[Figure]:
+    found = await bench_storage.recovery(dsn, extent.engine_seconds)
+    for name, speed in (("journal", found.journal_speed), ("snapshot", found.snapshot_speed)):
+        yield Figure(
+            name=f"recovery_from_{name}",
+            value=speed,
+            unit="events/s",
+            reference=found.decode_speed,
+            compared="reading and decoding the journal alone",
+            goals=(150_000.0, 300_000.0),
+        )
+
+
+async def http(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
+    """Orders through the door of a real venue."""
+    answers = await bench_http.measure(folder / "venue", extent.http_seconds, extent.turns)
+    for connections, single in answers.singles.items():
+        yield Figure(
+            name=f"http_orders_{connections}",
+            value=single.orders,
+            unit="orders/s",
+            reference=single.echo,
+            compared="decode and echo, same server, same turns",
+            goals=(0.40, 0.60),
+            goals_are_ratios=True,
+        )
+        yield Figure(
+            name=f"http_cpu_{connections}",
+            value=single.cpu_us,
+            unit="CPU us/order",
+            reference=1e6 / single.echo,
+            compared="wall us of an echo",
+            better="less",
+        )
+    yield Figure(
+        name="http_batches_100",
+        value=answers.batch_orders,
+        unit="orders/s",
+        reference=answers.batch_echo,
+        compared="decode and echo of the same batch",
+        goals=(40_000.0, 60_000.0),
+    )
+    compared = "p99 of the echo at the same rate"
+    yield _wait("http_answer_p99", answers.p99_ms, answers.echo_p99_ms, compared, (10.0, 5.0))
+
+
+async def _run(extent: Extent, output: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="shuji bench ") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # PostgreSQL may run as another user
+        os.environ["SHUJI_STATE"] = str(folder / "state")
+        figures = []
+        async for figure in measure(extent, folder):
+            print(f"{figure.name}: {figure.value:,.4g} {figure.unit}", file=sys.stderr)
+            figures.append(figure)
+    print(table(figures))
+    write(figures, output)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="one minute: shows that it works, not how fast")
+    parser.add_argument("--output", type=Path, default=Path("bench.json"), help="default bench.json")
+    arguments = parser.parse_args()
+    extent = QUICK if arguments.quick else FULL
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(_run(extent, arguments.output))
+    else:
+        uvloop.run(_run(extent, arguments.output))
+
+
+if __name__ == "__main__":
+    main()

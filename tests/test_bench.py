@@ -1,0 +1,47 @@
+"""The bench runs and writes every figure that it names. How fast is nobody's assertion here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PIECES = ("decode", "standing", "reservation", "rules", "ledger", "events", "encode", "flow")
+NAMES = {
+    *(f"cpu_{mix}_{piece}" for mix in ("posted", "book") for piece in (*PIECES, "durable")),
+    "cpu_book_book",
+    "bytes_a_resting_order",
+    "copy_of_postings",
+    "transaction_a_trade",
+    *(
+        f"settled_{mix}_{how}"
+        for mix in ("posted", "book")
+        for how in ("singles_64", "singles_1000", "batches_100", "batches_1000")
+    ),
+    "settled_posted_singles_64_with_ids",
+    *(f"{what}_p99_{mix}" for mix in ("posted", "book") for what in ("commit", "acknowledged")),
+    "recovery_from_journal",
+    "recovery_from_snapshot",
+    *(f"http_{what}_{connections}" for what in ("orders", "cpu") for connections in (16, 64)),
+    "http_batches_100",
+    "http_answer_p99",
+}
+
+
+def test_the_bench_writes_every_figure(tmp_path: Path) -> None:
+    output = tmp_path / "bench.json"
+    ran = subprocess.run(
+        [sys.executable, "-m", "loadtests.bench", "--quick", "--output", str(output)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    figures = {line["name"]: line for line in json.loads(output.read_text())}
+    assert figures.keys() == NAMES
+    for figure in figures.values():
+        assert figure.keys() == {"name", "value", "unit", "reference", "ratio"}
+        assert min(figure["value"], figure["reference"], figure["ratio"]) > 0, figure
+        assert figure["name"] in ran.stdout
