@@ -175,20 +175,18 @@ class _Founding:
         return name
 
     def listing(self, merchant: str, product: str, board_name: str, **changes: Any) -> str:
-        terms = events.Terms(
-            **{
-                "right": "product_operation",
-                "deal": "licence",
-                "purposes": ("market_analysis",),
-                "territories": ("CN",),
-                "field_group": "core",
-                "term_days": 30,
-                "mechanism": "posted_price",
-                "supply": "unlimited",
-                "price_fen": POSTED_FEN,
-            }
-            | changes
-        )
+        shape: dict[str, Any] = {
+            "right": "product_operation",
+            "deal": "licence",
+            "purposes": ("market_analysis",),
+            "territories": ("CN",),
+            "field_group": "core",
+            "term_days": 30,
+            "mechanism": "posted_price",
+            "supply": "unlimited",
+            "price_fen": POSTED_FEN,
+        }
+        terms = events.Terms(**shape | changes)
         created = self.do(
             events.CreateListing(actor=merchant, product=product, board=board_name, terms=terms)
         )
