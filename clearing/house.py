@@ -1,8 +1,9 @@
 """The clearing house: may this trade stand, and what moves when it does.
 
 Judging. A listing's licence class (`Cell`), a seller and a buyer (`Party`) each keep the finding of the rules that
-read only them, until `changes_at` passes; whoever changes a register drops the cell or party. For each fill only the
-rules about the pair are evaluated. A trade's facts hash covers the hashes of the three registers and what only this
+read only them, until `changes_at` passes; whoever changes a register drops the cell or party. So does the cell with
+the rules about the trade that read no party, for trades at its own terms. For each fill only the rules about the pair
+are evaluated. A trade's facts hash covers the hashes of the three registers and what only this
 fill brings, so a verdict can be recomputed from the journal.
 
 Settling. Prefunded delivery against payment (BIS model 1): the buyer's reservation pays into escrow and only
@@ -10,13 +11,16 @@ acceptance pays out, or, for transferable units, money and units change hands in
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import msgspec
 
 from clearing.ledger import CNY, ESCROW, FEES, Ledger, unit_asset
 from clearing.notrade import (
+    ALLOW,
     CLEAN,
+    PHASES,
     AuthFacts,
     BuyerFacts,
     ConsentFacts,
@@ -25,6 +29,7 @@ from clearing.notrade import (
     Phase,
     PriceFacts,
     ProductFacts,
+    Register,
     RegistrationFacts,
     Rulebook,
     SellerFacts,
@@ -58,6 +63,7 @@ class Cell(msgspec.Struct):
     price: PriceFacts
     digest: bytes = b""
     kept: dict[str, Kept] = {}
+    of_trade: dict[str, Kept] = {}
 
 
 class Party(msgspec.Struct):
@@ -83,19 +89,58 @@ def _with_term_end(facts: Facts, instrument: TradeFacts) -> Facts:
     return msgspec.structs.replace(facts, trade=trade)
 
 
+Find = Callable[[Facts], Finding]
+
+
+class _Finds(msgspec.Struct, frozen=True, gc=False):
+    """The compiled parts of one phase, each under its register."""
+
+    listing: Find
+    seller: Find
+    buyer: Find
+    trade: Find
+    pair: Find
+
+
+def _finds_of(rulebook: Rulebook, phase: Phase) -> Iterator[Find]:
+    for register in _Finds.__struct_fields__:
+        yield rulebook.part(phase, cast(Register, register)).find
+
+
+def _keep(find: Find, facts: Facts) -> Kept:
+    """A finding and how long it is good; one that has nothing to say but its date is kept as CLEAN."""
+    finding = find(facts)
+    assert isinstance(facts.now, int)
+    speaks = finding.violated or finding.unknown
+    return Kept(finding if speaks else CLEAN, facts.now, finding.changes_at or _NEVER)
+
+
+def _of_party(party: Party, phase: Phase, register: str, find: Find, facts: Facts) -> Finding:
+    kept = party.kept.get((phase, register))
+    if kept is None or not kept.since_ns <= facts.now < kept.until_ns:  # type: ignore[operator]
+        kept = party.kept[phase, register] = _keep(find, facts)
+    return kept.finding
+
+
+def _of_trade(finds: _Finds, cell: Cell, facts: Facts) -> Finding:
+    """Kept for trades at the cell's own terms; others bring a price or a register of their own."""
+    if facts.trade is not cell.trade or facts.price is not cell.price:
+        return finds.trade(facts)
+    kept = cell.of_trade.get(facts.phase)
+    if kept is None or not kept.since_ns <= facts.now < kept.until_ns:  # type: ignore[operator]
+        kept = cell.of_trade[facts.phase] = _keep(finds.trade, facts)
+    return kept.finding
+
+
 class House:
     """Rulebook and ledger together."""
 
-    __slots__ = ("_parts", "ledger", "rulebook")
+    __slots__ = ("_finds", "ledger", "rulebook")
 
     def __init__(self, rulebook: Rulebook, ledger: Ledger) -> None:
         self.rulebook = rulebook
         self.ledger = ledger
-        self._parts = {
-            (phase, register): rulebook.part(phase, register)
-            for phase in ("registration", "listing", "order", "clearing")
-            for register in ("listing", "seller", "buyer", "trade")
-        }
+        self._finds = {phase: _Finds(*_finds_of(rulebook, phase)) for phase in PHASES}
 
     # --- judging ---
 
@@ -109,7 +154,10 @@ class House:
         price: PriceFacts,
         at_ns: int,
     ) -> Verdict:
-        """The verdict with every reason. A party that is not known yet is None (a resting order's counterparty)."""
+        """The verdict with every reason.
+
+        A party that is not known yet is None: a resting order's counterparty.
+        """
         assert phase != "clearing" or (seller is not None and buyer is not None), (
             "clearing knows both parties"
         )
@@ -127,26 +175,21 @@ class House:
             trade,
             price,
         )
+        finds = self._finds[phase]
         kept = cell.kept.get(phase)
         if kept is None or not kept.since_ns <= at_ns < kept.until_ns:
-            kept = cell.kept[phase] = self._find(phase, "listing", _with_term_end(facts, cell.trade))
-        of_pair = self._parts[phase, "trade"].find(facts)
-        of_seller = self._of_party(seller, phase, "seller", facts)
-        of_buyer = self._of_party(buyer, phase, "buyer", facts)
-        return self.rulebook.conclude(phase, (kept.finding, of_seller, of_buyer, of_pair))
-
-    def _of_party(self, party: Party | None, phase: Phase, register: str, facts: Facts) -> Finding:
-        if party is None:
-            return CLEAN
-        kept = party.kept.get((phase, register))
-        if kept is None or not kept.since_ns <= facts.now < kept.until_ns:  # type: ignore[operator]
-            kept = party.kept[phase, register] = self._find(phase, register, facts)
-        return kept.finding
-
-    def _find(self, phase: Phase, register: str, facts: Facts) -> Kept:
-        finding = self._parts[phase, register].find(facts)
-        assert isinstance(facts.now, int)
-        return Kept(finding, facts.now, finding.changes_at or _NEVER)
+            kept = cell.kept[phase] = _keep(finds.listing, _with_term_end(facts, cell.trade))
+        findings = (
+            kept.finding,
+            _of_trade(finds, cell, facts),
+            CLEAN if seller is None else _of_party(seller, phase, "seller", finds.seller, facts),
+            CLEAN if buyer is None else _of_party(buyer, phase, "buyer", finds.buyer, facts),
+            finds.pair(facts),
+        )
+        for finding in findings:
+            if finding is not CLEAN:
+                return self.rulebook.conclude(phase, findings)
+        return ALLOW
 
     @staticmethod
     def facts_sha256(

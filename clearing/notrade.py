@@ -322,13 +322,12 @@ Outcome = Literal["allow", "hold", "reject", "indeterminate", "breach"]
 class Finding(msgspec.Struct, frozen=True, gc=False):
     """What one part of the rulebook says of the facts that it reads.
 
-    `violated` and `waits` are rule ids, `unknown` pairs a rule with the facts that it misses. `changes_at` is
-    the first instant (UTC ns) after `now` at which time alone may change this finding; None is never.
+    `violated` are rule ids, `unknown` pairs a rule with the facts that it misses. `changes_at` is the first
+    instant (UTC ns) after `now` at which time alone may change this finding; None is never.
     """
 
     violated: tuple[str, ...]
     unknown: tuple[Unknown, ...]
-    waits: tuple[str, ...]
     changes_at: int | None
 
 
@@ -340,7 +339,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     unknown: tuple[Unknown, ...]
 
 
-CLEAN = Finding((), (), (), None)  # nothing violated, unknown, waiting or changing: compare by identity
+CLEAN = Finding((), (), None)  # nothing violated, unknown or changing: compare by identity
 ALLOW = Verdict("allow", (), ())  # the only verdict that allows: compare by identity
 
 
@@ -478,7 +477,8 @@ class Grounds(msgspec.Struct, frozen=True):
 
 # ---- the rulebook ---------------------------------------------------------------------------------------
 
-Register = Literal["listing", "seller", "buyer", "trade"]
+Register = Literal["listing", "seller", "buyer", "trade", "pair"]
+"""What a rule reads: one register alone; or the trade and its listing; or a party beside other things."""
 REGISTERS: tuple[Register, ...] = get_args(Register)
 _LISTING_SECTIONS = ("product", "source", "registration", "auth", "consent", "venue", "price")
 _INSTRUMENT = (
@@ -529,7 +529,7 @@ class Rulebook:
         }
 
     def part(self, phase: Phase, register: Register) -> Part:
-        """Every rule of the phase is in exactly one of its four parts."""
+        """Every rule of the phase is in exactly one of its parts."""
         return self._parts[phase, register]
 
     def judge(self, facts: Facts) -> Verdict:
@@ -669,7 +669,9 @@ def _register_of(facts: Sequence[str]) -> Register:
     owners = {_owner_of(fact) for fact in facts if fact != "now"}
     if owners <= {"listing"}:
         return "listing"
-    return owners.pop() if len(owners) == 1 else "trade"
+    if len(owners) == 1:
+        return owners.pop()
+    return "pair" if owners.intersection(("seller", "buyer")) else "trade"
 
 
 def _owner_of(fact: str) -> Register:
@@ -702,8 +704,7 @@ def _compile_find(phase: Phase, register: Register, rules: Sequence[_Compiled]) 
     facts = _with_terms(expression.facts_of(tree), bool(moments))
     body = [*_loading(facts, phase), "open_rules = []"]
     for one in rules:
-        kept = expression.Not(expression.Both((one.applies, one.violated)))
-        body += [f"if not ({expression.emit(kept, True)}):", f"    open_rules.append(rule_{one.rule.id})"]
+        body += [f"if {_is_open(one, phase)}:", f"    open_rules.append(rule_{one.rule.id})"]
     if moments:
         body += expression.emit_nearest(moments, TERMS)
         body += [f"changes_at = None if nearest == {expression.FAR} else nearest"]
@@ -712,12 +713,22 @@ def _compile_find(phase: Phase, register: Register, rules: Sequence[_Compiled]) 
     body += [
         "if open_rules:",
         f"    return examine(open_rules, facts, {phase!r}, changes_at)",
-        "return CLEAN if changes_at is None else Finding((), (), (), changes_at)",
+        "return CLEAN if changes_at is None else Finding((), (), changes_at)",
     ]
     names = {**_nothings(), **expression.constants(facts), **{f"rule_{one.rule.id}": one for one in rules}}
     names |= {"examine": _examine, "CLEAN": CLEAN, "Finding": Finding}
     lines = ["def find(facts):", *_indent(body)]
     return cast(Callable[[Facts], Finding], _define(lines, names, "find", f"{phase} {register}"))
+
+
+def _is_open(one: _Compiled, phase: Phase) -> str:
+    """Source: not plainly kept, and not waiting for a thing that is not there yet."""
+    broken = expression.Both((one.applies, one.violated))
+    is_open = f"not ({expression.emit(expression.Not(broken), True)})"
+    if phase not in _WAITING_PHASES or not one.sections:
+        return is_open
+    present = " and ".join(f"{section} is not nothing_{section}" for section in one.sections)
+    return f"{is_open} and ({expression.emit(broken, True)} or {present})"
 
 
 def _with_terms(facts: list[Fact], timed: bool) -> list[Fact]:
@@ -766,19 +777,15 @@ def _define(lines: Sequence[str], names: dict[str, Any], function: str, where: s
 def _examine(rules: Sequence[_Compiled], facts: Facts, phase: Phase, changes_at: int | None) -> Finding:
     violated: list[str] = []
     unknown: list[Unknown] = []
-    waits: list[str] = []
     if phase == "registration":
         facts = msgspec.structs.replace(facts, registration=None)  # it is only being made
     for one in rules:
         if one.is_violated(facts):
             violated.append(one.rule.id)
-            continue
-        if phase in _WAITING_PHASES and _waits(one, facts, phase):
-            waits.append(one.rule.id)
-        else:
+        elif phase not in _BEFORE_THE_ORDER or not _waits(one, facts):
             missing = tuple(read[0] for read in one.reads if not _is_known(facts, read))
             unknown.append((one.rule.id, missing))
-    return Finding(tuple(violated), tuple(unknown), tuple(waits), changes_at)
+    return Finding(tuple(violated), tuple(unknown), changes_at)
 
 
 def _is_known(facts: Facts, read: tuple[str, str, str]) -> bool:
@@ -803,12 +810,9 @@ def _has_kind(value: Any, kind: Kind) -> bool:
     return is_set and (not kind.values or all(element in kind.values for element in value))
 
 
-def _waits(one: _Compiled, facts: Facts, phase: Phase) -> bool:
-    """Whether a fact that leaves the rule open is one that need not exist yet."""
-    for section in one.sections:
-        if getattr(facts, section) is None:
-            return True
-    return phase in _BEFORE_THE_ORDER and any(
+def _waits(one: _Compiled, facts: Facts) -> bool:
+    """Whether a fact that leaves the rule open is a term of the trade or the buyer's, which the order brings."""
+    return any(
         section in ("trade", "buyer") and getattr(getattr(facts, section), field) is UNSET
         for _, section, field in one.reads
     )

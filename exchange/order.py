@@ -243,7 +243,7 @@ def _posted(
 ) -> Iterator[Event]:
     order = state.next_id("O")
     yield _placed(command, order, listing.terms.price_fen, purpose, territory, amount)
-    yield from clear(
+    yield clear(
         state,
         Deal(
             listing,
@@ -352,7 +352,7 @@ def _booked(
             if not quantity:
                 break
         rest = (buy.price_fen - maker.price_fen) * quantity // per_units if buy.price_fen else 0
-        yield from clear(
+        yield clear(
             state,
             Deal(
                 listing,
@@ -380,15 +380,14 @@ def _booked(
 # ---- clearing a fill
 
 
-def clear(state: State, deal: Deal, at_ns: int) -> Iterator[Event]:
+def clear(state: State, deal: Deal, at_ns: int) -> Settled | Held | TradeRefused:
     """Judge one fill on the facts as they are now and settle, hold or refuse it."""
     verdict, facts_sha256 = judge_clearing(state, deal, at_ns)
     if verdict is ALLOW or verdict.outcome == "allow":
-        yield settlement(state, deal, facts_sha256, at_ns)
-    elif verdict.outcome == "hold":
-        yield _holding(state, deal, verdict, facts_sha256, at_ns)
-    else:
-        yield _refusal_of(state, deal, verdict, facts_sha256)
+        return settlement(state, deal, facts_sha256, at_ns)
+    if verdict.outcome == "hold":
+        return _holding(state, deal, verdict, facts_sha256, at_ns)
+    return _refusal_of(state, deal, verdict, facts_sha256)
 
 
 def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes]:

@@ -310,7 +310,7 @@ def _settle_report(
         accepts_prior,
         order,
     )
-    yield from clear(state, deal, at_ns)
+    yield clear(state, deal, at_ns)
     if order in state.orders:
         yield OrderClosed(order, "refused", command.quantity)
 
