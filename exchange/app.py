@@ -2,8 +2,8 @@
 
     database ─> migrations ─> engine (recovers) ─> projector ─> web
 
-`open_venue` yields a `Venue` that takes commands; leaving it drains the queue, lets the tables catch up and stops the
-database last.
+`open_venue` yields a `Venue` that takes commands; leaving it drains the queue and stops the database last. Query tables
+that are behind then catch up at the next start.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from exchange.engine import Engine
 from exchange.events import VENUE, OpenVenue
 from exchange.migration import migrate
 from exchange.postgres import open_database
-from exchange.projector import Projector
+from exchange.projecting import ProjectorProcess
 from exchange.settings import Settings
 from exchange.snapshot import Snapshots
 from exchange.state import State
@@ -44,7 +44,7 @@ class Venue:
 
     app: Litestar
     engine: Engine
-    projector: Projector
+    projector: ProjectorProcess
     desk: Desk
     dsn: str
 
@@ -84,7 +84,7 @@ async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
     stack.push_async_callback(engine.stop)
     await _open_for_business(engine, settings.operator_key)
     pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=POOL_SIZE))
-    projector = Projector(pool)
+    projector = ProjectorProcess(dsn)
     engine.on_commit.append(projector.wake)
     await stack.enter_async_context(_task(projector.run()))
     await stack.enter_async_context(_task(Snapshots(engine, settings.jurisdiction).run()))

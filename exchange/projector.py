@@ -13,7 +13,7 @@ ours raises `CursorInvalid`. A read that must include the caller's last write wa
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
@@ -98,7 +98,7 @@ Pool = Any
 
 
 class ProjectorStopped(Exception):
-    """The projector met what it cannot project: a corrupt journal row or a bug. Its cause says which."""
+    """The projector met what it cannot project: a corrupt journal row or a bug. It says which."""
 
 
 class CursorInvalid(ValueError):
@@ -304,29 +304,21 @@ class Waiter(Struct, eq=False):
     done: "asyncio.Future[None]"
 
 
-class Projector:
-    """Follows one shard's journal. `sequence` is the last journal row in the tables, committed.
+class Progress:
+    """How far the query tables are. `sequence` is the last journal row in them, committed.
 
-    Idle it costs nothing: it waits for `wake`. Under load it projects what has gathered, a chunk at a time, and
-    keeps one connection of the pool. A lost connection is replaced after a pause (0.05 s doubling to 5 s).
+    `failure` says why they will never get further, and is empty while all is well.
     """
 
-    def __init__(self, pool: Pool, shard: int = 0) -> None:
-        self.pool = pool
-        self.shard = shard
+    def __init__(self) -> None:
         self.sequence = 0
         self.connected = False
-        self._known = 0
-        self._failure: Exception | None = None
-        self._work = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self.failure = ""
         self._waiters: list[Waiter] = []
 
-    def wake(self, sequence: int) -> None:
-        """The journal has this row now, committed."""
-        if sequence > self._known:
-            self._known = sequence
-            self._work.set()
+    def wake(self, sequence: int, hurry: bool = False) -> None:
+        """The journal has this row now, committed. `hurry`: somebody waits for it, so nothing is gathered first."""
+        raise NotImplementedError
 
     async def caught_up(self, sequence: int, timeout: float = CAUGHT_UP_S) -> None:  # noqa: ASYNC109
         """Return once the journal row `sequence` is in the tables; it need not have been announced by `wake`.
@@ -335,32 +327,65 @@ class Projector:
         """
         if self.sequence >= sequence:
             return
-        self._raise_failure()
+        if self.failure:
+            raise ProjectorStopped(self.failure)
         waiter = Waiter(sequence, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
-        self._work.set()
-        self._hurry.set()
+        self.wake(sequence, hurry=True)
         try:
             async with asyncio.timeout(timeout):
                 await waiter.done
         finally:
             self._waiters = [other for other in self._waiters if other is not waiter]
 
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise ProjectorStopped("the query tables stand still") from self._failure
+    def _arrive(self, sequence: int) -> None:
+        """Tell those who waited for what is committed now."""
+        self.sequence = sequence
+        for waiter in self._waiters:
+            if waiter.sequence <= sequence and not waiter.done.done():
+                waiter.done.set_result(None)
+
+    def _fail(self, failure: str) -> None:
+        """Tell everybody who waits that it was in vain."""
+        self.failure = failure
+        for waiter in self._waiters:
+            if not waiter.done.done():
+                waiter.done.set_exception(ProjectorStopped(failure))
+
+
+class Projector(Progress):
+    """Follows one shard's journal.
+
+    Idle it costs nothing: it waits for `wake`. Under load it projects what has gathered, a chunk at a time, and
+    keeps one connection of the pool. A lost connection is replaced after a pause (0.05 s doubling to 5 s).
+    `on_arrival` is told how far the tables are after each chunk.
+    """
+
+    def __init__(self, pool: Pool, shard: int = 0, on_arrival: Callable[[int], None] | None = None) -> None:
+        super().__init__()
+        self.pool = pool
+        self.shard = shard
+        self._on_arrival = on_arrival
+        self._known = 0
+        self._hurried = 0
+        self._work = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    def wake(self, sequence: int, hurry: bool = False) -> None:
+        if hurry:
+            self._hurried = max(self._hurried, sequence)
+            self._hurry.set()
+            self._work.set()
+        elif sequence > self._known:
+            self._known = sequence
+            self._work.set()
 
     async def run(self) -> None:
         """Until cancelled. Raises what it cannot mend: a journal row that does not decode or fold."""
         try:
             await self._follow()
         except Exception as error:
-            self._failure = error
-            for waiter in self._waiters:
-                if not waiter.done.done():
-                    stopped = ProjectorStopped("the query tables stand still")
-                    stopped.__cause__ = error
-                    waiter.done.set_exception(stopped)
+            self._fail(f"the query tables stand still: {error}")
             raise
 
     async def _follow(self) -> None:
@@ -392,7 +417,7 @@ class Projector:
             while await self._project_chunk(connection):
                 pass
             await self._work.wait()
-            if not self._waiters:
+            if self._hurried <= self.sequence:
                 await self._gather()
 
     async def _gather(self) -> None:
@@ -411,6 +436,8 @@ class Projector:
             if rows:
                 await self._apply(connection, rows, View(cursor["rulebook_sha256"]))
         self._arrive(reached)
+        if self._on_arrival is not None:
+            self._on_arrival(reached)
         return bool(rows)
 
     async def _apply(self, connection: Any, rows: list[Any], view: View) -> None:
@@ -433,13 +460,6 @@ class Projector:
             rows[-1]["sequence"],
             view.rulebook_sha256,
         )
-
-    def _arrive(self, sequence: int) -> None:
-        """Tell those who waited for what is committed now."""
-        self.sequence = sequence
-        for waiter in self._waiters:
-            if waiter.sequence <= sequence and not waiter.done.done():
-                waiter.done.set_result(None)
 
 
 def fold_events(view: View, events: Iterable[Happened]) -> None:

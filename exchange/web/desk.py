@@ -8,7 +8,7 @@ import asyncpg
 
 from exchange.board import Board
 from exchange.engine import Engine
-from exchange.projector import Projector
+from exchange.projector import Progress
 from exchange.web.access import Challenges, Tokens
 from exchange.web.problem import Reasons
 
@@ -20,7 +20,7 @@ class Desk:
     """`files` is the folder of uploaded data; `pool` reads the query tables and the erasable rows."""
 
     engine: Engine
-    projector: Projector
+    projector: Progress
     pool: "asyncpg.Pool[asyncpg.Record]"
     tokens: Tokens
     challenges: Challenges
