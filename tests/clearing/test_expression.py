@@ -91,13 +91,14 @@ TEXTS = [
 def naive(node: Node, facts: dict[str, Any]) -> bool | None:
     """Kleene's logic spelled out: None is unknown."""
     match node:
-        case Always(value=value):
-            return value
+        case Always(value=written):
+            return written
         case Holds(fact=fact):
-            return known(fact, facts)
+            held: bool | None = known(fact, facts)
+            return held
         case Not(inner=inner):
-            value = naive(inner, facts)
-            return None if value is None else not value
+            inside = naive(inner, facts)
+            return None if inside is None else not inside
         case Both(parts=parts):
             values = [naive(part, facts) for part in parts]
             return False if False in values else None if None in values else True
@@ -118,7 +119,7 @@ def naive(node: Node, facts: dict[str, Any]) -> bool | None:
 def compare(operator: str, left: Any, right: Any) -> bool | None:
     if left is None or right is None:
         return None
-    results = {"==": left == right}
+    results: dict[str, bool] = {"==": left == right}
     if operator != "==":
         results |= {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}
     return results[operator]

@@ -35,7 +35,10 @@ def values_of(path: str) -> list[Any]:
         return INSTANTS
     if kind.name == "set" and kind.values:
         return [[], [kind.values[0]], list(kind.values)]
-    return list(kind.values) or OPEN[kind.name]
+    if kind.values:
+        return list(kind.values)
+    opened: list[Any] = OPEN[kind.name]
+    return opened
 
 
 def test_the_facts_are_those_of_the_draft(shared_folder: Path) -> None:
