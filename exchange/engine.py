@@ -7,8 +7,9 @@ Answers leave only after the commit. A read runs in sequence with the commands a
 is committed. What can go wrong, and what is done:
 
     the queue is full                    503 at once, nothing stored; room is kept for cancels and halts
-    a command raises, SQL refuses        memory is dropped and recovered from the journal; the batch is halved until
-                                         the one command is alone; it is journaled as quarantined, the others go on
+    a command raises, SQL refuses        memory is dropped and recovered from the journal; what raised is known, what
+                                         SQL refuses is halved until the one command is alone; it is journaled as
+                                         quarantined, the others go on
     the connection is lost after COMMIT  unknown: read the cursor on a new connection, then answer or send again
     the cyclic collector                 what was recovered is frozen (never looked at again); rows and events are
                                          untracked structs (gc=False), so a full collection finds little to look at
@@ -104,6 +105,7 @@ class Engine:
         self.stopped: asyncio.Event = asyncio.Event()
         self.failure: str = ""
         self.quarantined = 0
+        self.dates_stopped = False
         self.commit_ms: deque[float] = deque(maxlen=10_000)
         self.entries_committed = 0
         self.recovered_entries = 0
@@ -199,9 +201,14 @@ class Engine:
         return future
 
     async def read(self, look: Callable[[State], T]) -> T:
-        """What `look` sees, once all of it is committed. It must be quick and return plain values."""
+        """What `look` sees, once all of it is committed. It must be quick and return plain values.
+
+        Raises ConnectionError where the engine has stopped and what it holds is not all committed.
+        """
         if not self._queue and self._filling is None and self._executed_sequence == self.sequence:
             return look(self.state)
+        if self.stopped.is_set():
+            raise ConnectionError("the engine has stopped")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._put(_Work(future, (), look), 0)
         result: T = await future
@@ -239,8 +246,9 @@ class Engine:
 
     def _abandon(self) -> None:
         """Whoever still waits is told that the outcome is not known."""
-        while self._queue:
-            _answer(self._queue.popleft(), UNAVAILABLE)
+        for item in (*(self._filling.work if self._filling else ()), *self._queue):
+            _answer(item, UNAVAILABLE)
+        self._queue.clear()
 
     async def _work_is_there(self) -> bool:
         while not self._queue:
@@ -259,16 +267,16 @@ class Engine:
         try:
             await self._fill(batch)
             self._close(batch)
-        except Exception as error:
+        except Exception:
             log.exception("a command raised")
             await self._settle_inflight()
-            await self._heal(batch.work, error)
+            await self._heal(batch.work)
         else:
             if await self._settle_inflight():
                 self._inflight = asyncio.create_task(self._commit(batch))
                 self._inflight.add_done_callback(lambda _: self._wake.set())
             else:
-                await self._heal(batch.work, None)
+                await self._heal(batch.work)
         self._filling = None
         await asyncio.sleep(0)  # the commit is on its way before the next batch is executed
 
@@ -366,7 +374,8 @@ class Engine:
         try:
             await task
         except _BatchRefused as refused:
-            await self._heal(refused.work, refused.reason)
+            log.error("SQL refuses a batch: %s", refused.reason)
+            await self._heal(refused.work)
             return False
         return True
 
@@ -386,38 +395,42 @@ class Engine:
         """Append, and where the outcome is unknown find it out. A fence or a broken journal ends the engine."""
         record = batch.record
         assert record is not None
+        started = time.monotonic()
         while True:
             try:
-                if self._connection.is_closed():
-                    await self._reconnect()
-                    if await self._is_committed(record):
-                        break
-                await journal.append(self._connection, self.epoch, record)
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    if self._connection.is_closed():
+                        await self._reconnect()
+                        if await self._is_committed(record):
+                            break
+                    await journal.append(self._connection, self.epoch, record)
                 break
             except (Fenced, journal.JournalBroken):
                 for item in batch.work:
                     _answer(item, UNAVAILABLE)
                 raise
-            except asyncpg.PostgresError as error:
+            except (asyncpg.PostgresError, *LOST) as error:
                 if _is_refusal(error):
                     raise _BatchRefused(batch.work, error) from error
-                await self._stuck(batch, error)
-            except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError) as error:
-                await self._stuck(batch, error)
+                await self._stuck(batch.work, error, started)
         self._stuck_since = 0.0
 
-    async def _stuck(self, batch: _Batch, error: Exception) -> None:
-        """The database does not answer, or has no room: keep the batch and try again."""
-        now = time.monotonic()
+    async def _stuck(self, work: list[_Work], error: Exception, since: float) -> None:
+        """The database does not answer, or has no room: keep the work and try again.
+
+        Raises ConnectionError where the venue is to stop and has waited long enough.
+        """
         if not self._stuck_since:
-            self._stuck_since = now
+            self._stuck_since = since
             log.error(
-                "the database does not take batch %s: %s", batch.record and batch.record.sequence, error
+                "the database does not take batch %s: %s", self._executed_sequence, str(error) or "it is silent"
             )
-        if now - self._stuck_since > PATIENCE_SECONDS:
-            for item in batch.work + (self._filling.work if self._filling else []):
+        if time.monotonic() - self._stuck_since > PATIENCE_SECONDS:
+            for item in work + (self._filling.work if self._filling else []):
                 _answer(item, UNAVAILABLE)
             self._abandon_queue()
+            if self._stopping:
+                raise ConnectionError("the database does not answer, and the venue is to stop") from error
         if not _keeps_connection(error):
             self._connection.terminate()
         await asyncio.sleep(0.1)
@@ -443,43 +456,66 @@ class Engine:
 
     # --- healing
 
-    async def _heal(self, work: list[_Work], reason: Exception | None) -> None:
-        """Recover memory from the journal, then do the work in halves until what fails is one command."""
-        await self._recover()
-        if reason is None:
-            await self._attempt(work)
-        elif len(work) == 1 and len(work[0].commands) == 1:
-            await self._quarantine(work[0], reason)
-        elif len(work) == 1:
-            await self._heal_one_by_one(work[0])
-        else:
-            middle = len(work) // 2
-            await self._attempt(work[:middle])
-            await self._attempt(work[middle:])
+    async def _heal(self, work: list[_Work]) -> None:
+        """Recover memory from the journal, then do the work again; what fails in it is found and set aside.
 
-    async def _attempt(self, work: list[_Work]) -> None:
+        A command that raises is known at once. What SQL refuses is halved until it is one command.
+        """
+        await self._recover_patiently(work)
+        pieces = [work]
+        while pieces:
+            piece = pieces.pop()
+            failure = await self._attempt(piece)
+            if failure is None:
+                continue
+            await self._recover_patiently(piece)
+            if len(piece) == 1:
+                await self._set_aside(piece[0], failure.reason)
+            else:
+                pieces += [part for part in reversed(failure.parts(piece)) if part]
+
+    async def _attempt(self, work: list[_Work]) -> "_Failure | None":
+        """Execute and commit; where that fails memory is no longer good."""
+        batch = _Batch()
+        for at, item in enumerate(work):
+            try:
+                batch.work.append(item)
+                self._execute([item], batch)
+            except Exception as error:
+                log.exception("a command raised")
+                return _Failure(error, at)
         try:
-            batch = _Batch(work)
-            self._execute(work, batch)
             self._close(batch)
             await self._commit(batch)
         except _BatchRefused as refused:
-            await self._heal(work, refused.reason)
-        except (Fenced, journal.JournalBroken):
-            raise
-        except Exception as error:
-            log.exception("a command raised again")
-            await self._heal(work, error)
+            log.error("SQL refuses a batch: %s", refused.reason)
+            return _Failure(refused.reason, None)
+        return None
 
-    async def _heal_one_by_one(self, item: _Work) -> None:
-        """A submission of several commands: each on its own, so that only the failing one is set aside."""
+    async def _recover_patiently(self, work: list[_Work]) -> None:
+        """Recover, also where the database has to come back first. Raises Fenced when another engine took over."""
+        started = time.monotonic()
+        while True:
+            try:
+                if self._connection.is_closed():
+                    await self._reconnect()
+                    await journal.hold_epoch(self._connection, self.epoch)
+                await self._recover()
+            except LOST as error:
+                await self._stuck(work, error, started)
+            else:
+                self._stuck_since = 0.0
+                return
+
+    async def _set_aside(self, item: _Work, reason: Exception) -> None:
+        """One command is quarantined; of a submission of several, each is done on its own."""
+        if len(item.commands) == 1:
+            await self._quarantine(item, reason)
+            return
         loop = asyncio.get_running_loop()
-        outcomes = []
-        for command in item.commands:
-            alone = _Work(loop.create_future(), (command,), None, None, True)
-            await self._attempt([alone])
-            outcomes.append(alone.future.result())
-        _answer(item, outcomes)
+        alone = [_Work(loop.create_future(), (command,), single=True) for command in item.commands]
+        await self._heal(alone)
+        _answer(item, [one.future.result() for one in alone])
 
     async def _quarantine(self, item: _Work, reason: Exception) -> None:
         self.quarantined += 1
@@ -497,7 +533,7 @@ class Engine:
         while not self._stopping and not self.failure:
             await asyncio.sleep(TICK_SECONDS)
             self.clock.watch()
-            if self.simulated or self.clock.alarm_ns or self._tick_queued:
+            if self.simulated or self.clock.alarm_ns or self._tick_queued or self.dates_stopped:
                 continue
             timers = self.state.timers
             if timers and timers[0][0] < self.now_ns():
@@ -506,6 +542,12 @@ class Engine:
 
     def _ticked(self, future: "asyncio.Future[Outcome]") -> None:
         self._tick_queued = False
+        refusal = future.result().refusal
+        if refusal is not None and refusal.code is Refused.quarantined:
+            self.dates_stopped = True
+            log.critical(
+                "what falls due cannot be done: dates stand still until this is mended and started again"
+            )
 
     # --- looking in
 
@@ -523,6 +565,7 @@ class Engine:
             "commit_ms_p50": round(commits[len(commits) // 2], 3) if commits else 0.0,
             "commit_ms_p99": round(commits[len(commits) * 99 // 100], 3) if commits else 0.0,
             "quarantined": self.quarantined,
+            "dates_stopped": self.dates_stopped,
             "clock_alarm_seconds": self.clock.alarm_ns // 1_000_000_000,
             "simulated_clock": self.simulated,
             "database_stuck": bool(self._stuck_since),
@@ -536,6 +579,20 @@ class _BatchRefused(Exception):
         super().__init__(str(reason))
         self.work = work
         self.reason = reason
+
+
+class _Failure(msgspec.Struct):
+    """Why a piece of work failed, and the place in it of what raised (None: SQL refused it as a whole)."""
+
+    reason: Exception
+    at: int | None
+
+    def parts(self, work: list[_Work]) -> tuple[list[_Work], ...]:
+        """What to try apart, in order."""
+        if self.at is None:
+            middle = len(work) // 2
+            return work[:middle], work[middle:]
+        return work[: self.at], work[self.at : self.at + 1], work[self.at + 1 :]
 
 
 class _LookFailed(msgspec.Struct):
@@ -572,8 +629,15 @@ _ROOM: Final = ("53", "40", "55", "57014")
 """SQLSTATE classes after which the connection is good and the same statement may succeed later."""
 
 
-def _is_refusal(error: asyncpg.PostgresError) -> bool:
-    return (error.sqlstate or "").startswith(_REFUSING)
+LOST: Final = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
+"""What asyncpg raises of a connection that is gone, silent, or was killed in the middle of something."""
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether sending the batch again would be refused again: by SQL, or by what PostgreSQL can hold at all."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_REFUSING)
+    return isinstance(error, ValueError)
 
 
 def _keeps_connection(error: Exception) -> bool:

@@ -22,6 +22,8 @@ SHARD: Final = 0
 LOCK_SPACE: Final = 0x5348554A
 """First key of the advisory lock (`SHUJ`); the second is the shard."""
 
+CONNECT_SECONDS: Final = 5.0
+
 CHUNK: Final = 200
 """Journal rows read at a time."""
 
@@ -229,4 +231,4 @@ async def latest_snapshot(connection: Any, empty: Callable[[], State]) -> tuple[
 
 async def connect(dsn: str) -> Any:
     """A connection of our own, not from a pool: a pool's reset would release the lock."""
-    return await asyncpg.connect(dsn, server_settings={"application_name": "shuji"})
+    return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings={"application_name": "shuji"})

@@ -24,6 +24,9 @@ from exchange.state import REMEMBERED, Remembered, State
 TIMERS_A_TICK: Final = 500
 """How many timers one tick lets act, so that no tick holds up the orders behind it for long."""
 
+CLOCK_ENDS_NS: Final = 7_258_118_400_000_000_000
+"""1 January 2200: dates behind it must still fit into 64 bits of nanoseconds, which end in 2262."""
+
 AHEAD_MS: Final = 600_000
 """How far ahead of the venue's clock a command id may have been made."""
 
@@ -182,6 +185,8 @@ def _advance(state: State, command: happened.AdvanceClock, at_ns: int) -> Decisi
         return Refusal(Refused.clock_is_real, "this venue lives by the real clock")
     if not 0 < command.seconds <= 10 * 366 * 86_400:
         return Refusal(Refused.out_of_bounds, "seconds lies between 1 and ten years")
+    if at_ns + command.seconds * 1_000_000_000 > CLOCK_ENDS_NS:
+        return Refusal(Refused.out_of_bounds, "a simulated clock ends with the year 2199")
     return [happened.ClockAdvanced(at_ns + command.seconds * 1_000_000_000)]
 
 

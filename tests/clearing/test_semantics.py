@@ -13,7 +13,7 @@ from clearing.notrade import PHASES, Facts, Verdict
 
 RULEBOOK = notrade.load()
 READ = sorted({fact for rule in RULEBOOK.rules.values() for fact in rule.facts})
-OPEN = {"text": ["elsewhere", "market_analysis"], "number": [0, 1, 10**6], "set": [[], ["elsewhere"]]}
+OPEN: dict[str, list[Any]] = {"text": ["elsewhere", "market_analysis"], "number": [0, 1, 10**6], "set": [[], ["elsewhere"]]}
 INSTANTS = ["2020-01-01T00:00:00Z", "2026-06-15T09:30:00+08:00", "2040-01-01T00:00:00Z"]
 MISSING = "__missing__"
 
@@ -35,10 +35,7 @@ def values_of(path: str) -> list[Any]:
         return INSTANTS
     if kind.name == "set" and kind.values:
         return [[], [kind.values[0]], list(kind.values)]
-    if kind.values:
-        return list(kind.values)
-    opened: list[Any] = OPEN[kind.name]
-    return opened
+    return list(kind.values) or OPEN[kind.name]
 
 
 def test_the_facts_are_those_of_the_draft(shared_folder: Path) -> None:
