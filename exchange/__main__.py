@@ -157,12 +157,18 @@ def _add_serve(commands: Any) -> None:
     parser.add_argument(
         "--no-sample", dest="sample", action="store_false", default=None, help="leave an empty venue empty"
     )
+    parser.add_argument(
+        "--standby",
+        action="store_true",
+        default=None,
+        help="where another process writes this venue, wait until it ends and take over",
+    )
 
 
 def run_serve(arguments: Arguments) -> int:
     from exchange.serving import serve
 
-    settings = _settings(arguments, "host", "port", "jurisdiction", "simulated_clock", "sample")
+    settings = _settings(arguments, "host", "port", "jurisdiction", "simulated_clock", "sample", "standby")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     return _run(serve(settings, _say, _print_json if arguments.json else None))
 

@@ -9,6 +9,7 @@ that are behind then catch up at the next start.
 import asyncio
 import hmac
 import logging
+import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -80,7 +81,8 @@ async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
         return State(boards, rulebook, settings.jurisdiction)
 
     engine = Engine(dsn, empty, settings.simulated_clock)
-    await engine.start()
+    engine.on_standby = lambda: log.warning("another engine writes this venue: standing by until it ends")
+    await engine.start(math.inf if settings.standby else 0.0)
     stack.push_async_callback(engine.stop)
     await _open_for_business(engine, settings.operator_key)
     pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=POOL_SIZE))

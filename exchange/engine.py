@@ -55,6 +55,8 @@ QUEUE_RESERVE: Final = 2_000
 BATCH_LIMIT: Final = 1_000
 """Commands in one transaction."""
 TICK_SECONDS: Final = 0.2
+STANDBY_SECONDS: Final = 0.1
+"""How often a standby looks whether the writer has gone."""
 PATIENCE_SECONDS: Final = 5.0
 """How long callers wait for a database that does not answer before they are told that the outcome is unknown."""
 
@@ -102,6 +104,7 @@ class Engine:
         self.sequence = 0
         self.epoch = 0
         self.on_commit: list[Callable[[int], None]] = []
+        self.on_standby: Callable[[], None] | None = None
         self.stopped: asyncio.Event = asyncio.Event()
         self.failure: str = ""
         self.quarantined = 0
@@ -135,13 +138,11 @@ class Engine:
     async def start(self, standby_seconds: float = 0.0) -> None:
         """Become the writer, recover, and begin. Raises Fenced when another engine holds the shard for too long."""
         self._connection = await journal.connect(self.dsn)
-        deadline = time.monotonic() + standby_seconds
-        while (taken := await journal.take_epoch(self._connection)) is None:
-            if time.monotonic() >= deadline:
-                await self._connection.close()
-                raise Fenced("another engine writes this venue: stop it first")
-            await asyncio.sleep(0.1)
-        self.epoch = taken[0]
+        try:
+            self.epoch = await self._take_over(standby_seconds)
+        except BaseException:
+            self._connection.terminate()
+            raise
         await self._recover()
         if self.state.bureau.participants and self.state.simulated != self.simulated:
             await self._connection.close()
@@ -152,6 +153,18 @@ class Engine:
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._tick())]
         if self.state.rulebook_sha256 != self.state.rulebook.sha256:
             await self.submit(AdoptRulebook(actor=VENUE, sha256=self.state.rulebook.sha256))
+
+    async def _take_over(self, standby_seconds: float) -> int:
+        """The epoch, once whoever writes this shard has gone."""
+        deadline = time.monotonic() + standby_seconds
+        while (taken := await journal.take_epoch(self._connection)) is None:
+            if time.monotonic() >= deadline:
+                raise Fenced("another engine writes this venue: stop it first, or wait for it with --standby")
+            if self.on_standby is not None:
+                self.on_standby()
+                self.on_standby = None
+            await asyncio.sleep(STANDBY_SECONDS)
+        return taken[0]
 
     async def stop(self) -> None:
         """Drain the queue, commit, end. Commands that come later are refused."""
@@ -423,7 +436,9 @@ class Engine:
         if not self._stuck_since:
             self._stuck_since = since
             log.error(
-                "the database does not take batch %s: %s", self._executed_sequence, str(error) or "it is silent"
+                "the database does not take batch %s: %s",
+                self._executed_sequence,
+                str(error) or "it is silent",
             )
         if time.monotonic() - self._stuck_since > PATIENCE_SECONDS:
             for item in work + (self._filling.work if self._filling else []):

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,7 +59,10 @@ async def serve(settings: Settings, say: Callable[[str], None], report: Callable
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     door = _bind(settings)
     try:
-        async with _signalled() as stop, open_venue(settings) as venue:
+        async with _signalled() as stop, AsyncExitStack() as stack:
+            venue = await _opened(settings, stack, stop)
+            if venue is None:
+                return 0
             is_sample = await _bring_sample(settings, venue)
             return await _answer(settings, venue, door, stop, lambda: _tell(settings, is_sample, say, report))
     finally:
@@ -96,6 +99,21 @@ async def _signalled() -> AsyncIterator[asyncio.Queue[None]]:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+
+
+async def _opened(settings: Settings, stack: AsyncExitStack, stop: asyncio.Queue[None]) -> Venue | None:
+    """The venue, started; None where it was told to stop before (a standby may wait for days)."""
+    opening = asyncio.create_task(stack.enter_async_context(open_venue(settings)))
+    told = asyncio.create_task(stop.get())
+    await asyncio.wait({opening, told}, return_when=asyncio.FIRST_COMPLETED)
+    if not opening.done():
+        opening.cancel()
+        await asyncio.wait([opening])
+        return None
+    if told.done():
+        stop.put_nowait(None)
+    told.cancel()
+    return opening.result()
 
 
 async def _bring_sample(settings: Settings, venue: Venue) -> bool:

@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jurisdiction: str = "CN-46"
     simulated_clock: bool = False
     sample: bool = True
+    standby: bool = False
 
     def __repr__(self) -> str:
         """Without the DSN, which may hold a password."""

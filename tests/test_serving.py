@@ -172,3 +172,26 @@ def test_a_second_venue_on_the_same_folder_is_one_line(start: Start, data: Path)
     assert venue.child.poll() is None
     migrated = shuji("migrate", "--data", str(data), "--json")
     assert json.loads(migrated.stdout) == {"applied": []}
+
+
+def test_a_standby_takes_over_when_the_writer_is_killed(start: Start, data: Path, database_dsn: str) -> None:
+    writer = start("--no-sample", "--dsn", database_dsn)
+    writer.wait_until(writer.is_told)
+    refused = shuji("serve", "--data", str(data), "--port", str(free_port()), "--dsn", database_dsn)
+    assert refused.returncode == 1
+    assert "--standby" in refused.stderr
+    standby = start("--no-sample", "--dsn", database_dsn, "--standby")
+    standby.wait_until(lambda: "standing by" in standby.err.read_text())
+    assert not standby.is_told()
+    writer.end(signal.SIGKILL)
+    standby.wait_until(standby.is_told)
+    assert standby.get("/readyz")["status"] == "ready"
+
+
+def test_a_standby_that_is_told_to_stop_stops(start: Start, database_dsn: str) -> None:
+    writer = start("--no-sample", "--dsn", database_dsn)
+    writer.wait_until(writer.is_told)
+    standby = start("--no-sample", "--dsn", database_dsn, "--standby")
+    standby.wait_until(lambda: "standing by" in standby.err.read_text())
+    assert standby.end(signal.SIGTERM) == 0
+    assert writer.get("/readyz")["status"] == "ready"
