@@ -63,19 +63,17 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
         if known is not None:
             return known
     decision = HANDLERS[type(command)](state, command, at_ns)
-    if type(decision) is Refusal:
+    if isinstance(decision, Refusal):
         if not decision.code.kept or type(command) is not PlaceOrder:
             return Outcome((), decision, at_ns)
-        decided: list[Event] = [_kept(command, decision)]
-        APPLY[OrderRefused](state, decided[0], at_ns)
-    else:
-        decision_made = decision
-        decided = []
-        for event in decision_made:  # type: ignore[union-attr]
-            APPLY[type(event)](state, event, at_ns)
-            decided.append(event)
-        decision = None  # type: ignore[assignment]
-    return _finish(state, command, digest, tuple(decided), decision, at_ns)  # type: ignore[arg-type]
+        kept = _kept(command, decision)
+        APPLY[OrderRefused](state, kept, at_ns)
+        return _finish(state, command, digest, (kept,), decision, at_ns)
+    decided = []
+    for event in decision:
+        APPLY[type(event)](state, event, at_ns)
+        decided.append(event)
+    return _finish(state, command, digest, tuple(decided), None, at_ns)
 
 
 def _finish(
