@@ -377,7 +377,7 @@ def cell_of(state: State, listing: Listing, purpose: str, territory: str) -> Cel
 
 
 def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> Cell:
-    cell = cell_facts(state, state.products[listing.product], listing.board)
+    cell = cell_facts(state, state.products[listing.product], state.boards[listing.board])
     terms = listing.terms
     cell.trade = TradeFacts(
         purpose=purpose,

@@ -5,9 +5,9 @@
         ├──return──> returned    └──cancel──> cancelled
         └──refuse──> refused
 
-A fact that its declarer gains from is unknown to the rules until somebody else has held it against hashed evidence
-(江西 27, 30; 数据安全法 33: 要求数据提供方说明数据来源, 审核交易双方的身份). What the merchant declares against itself is
-believed at once. Only a reviewer who is not the submitter decides (`Refused.own_case`).
+A declared fact is unknown to the rules until somebody else has held it against hashed evidence (江西 27, 30;
+数据安全法 33: 要求数据提供方说明数据来源, 审核交易双方的身份); only the worst that a merchant can say of itself is believed
+at once. Only a reviewer who is not the submitter decides (`Refused.own_case`).
 """
 
 import re
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from clearing.house import Cell
 from clearing.notrade import (
@@ -32,6 +32,7 @@ from clearing.notrade import (
 )
 from clearing.revenue import refuse_shares
 from credit.merchant import same_controller
+from exchange.board import Board
 from exchange.events import (
     AmendFacts,
     Classification,
@@ -70,18 +71,19 @@ GROUPS: Final = ("classification", "source", "authorisation", "consent")
 REGISTRATION: Final = {"pending": "pending", "returned": "none", "refused": "none"}
 """Product state as `registration.status` where the names differ."""
 
-AGAINST_ONESELF: Final[Mapping[str, tuple[Any, ...]]] = {
-    "data_class": ("important", "core"),
-    "secret_kind": ("state", "trade", "work"),
-    "public_risk": ("suspected", "confirmed"),
-    "pi_state": ("identifiable", "deidentified"),
-    "open_class": ("not_open", "conditional"),
-    "declassified": (False,),
-    "derived": (False,),
-    "right_holders_agree": (False,),
-    "basis": ("none", "general_consent"),
+AGAINST_ONESELF: Final[Mapping[str, Any]] = {
+    "data_class": "core",
+    "secret_kind": "state",
+    "public_risk": "confirmed",
+    "pi_state": "identifiable",
+    "open_class": "not_open",
+    "declassified": False,
+    "derived": False,
+    "right_holders_agree": False,
+    "basis": "none",
+    "statement_filed": False,
 }
-"""Values that only burden who declares them: believed without confirmation. All others wait for a reviewer."""
+"""The worst value of each fact: believed without confirmation. A milder one may be a gain, and waits for a reviewer."""
 
 REGISTER_ENTRIES: Final[Mapping[str, tuple[bool, str]]] = {
     "authorisation_withdrawn": (True, ""),
@@ -217,7 +219,7 @@ def _decided(state: State, command: DecideProduct, certificate: str, valid_until
 
 def judge_registration(state: State, product: Product, at_ns: int) -> Verdict:
     """The verdict of the phase `registration`: certificate, trade and buyer cannot exist yet and wait."""
-    cell = cell_facts(state, product, "general")
+    cell = cell_facts(state, product)
     party = party_of(state, product.merchant, at_ns)
     facts = Facts(
         "registration",
@@ -393,20 +395,23 @@ def _record_flag(product: Product, entry: str) -> None:
 
 
 def _believed(product: Product, group: str, field: str, value: Any) -> Any:
-    if group in product.confirmed or value in AGAINST_ONESELF.get(field, ()):
+    if group in product.confirmed or value == AGAINST_ONESELF.get(field, UNSET):
         return value
     return UNSET
 
 
-def cell_facts(state: State, product: Product, board: str) -> Cell:
-    """What the registers say of a product now; trade and price are filled in by the listing."""
-    where = state.boards[board]
+def cell_facts(state: State, product: Product, board: Board | None = None) -> Cell:
+    """What the registers say of a product now; trade and price are filled in by the listing.
+
+    Without a board (at registration there is none yet) what depends on it is unknown.
+    """
+    filed = bool(product.source.statement)
     return Cell(
-        venue=VenueFacts(state.jurisdiction, where.central_trading_approved),
-        product=_product_facts(product, board),
+        venue=VenueFacts(state.jurisdiction, UNSET if board is None else board.central_trading_approved),
+        product=_product_facts(product, UNSET if board is None else board.id),
         source=SourceFacts(
             channel=_believed(product, "source", "channel", product.source.channel),
-            statement_filed=bool(product.source.statement),
+            statement_filed=_believed(product, "source", "statement_filed", filed),
         ),
         registration=_registration_facts(product),
         auth=_authorisation_facts(product),
@@ -417,7 +422,7 @@ def cell_facts(state: State, product: Product, board: str) -> Cell:
     )
 
 
-def _product_facts(product: Product, board: str) -> ProductFacts:
+def _product_facts(product: Product, board: str | UnsetType) -> ProductFacts:
     declared: Classification = product.classification
 
     def believed(field: str) -> Any:

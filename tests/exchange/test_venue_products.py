@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from clearing.notrade import ProductFacts
 from exchange import events as e
-from exchange.product import GROUPS, LIFE, REGISTER_ENTRIES
-from exchange.state import DAY_NS
+from exchange.product import AGAINST_ONESELF, GROUPS, LIFE, REGISTER_ENTRIES, cell_facts
+from exchange.state import DAY_NS, Product
 from tests.exchange.world import (
     EVIDENCE,
     OPERATOR,
@@ -36,6 +38,11 @@ def merchant(world: World) -> str:
 def entry(product: str, entered: str, actor: str, **fields: Any) -> e.RecordFact:
     whole: dict[str, Any] = {"evidence_sha256": EVIDENCE, "reason": "it is so", **fields}
     return e.RecordFact(actor=actor, product=product, entry=entered, **whole)
+
+
+def product_facts(world: World, product: Product) -> ProductFacts:
+    """What the rules read of it now."""
+    return cell_facts(world.state, product).product
 
 
 # ---- submission
@@ -196,6 +203,76 @@ def test_facts_that_nobody_confirmed_are_unknown(world: World, merchant: str) ->
 
 
 # ---- later facts
+
+MILDER: dict[str, list[tuple[str, Any, Any]]] = {
+    "classification": [
+        ("secret_kind", "state", "trade"),
+        ("secret_kind", "state", "work"),
+        ("data_class", "core", "important"),
+        ("public_risk", "confirmed", "suspected"),
+        ("open_class", "not_open", "conditional"),
+        ("pi_state", "identifiable", "deidentified"),
+    ],
+    "consent": [("basis", "none", "general_consent")],
+}
+"""By group: field, the worst value, and a milder one that nobody may take from its declarer."""
+
+
+def test_a_milder_value_is_not_believed_of_its_declarer(world: World, merchant: str) -> None:
+    """From the worst value to a milder one: unknown, until a reviewer has confirmed it."""
+    for field, worst, milder in MILDER["classification"]:
+        product = world.state.products[world.product(merchant)]
+        listing = world.listing(merchant, product.id)
+        for value, found in ((worst, worst), (milder, msgspec.UNSET)):
+            amended = classification(**{"origin": "public", field: value})
+            world.must(
+                e.AmendFacts(
+                    actor=merchant, product=product.id, evidence_sha256=OTHER, classification=amended
+                )
+            )
+            assert getattr(product_facts(world, product), field) == found, (field, value)
+            refusal = world.order(world.buyer(), listing).refusal
+            assert refusal is not None, (field, value)
+    world.check()
+
+
+def test_a_general_consent_is_not_believed_of_its_declarer(world: World, merchant: str) -> None:
+    """It would turn a refusal (C01) into a hold (C02)."""
+    product = world.product(
+        merchant,
+        classification=personal(),
+        consent=e.Consent(basis="separate_consent", purposes=("market_analysis",)),
+    )
+    listing, buyer = world.listing(merchant, product), world.buyer()
+    for basis, violated in (("none", ("C01",)), ("general_consent", ())):
+        consent = e.Consent(basis=basis, purposes=("market_analysis",))
+        world.must(
+            e.AmendFacts(actor=merchant, product=product, evidence_sha256=OTHER, consent=consent)
+        )
+        refusal = world.order(buyer, listing).refusal
+        assert refusal is not None
+        assert refusal.violated == violated
+    assert {"C01", "C02"} <= dict(refusal.unknown).keys()
+    world.check()
+
+
+def test_only_the_worst_value_of_each_list_is_against_oneself() -> None:
+    for fields in MILDER.values():
+        for field, worst, _ in fields:
+            assert AGAINST_ONESELF[field] == worst
+    booleans = {"declassified": False, "derived": False, "right_holders_agree": False}
+    assert booleans.items() <= AGAINST_ONESELF.items()
+
+
+def test_a_source_statement_is_unknown_until_confirmed(world: World, merchant: str) -> None:
+    """Except for one that is missing."""
+    product = world.state.products[world.submitted(merchant)]
+    assert cell_facts(world.state, product).source.statement_filed is msgspec.UNSET
+    world.must(world.decision(product.id))
+    assert cell_facts(world.state, product).source.statement_filed is True
+    bare = e.Source(channel="self_generated", statement="")
+    world.must(e.AmendFacts(actor=merchant, product=product.id, evidence_sha256=OTHER, source=bare))
+    assert cell_facts(world.state, product).source.statement_filed is False
 
 
 def test_an_amended_group_is_unknown_until_confirmed(world: World, merchant: str) -> None:
