@@ -34,7 +34,7 @@ from exchange.events import (
 )
 from exchange.matching.book import Book
 from exchange.participant import has_role, party_of, standing_refusal
-from exchange.product import cell_facts, reviewer_refusal
+from exchange.product import cell_facts, gainers, own_case_refusal
 from exchange.state import DAY_NS, Listing, State
 
 LIFE: Final[Mapping[tuple[str, str], str]] = {
@@ -217,9 +217,8 @@ def _mover_refusal(state: State, listing: Listing, command: MoveListing) -> Refu
         )
     if not any(has_role(state, command.actor, role) for role in who):
         return Refusal(Refused.forbidden, f"this needs the role {' or '.join(who)}")
-    if command.step in ("approve", "return"):
-        return reviewer_refusal(state, command.actor, state.products[listing.product])
-    return None
+    product = state.products[listing.product]
+    return own_case_refusal(state, command.actor, listing.merchant, *gainers(state, product))
 
 
 def may_see(state: State, listing: Listing, participant: str) -> bool:

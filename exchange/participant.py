@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from clearing.house import Party, digest_of
 from clearing.notrade import BuyerFacts, SellerFacts
-from credit.merchant import WORDS, Participant, check_public_key, check_uscc
+from credit.merchant import WORDS, Participant, check_public_key, check_uscc, same_controller
 from exchange.events import (
     AccreditationApplied,
     AccreditationDecided,
@@ -78,6 +78,12 @@ def role_refusal(state: State, participant: str, *roles: str) -> Refusal | None:
     if any(has_role(state, participant, role) for role in roles):
         return None
     return Refusal(Refused.forbidden, f"this needs the role {' or '.join(roles)}")
+
+
+def same_house(state: State, one: str, other: str) -> bool:
+    """Whether two participants are one hand: the same one, or under the same controller or group."""
+    people = state.bureau.participants
+    return same_controller(people[one], people[other])
 
 
 def standing_refusal(state: State, participant: str, deed: str, at_ns: int) -> Refusal | None:

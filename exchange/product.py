@@ -31,7 +31,6 @@ from clearing.notrade import (
     Verdict,
 )
 from clearing.revenue import refuse_shares
-from credit.merchant import same_controller
 from exchange.board import Board
 from exchange.events import (
     AmendFacts,
@@ -49,7 +48,7 @@ from exchange.events import (
     Refused,
     SubmitProduct,
 )
-from exchange.participant import has_role, party_of, standing_refusal
+from exchange.participant import has_role, party_of, same_house, standing_refusal
 from exchange.state import Product, State
 
 LIFE: Final[Mapping[tuple[str, str], str]] = {
@@ -283,7 +282,8 @@ def record(state: State, command: RecordFact, at_ns: int) -> Refusal | list[Even
         return Refusal(Refused.malformed, f"entry is one of {', '.join(REGISTER_ENTRIES)}")
     by_merchant, step = REGISTER_ENTRIES[command.entry]
     if not (by_merchant and command.actor == product.merchant):
-        refusal = reviewer_refusal(state, command.actor, product)
+        recorded = [command.participant] if command.participant in state.bureau.participants else []
+        refusal = reviewer_refusal(state, command.actor, product, *recorded)
         if refusal is not None:
             return refusal
     if (refusal := evidence_refusal(command.evidence_sha256)) is not None:
@@ -304,14 +304,32 @@ def record(state: State, command: RecordFact, at_ns: int) -> Refusal | list[Even
     ]
 
 
-def reviewer_refusal(state: State, actor: str, product: Product) -> Refusal | None:
-    """Decided by a reviewer who is neither the submitter nor of the same controller."""
+def gainers(state: State, product: Product) -> list[str]:
+    """Who gains from a decision on this product: its parties, and those of the trades that wait for one (holds)."""
+    parties = [product.merchant, product.holder, *product.licensees]
+    parties += [participant for participant, _ in product.shares]
+    for trade in state.holds.values():
+        if trade.listing in product.listings:
+            parties += (trade.buyer, trade.seller)
+    return parties
+
+
+def own_case_refusal(state: State, actor: str, *parties: str) -> Refusal | None:
+    """Nobody decides where they, or somebody of their house, are one of the parties that gain."""
+    if any(same_house(state, actor, party) for party in parties):
+        detail = (
+            "nobody decides where they or their controller are a party: merchant, holder, licensee, contributor,"
+            " buyer or seller; ask another reviewer"
+        )
+        return Refusal(Refused.own_case, detail)
+    return None
+
+
+def reviewer_refusal(state: State, actor: str, product: Product, *others: str) -> Refusal | None:
+    """Decided by a reviewer who is none of those that gain, nor of their houses; `others` gain from this step only."""
     if not has_role(state, actor, "reviewer"):
         return Refusal(Refused.forbidden, "only a reviewer decides this")
-    people = state.bureau.participants
-    if same_controller(people[actor], people[product.merchant]):
-        return Refusal(Refused.own_case, "nobody decides on a product of their own or of the same controller")
-    return None
+    return own_case_refusal(state, actor, *gainers(state, product), *others)
 
 
 # ---- events

@@ -112,6 +112,36 @@ def test_a_reviewer_of_the_same_house_approves_nothing(world: World, merchant: s
     assert world.code(e.MoveListing(actor=sister, listing=listing, step="approve")) == "own_case"
 
 
+def reviewing(world: World, participant: str) -> str:
+    """The same participant, with an office beside its trade."""
+    world.must(e.GrantRole(actor=OPERATOR, participant=participant, role="reviewer"))
+    return participant
+
+
+def test_a_licensee_decides_nothing_about_its_own_listing(world: World, merchant: str) -> None:
+    product, licensee = world.product(merchant), reviewing(world, world.merchant())
+    world.record(product, "licensee_recorded", participant=licensee)
+    listing = world.draft(licensee, product)
+    world.move(licensee, listing, "submit")
+    for step in ("approve", "return"):
+        command = e.MoveListing(actor=licensee, listing=listing, step=step, reasons=("because",))
+        assert world.code(command) == "own_case"
+    world.move(world.reviewer, listing, "approve")
+    world.move(world.reviewer, listing, "suspend", "to look")
+    resume = e.MoveListing(actor=licensee, listing=listing, step="resume")
+    assert world.code(resume) == "own_case"
+    world.check()
+
+
+def test_an_operator_who_sells_does_not_resume_itself(world: World) -> None:
+    shop = world.merchant()
+    listing = world.listing(shop)
+    world.must(e.GrantRole(actor=OPERATOR, participant=shop, role="operator"))
+    world.move(OPERATOR, listing, "suspend", "to look")
+    assert world.code(e.MoveListing(actor=shop, listing=listing, step="resume")) == "own_case"
+    world.move(OPERATOR, listing, "resume")
+
+
 # ---- dates
 
 

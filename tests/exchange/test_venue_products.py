@@ -159,6 +159,54 @@ def test_the_submitter_and_its_house_decide_nothing(world: World, merchant: str)
         assert world.code(entry(product, "objection_settled", reviewer)) == "own_case"
 
 
+def officer(world: World, participant: str) -> str:
+    """The same participant, with the office of a reviewer beside its trade."""
+    world.must(e.GrantRole(actor=OPERATOR, participant=participant, role="reviewer"))
+    return participant
+
+
+def sold(world: World, product: str, buyer: str) -> None:
+    """The registered right itself goes to this buyer."""
+    merchant = world.state.products[product].holder
+    listing = world.listing(merchant, product, deal="transfer", supply="exclusive")
+    trade = world.buy(buyer, listing)
+    world.deliver(trade)
+    world.accept(trade)
+    assert world.state.products[product].holder == buyer
+
+
+def test_nobody_who_gains_decides_on_a_product(world: World, merchant: str) -> None:
+    """Its holder after a transfer, a licensee, a contributor, whoever is to be recorded as a licensee."""
+    holder, licensee = officer(world, world.merchant(10**9)), officer(world, world.merchant())
+    contributor, newcomer = officer(world, world.buyer()), officer(world, world.merchant())
+    product = world.product(merchant, shares=((contributor, 10),))
+    sold(world, product, holder)
+    world.record(product, "licensee_recorded", participant=licensee)
+    world.record(product, "risk_confirmed")
+    sister = officer(world, world.person(owner=holder))
+    for reviewer in (merchant, holder, licensee, contributor, sister):
+        if reviewer == merchant:
+            officer(world, merchant)
+        assert world.code(entry(product, "risk_cleared", reviewer)) == "own_case", reviewer
+    own = entry(product, "licensee_recorded", newcomer, participant=newcomer)
+    assert world.code(own) == "own_case"
+    world.must(entry(product, "risk_cleared", newcomer))
+    world.check()
+
+
+def test_the_buyer_of_a_held_trade_brings_no_evidence_for_it(world: World, merchant: str) -> None:
+    product, buyer = world.product(merchant), officer(world, world.buyer())
+    listing = world.listing(merchant, product)
+    world.record(product, "objection_raised")
+    held = only(world.order(buyer, listing), e.Held)
+    cure = e.CureHold(actor=buyer, trade=held.trade, rule="B11", evidence_sha256=EVIDENCE)
+    assert world.code(cure) == "own_case"
+    assert world.code(entry(product, "objection_settled", buyer)) == "own_case"
+    world.must(changed(cure, actor=world.reviewer))
+    world.must(entry(product, "objection_raised", buyer))
+    world.check()
+
+
 def test_a_certificate_has_a_number_and_a_validity(world: World, merchant: str) -> None:
     product = world.state.products[world.product(merchant)]
     assert product.certificate == f"SJ-{world.at_ns // 10**9}-{product.id}"
