@@ -277,10 +277,14 @@ class SubmitProduct(Command, frozen=True, kw_only=True):
 
 
 class DecideProduct(Command, frozen=True, kw_only=True):
-    """`decision`: register, return, refuse. `confirmed` names the fact groups held against their evidence."""
+    """`decision`: register, return, refuse. `confirmed` names the fact groups held against their evidence.
+
+    `revision` is the product's that the reviewer looked at; needed to register.
+    """
 
     product: str
     decision: str
+    revision: int = 0
     confirmed: tuple[str, ...] = ()
     rights: tuple[str, ...] = ()
     valid_until_ns: int = 0
@@ -300,6 +304,8 @@ class AmendFacts(Command, frozen=True, kw_only=True):
 
 class ConfirmFacts(Command, frozen=True, kw_only=True):
     product: str
+    revision: int
+    """The product's revision that the reviewer looked at; it must still be the one that stands."""
     groups: tuple[str, ...]
     evidence: dict[str, str]
     """The hash that the reviewer saw, by group; it must be the declared one."""
@@ -408,11 +414,15 @@ class IssueKey(Command, frozen=True, kw_only=True):
 
 
 class CureHold(Command, frozen=True, kw_only=True):
-    """Bring the evidence that a hold names (`venue.CURES`)."""
+    """Bring the evidence that a hold names (`trade.CURES`).
+
+    A reviewer's cure changes registers: `revision` is the product's that it looked at.
+    """
 
     trade: str
     rule: str
     evidence_sha256: str = ""
+    revision: int = 0
 
 
 # ------------------------------------------------------------------------------------------------ events
@@ -525,6 +535,8 @@ class FactsAmended(Event, frozen=True):
     source: Source | None
     authorisation: Authorisation | None
     consent: Consent | None
+    revision: int = 0
+    """The product's revision from now on."""
 
 
 class FactsConfirmed(Event, frozen=True):

@@ -178,11 +178,25 @@ def decide(state: State, command: DecideProduct, at_ns: int) -> Refusal | list[E
     return _register(state, product, command, at_ns)
 
 
+def revision_refusal(product: Product, revision: int) -> Refusal | None:
+    """What is confirmed is what the reviewer saw: the facts as they stood in this revision."""
+    if not revision:
+        return Refusal(Refused.malformed, "revision: say which revision of the product you looked at")
+    if revision != product.revision:
+        detail = f"the facts were amended since revision {revision}: look again"
+        if revision > product.revision:
+            detail = f"there is no revision {revision} yet: the product is at {product.revision}"
+        return Refusal(Refused.wrong_state, detail)
+    return None
+
+
 def _register(state: State, product: Product, command: DecideProduct, at_ns: int) -> Refusal | list[Event]:
     if unknown := [group for group in command.confirmed if group not in GROUPS]:
         return Refusal(
             Refused.malformed, f"no such fact group: {', '.join(unknown)}; use {', '.join(GROUPS)}"
         )
+    if (refusal := revision_refusal(product, command.revision)) is not None:
+        return refusal
     if not command.rights:
         return Refusal(
             Refused.out_of_bounds,
@@ -251,6 +265,7 @@ def amend(state: State, command: AmendFacts, at_ns: int) -> Refusal | list[Event
             command.source,
             command.authorisation,
             command.consent,
+            product.revision + 1,
         )
     ]
 
@@ -261,6 +276,8 @@ def confirm(state: State, command: ConfirmFacts, at_ns: int) -> Refusal | list[E
         return Refusal(Refused.not_found, f"there is no product {command.product}")
     refusal = reviewer_refusal(state, command.actor, product)
     if refusal is not None:
+        return refusal
+    if (refusal := revision_refusal(product, command.revision)) is not None:
         return refusal
     for group in command.groups:
         if group not in GROUPS:
@@ -367,6 +384,7 @@ def apply_decided(state: State, event: ProductDecided, at_ns: int) -> None:
 
 def apply_amended(state: State, event: FactsAmended, at_ns: int) -> None:
     product = state.products[event.product]
+    product.revision = event.revision
     for group in GROUPS:
         facts = getattr(event, group)
         if facts is not None:

@@ -264,6 +264,7 @@ def _missing_product(state: State, ids: dict[str, str], item: Item, at_ns: int) 
             actor=ids["reviewer"],
             product=product.id,
             decision="register",
+            revision=product.revision,
             confirmed=("classification", "source", "authorisation", "consent"),
             rights=("processing_use", "product_operation"),
             valid_until_ns=at_ns + 3 * YEAR_NS,

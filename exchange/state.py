@@ -42,6 +42,8 @@ class Product(Struct, kw_only=True):
     shares: tuple[tuple[str, int], ...]
     evidence: dict[str, str]
     submitted_at_ns: int
+    revision: int = 1
+    """1 as submitted, one more with each amendment. A confirmation names the one it looked at."""
     state: str = "pending"
     confirmed: dict[str, str] = {}
     rights: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ from exchange.events import (
 from exchange.listing import cell_of
 from exchange.order import Deal, clear, judge_clearing, record_completion, settlement, supply_refusal
 from exchange.participant import has_role, standing_refusal
-from exchange.product import evidence_refusal, reviewer_refusal
+from exchange.product import evidence_refusal, reviewer_refusal, revision_refusal
 from exchange.state import DAY_NS, Report, State, Trade
 
 CURES: Final = {
@@ -133,7 +133,11 @@ def cure(state: State, command: CureHold, at_ns: int) -> Refusal | Iterator[Even
         if command.actor != trade.buyer:
             return Refusal(Refused.forbidden, "only the buyer confirms this")
         return _cured(state, trade, command, [], at_ns)
-    refusal = reviewer_refusal(state, command.actor, product) or evidence_refusal(command.evidence_sha256)
+    refusal = (
+        reviewer_refusal(state, command.actor, product)
+        or revision_refusal(product, command.revision)
+        or evidence_refusal(command.evidence_sha256)
+    )
     if refusal is not None:
         return refusal
     return _cured(state, trade, command, _cure_records(state, trade, command), at_ns)
@@ -145,7 +149,9 @@ def _cure_records(state: State, trade: Trade, command: CureHold) -> list[Event]:
     if command.rule == "C02":
         consent = Consent(basis="separate_consent", purposes=product.consent.purposes)
         return [
-            FactsAmended(product.id, command.evidence_sha256, None, None, None, consent),
+            FactsAmended(
+                product.id, command.evidence_sha256, None, None, None, consent, product.revision + 1
+            ),
             FactsConfirmed(product.id, ("consent",), command.actor),
         ]
     entries = []

@@ -167,6 +167,7 @@ class _Founding:
                 actor="P2",
                 product=name,
                 decision="register",
+                revision=1,
                 confirmed=FACT_GROUPS,
                 rights=("product_operation", "processing_use"),
                 valid_until_ns=self.at_ns + 900 * DAY_NS,

@@ -526,6 +526,7 @@ class Venue:
     def decide_product(self, product: str, by: Person | None = None, **changes: Any) -> httpx.Response:
         body: dict[str, Any] = {
             "decision": "register",
+            "revision": 1,
             "confirmed": GROUPS,
             "rights": RIGHTS,
             "valid_until": changes.pop("valid_until", None) or self.in_days(TWO_YEARS_DAYS),
@@ -541,15 +542,19 @@ class Venue:
 
     def amend(self, merchant: Person, product: str, group: str, **changes: Any) -> None:
         """Declare one group of facts anew and have it confirmed."""
-        self.declare(merchant, product, group, **changes)
-        body = {"groups": [group], "evidence": {group: sha256_of(f"{group} anew")}}
+        revision = self.declare(merchant, product, group, **changes)
+        body = {"revision": revision, "groups": [group], "evidence": {group: sha256_of(f"{group} anew")}}
         done(self.desk.post(f"/v1/products/{product}/confirmations", body))
 
-    def declare(self, merchant: Person, product: str, group: str, **changes: Any) -> None:
-        """Declare one group of facts anew; nobody has confirmed it yet."""
+    def revision_of(self, product: str, asked_by: Person | None = None) -> int:
+        """The revision of the product's facts, as a reviewer sees it who looks now."""
+        return int(done((asked_by or self.desk).get(f"/v1/products/{product}"), 200)["revision"])
+
+    def declare(self, merchant: Person, product: str, group: str, **changes: Any) -> int:
+        """Declare one group of facts anew, which nobody has confirmed yet; gives the product's new revision."""
         content = self.declaration(**{group: changes})[group]
         body = {"evidence_sha256": sha256_of(f"{group} anew"), group: content}
-        done(merchant.post(f"/v1/products/{product}/facts", body))
+        return int(done(merchant.post(f"/v1/products/{product}/facts", body))["revision"])
 
     def record(self, product: str, entry: str, by: Person | None = None, **changes: Any) -> httpx.Response:
         body = {"entry": entry, "evidence_sha256": sha256_of(entry), "reason": f"测试 {entry}", **changes}

@@ -438,7 +438,11 @@ def under_objection(market: Market) -> None:
     held = order_of(market, market.buyer, offer)()
     expect(market, held, "B11")
     trade_id = held.json()["trades"][0]["trade"]
-    body = {"rule": "B11", "evidence_sha256": sha256_of("objection settled")}
+    body = {
+        "rule": "B11",
+        "evidence_sha256": sha256_of("objection settled"),
+        "revision": venue.revision_of(offer.product),
+    }
     done(venue.desk.post(f"/v1/holds/{trade_id}/cure", body))
     done(market.api_merchant.post(f"/v1/trades/{trade_id}/delivery", delivery_of(market, offer)))
     venue.accept(market.buyer, trade_id)

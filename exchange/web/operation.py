@@ -57,6 +57,7 @@ DEEPEST: Final = 20
 MOST_PER_PAGE: Final = 200
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, 64 lower-case hex digits")]
+RevisionSeen = Annotated[int, Meta(ge=1, le=10**9, description="the product's revision that was looked at")]
 Name = Annotated[str, Meta(max_length=200)]
 Id = Annotated[str, Meta(max_length=64)]
 Limit = Annotated[int, Meta(ge=1, le=MOST_PER_PAGE, description="items on a page")]

@@ -29,7 +29,7 @@ from exchange.listing import VISIBLE
 from exchange.product import LIFE
 from exchange.state import Product, State
 from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
-from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
+from exchange.web.operation import Call, Id, Operation, Paging, RevisionSeen, Sha256, roles_of
 from exchange.web.participants import OFFICES, Reasons, after
 from exchange.web.problem import Refusing
 
@@ -83,7 +83,10 @@ class Declaration(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ProductDecision(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`revision` is needed to register; returning and refusing confirm nothing."""
+
     decision: Annotated[str, Meta(max_length=20, description="register, return or refuse")]
+    revision: RevisionSeen | None = None
     confirmed: Words = ()
     rights: Words = ()
     valid_until: Instant | None = None
@@ -101,6 +104,7 @@ class Amendment(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Confirmation(Struct, kw_only=True, forbid_unknown_fields=True):
+    revision: RevisionSeen
     groups: Words
     evidence: dict[str, Sha256]
 
@@ -154,6 +158,7 @@ class Decided(Struct, kw_only=True):
 class Amended(Struct):
     product: str
     amended: tuple[str, ...]
+    revision: int
     unconfirmed: bool = True
 
 
@@ -176,6 +181,7 @@ class ProductView(Struct, kw_only=True, omit_defaults=True):
 
     product: str
     state: str
+    revision: int
     merchant: str
     merchant_name: str
     description: "DescriptionView"
@@ -265,6 +271,7 @@ def product_view(state: State, product: Product, whole: bool) -> ProductView:
     view = ProductView(
         product=product.id,
         state=product.state,
+        revision=product.revision,
         merchant=product.merchant,
         merchant_name=state.bureau.participants[product.merchant].legal_name,
         description=description_view(product.description, whole),
@@ -366,6 +373,7 @@ async def decide(call: Call, body: ProductDecision) -> Decided:
         key=call.key,
         product=call.path["product"],
         decision=body.decision,
+        revision=body.revision or 0,
         confirmed=body.confirmed,
         rights=body.rights,
         valid_until_ns=optional_ns(body.valid_until, "valid_until"),
@@ -400,7 +408,8 @@ async def amend(call: Call, body: Amendment) -> Amended:
     event = (await call.submit(command)).events[0]
     assert isinstance(event, FactsAmended)
     groups = ("classification", "source", "authorisation", "consent")
-    return Amended(event.product, tuple(group for group in groups if getattr(event, group) is not None))
+    amended = tuple(group for group in groups if getattr(event, group) is not None)
+    return Amended(event.product, amended, event.revision)
 
 
 async def confirm(call: Call, body: Confirmation) -> Confirmed:
@@ -408,6 +417,7 @@ async def confirm(call: Call, body: Confirmation) -> Confirmed:
         actor=call.participant,
         key=call.key,
         product=call.path["product"],
+        revision=body.revision,
         groups=body.groups,
         evidence=dict(body.evidence),
     )
@@ -507,7 +517,7 @@ _DECLARED: Final = {
     "evidence": dict.fromkeys(_GROUPS, _SHA),
 }  # fmt: skip
 _VIEW: Final = {
-    "product": "D1", "state": "registered", "merchant": "P2", "merchant_name": "海南示例数据有限公司",
+    "product": "D1", "state": "registered", "revision": 1, "merchant": "P2", "merchant_name": "海南示例数据有限公司",
     **{group: _DECLARED[group] for group in ("description", "classification", "source", "authorisation", "consent")},
     "confirmed": list(_GROUPS), "rights": ["product_operation"], "certificate": "SJ-1795428000-D1",
     "valid_until": _LATER, "certificate_means_zh": CERTIFICATE_MEANS_ZH, "certificate_means_en": CERTIFICATE_MEANS_EN,
@@ -541,7 +551,7 @@ OPERATIONS: Final = (
     Operation(
         "POST", "/v1/products/{product}/decision", decide, "Register, return or refuse (reviewer, not the submitter)",
         "products", asks=ProductDecision, answers=Decided, refused=(*_REVIEWED, Refused.unlawful, Refused.out_of_bounds),
-        example={"decision": "register", "confirmed": list(_GROUPS), "rights": ["product_operation"],
+        example={"decision": "register", "revision": 1, "confirmed": list(_GROUPS), "rights": ["product_operation"],
                  "valid_until": _LATER, "reasons": []},
         example_answer={"product": "D1", "state": "registered", "certificate": "SJ-1795428000-D1",
                         "valid_until": _LATER, "confirmed": list(_GROUPS), "rights": ["product_operation"],
@@ -552,12 +562,12 @@ OPERATIONS: Final = (
         "POST", "/v1/products/{product}/facts", amend, "Declare one group of facts anew (its merchant)", "products",
         asks=Amendment, answers=Amended, refused=(Refused.not_found, Refused.evidence_missing),
         example={"evidence_sha256": _SHA, "source": {"channel": "self_generated", "statement": "自有业务系统产生"}},
-        example_answer={"product": "D1", "amended": ["source"], "unconfirmed": True},
+        example_answer={"product": "D1", "amended": ["source"], "revision": 2, "unconfirmed": True},
     ),
     Operation(
         "POST", "/v1/products/{product}/confirmations", confirm, "Confirm amended facts against evidence (reviewer)",
         "products", asks=Confirmation, answers=Confirmed, refused=(*_REVIEWED, Refused.evidence_missing),
-        example={"groups": ["source"], "evidence": {"source": _SHA}},
+        example={"revision": 2, "groups": ["source"], "evidence": {"source": _SHA}},
         example_answer={"product": "D1", "confirmed": ["source"], "by": "P3"},
     ),
     Operation(

@@ -24,7 +24,7 @@ from exchange.venue import Outcome
 from exchange.web import files
 from exchange.web.fills import Fill, fill_of, hold_state
 from exchange.web.instant import optional_text, text_of
-from exchange.web.operation import Call, Id, Name, Operation, Paging, Sha256
+from exchange.web.operation import Call, Id, Name, Operation, Paging, RevisionSeen, Sha256
 from exchange.web.problem import Reasons, Refusing, Unknown, Violation, unknown_rules
 
 ALL_SEE: Final = ("operator", "auditor")
@@ -55,8 +55,11 @@ class Nothing(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Cure(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A reviewer's cure needs evidence and the revision of the product that it looked at; the buyer's neither."""
+
     rule: Annotated[str, Meta(max_length=10)]
     evidence_sha256: Sha256 | None = None
+    revision: RevisionSeen | None = None
 
 
 class TradeReportBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -434,6 +437,7 @@ async def cure(call: Call, body: Cure) -> CureView:
         trade=trade,
         rule=body.rule,
         evidence_sha256=body.evidence_sha256 or "",
+        revision=body.revision or 0,
     )
     outcome = await _step(call, command, "")
     own = [event for event in outcome.events if getattr(event, "trade", "") == trade]

@@ -47,7 +47,9 @@ def held_by(person: Person) -> set[str]:
 
 
 def cure(person: Person, trade: str, rule: str) -> int:
-    body = {"rule": rule, "evidence_sha256": sha256_of(f"evidence for {rule}")}
+    """The stories of C02 amend the product once; the others leave it as it was submitted."""
+    revision = 2 if rule == "C02" else 1
+    body = {"rule": rule, "evidence_sha256": sha256_of(f"evidence for {rule}"), "revision": revision}
     return person.post(f"/v1/holds/{trade}/cure", body).status_code
 
 
@@ -110,8 +112,16 @@ def test_separate_consent_is_brought_by_the_reviewer(venue: Venue, merchant: Per
 
 def test_the_reviewers_cures_need_evidence(venue: Venue, merchant: Person, buyer: Person) -> None:
     trade = venue.held(buyer, on_general_consent(venue, merchant), "C02")
-    answer = venue.desk.post(f"/v1/holds/{trade}/cure", {"rule": "C02"})
+    answer = venue.desk.post(f"/v1/holds/{trade}/cure", {"rule": "C02", "revision": 2})
     refused(answer, 422, "evidence_missing")
+    assert venue.read_trade(trade, buyer)["state"] == "held"
+
+
+def test_a_cure_names_the_revision_that_was_looked_at(venue: Venue, merchant: Person, buyer: Person) -> None:
+    trade = venue.held(buyer, on_general_consent(venue, merchant), "C02")
+    body = {"rule": "C02", "evidence_sha256": sha256_of("separate consents")}
+    refused(venue.desk.post(f"/v1/holds/{trade}/cure", body), 400, "malformed")
+    refused(venue.desk.post(f"/v1/holds/{trade}/cure", {**body, "revision": 1}), 409, "wrong_state")
     assert venue.read_trade(trade, buyer)["state"] == "held"
 
 

@@ -127,14 +127,38 @@ def test_an_amended_fact_is_unknown_until_confirmed(venue: Venue, merchant: Pers
     venue.declare(merchant, product, "authorisation", purposes=["market_analysis"])
     fields = {field for entry in unknown(venue.order(buyer, listing)) for field in entry["fields"]}
     assert any(field.startswith("auth.") for field in fields)
-    wrong = {"groups": ["authorisation"], "evidence": {"authorisation": sha256_of("another paper")}}
+    wrong = {
+        "revision": 2,
+        "groups": ["authorisation"],
+        "evidence": {"authorisation": sha256_of("another paper")},
+    }
     answer = venue.desk.post(f"/v1/products/{product}/confirmations", wrong)
     assert 400 <= answer.status_code < 500, "the reviewer saw another paper than the one declared"
     assert unknown(venue.order(buyer, listing))
-    right = {"groups": ["authorisation"], "evidence": {"authorisation": sha256_of("authorisation anew")}}
+    right = {
+        "revision": 2,
+        "groups": ["authorisation"],
+        "evidence": {"authorisation": sha256_of("authorisation anew")},
+    }
     refused(merchant.post(f"/v1/products/{product}/confirmations", right), 403, "forbidden")
     done(venue.desk.post(f"/v1/products/{product}/confirmations", right))
     venue.trade(buyer, listing)
+
+
+def test_a_reviewer_decides_on_what_it_saw(venue: Venue, merchant: Person) -> None:
+    """Amended while it waited, or after a confirmation was written: the number is another one, look again."""
+    product = pending(venue, merchant)
+    seen = venue.revision_of(product)
+    amended = venue.declare(merchant, product, "classification", data_class="important")
+    assert amended == seen + 1 == venue.revision_of(product)
+    problem = refused(venue.decide_product(product, revision=seen), 409, "wrong_state")
+    assert f"amended since revision {seen}: look again" in problem["detail"]
+    refused(venue.decide_product(product, revision=None), 400, "malformed")
+    done(venue.decide_product(product, revision=amended), 200)
+    later = venue.declare(merchant, product, "source", statement="另有说明")
+    body = {"revision": amended, "groups": ["source"], "evidence": {"source": sha256_of("source anew")}}
+    refused(venue.desk.post(f"/v1/products/{product}/confirmations", body), 409, "wrong_state")
+    done(venue.desk.post(f"/v1/products/{product}/confirmations", {**body, "revision": later}))
 
 
 def test_a_declaration_needs_hashed_evidence(venue: Venue, merchant: Person) -> None:

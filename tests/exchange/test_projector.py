@@ -676,7 +676,9 @@ def test_holds_of_the_venue_are_told_as_they_end(end: str) -> None:
     trade = only(world.order(reader, listing_id), Held).trade
     assert agree(world).trades.rows[trade].violated == ("B11",)
     if end == "cure":
-        world.must(CureHold(actor=world.reviewer, trade=trade, rule="B11", evidence_sha256="ab" * 32))
+        world.must(
+            CureHold(actor=world.reviewer, trade=trade, rule="B11", evidence_sha256="ab" * 32, revision=1)
+        )
     else:
         world.wait(days=11)
         world.tick()

@@ -244,6 +244,8 @@ def test_a_decision_on_a_product(world: World) -> None:
             ("own_case", {"actor": world.reviewer}),
             ("wrong_state", {"product": product}),
             ("malformed", {"confirmed": ("source",)}),
+            ("malformed", {"revision": 2}),
+            ("wrong_state", {"revision": 1}),
             ("out_of_bounds", {"rights": ("product_operation",)}),
             ("out_of_bounds", {"valid_until_ns": world.at_ns + DAY_NS}),
             ("unlawful", {"confirmed": GROUPS}),

@@ -12,6 +12,7 @@ from exchange.state import DAY_NS
 from tests.exchange.world import (
     OPERATOR,
     World,
+    changed,
     classification,
     kinds,
     only,
@@ -567,7 +568,9 @@ def test_a_hold_takes_the_quantity_off_the_market_with_both_sides_reserved(marke
     assert world.money(market.buyer) == (10**9, 500)
     assert market.units(dealer) == (1_000, 8)
     world.check()
-    cure = e.CureHold(actor=world.reviewer, trade=held.trade, rule="B11", evidence_sha256="ab" * 32)
+    cure = e.CureHold(
+        actor=world.reviewer, trade=held.trade, rule="B11", evidence_sha256="ab" * 32, revision=1
+    )
     assert kinds(world.must(cure)) == ["FactRecorded", "HoldCured", "Settled"]
     assert world.money(market.buyer) == (10**9 - 500, 0)
     assert world.money(dealer) == (money + 498, 0)
@@ -629,8 +632,13 @@ def test_separate_consent_cures_a_hold(world: World) -> None:
         consent=e.Consent(basis="general_consent", purposes=("market_analysis",)),
     )
     held = only(world.order(buyer, world.listing(shop, product)), e.Held)
-    cure = e.CureHold(actor=world.reviewer, trade=held.trade, rule="C02", evidence_sha256="ef" * 32)
-    outcome = world.must(cure)
+    cure = e.CureHold(
+        actor=world.reviewer, trade=held.trade, rule="C02", evidence_sha256="ef" * 32, revision=1
+    )
+    wider = e.Consent(basis="general_consent", purposes=("market_analysis", "advertising"))
+    world.must(e.AmendFacts(actor=shop, product=product, evidence_sha256="ab" * 32, consent=wider))
+    assert world.code(cure) == "wrong_state", "other purposes stand than those that were looked at"
+    outcome = world.must(changed(cure, revision=2))
     assert kinds(outcome) == ["FactsAmended", "FactsConfirmed", "HoldCured", "Settled"]
     assert world.state.products[product].consent.basis == "separate_consent"
     assert world.state.products[product].evidence["consent"] == "ef" * 32
@@ -647,14 +655,22 @@ def test_separate_consent_cures_a_hold(world: World) -> None:
         ({"rule": "A01"}, "malformed"),
         ({"actor": "buyer"}, "forbidden"),
         ({"evidence_sha256": ""}, "evidence_missing"),
+        ({"revision": 0}, "malformed"),
+        ({"revision": 2}, "wrong_state"),
     ],
 )
-def test_a_cure_is_refused(market: Market, fields: dict[str, str], code: str) -> None:
+def test_a_cure_is_refused(market: Market, fields: dict[str, Any], code: str) -> None:
     world = market.world
     world.ask(market.shop, market.book, 5, 100)
     world.record(market.product, "objection_raised")
     held = only(world.bid(market.buyer, market.book, 5, 100), e.Held)
-    cure = {"actor": world.reviewer, "trade": held.trade, "rule": "B11", "evidence_sha256": "ab" * 32}
+    cure = {
+        "actor": world.reviewer,
+        "trade": held.trade,
+        "rule": "B11",
+        "evidence_sha256": "ab" * 32,
+        "revision": 1,
+    }
     people = {"stranger": world.buyer(), "buyer": market.buyer}
     given = {**cure, **fields}
     given["actor"] = people.get(given["actor"], given["actor"])

@@ -232,6 +232,7 @@ class World:
 
     def decision(self, product: str, decision: str = "register", **fields: Any) -> e.DecideProduct:
         filled: dict[str, Any] = {
+            "revision": self.state.products[product].revision if product in self.state.products else 1,
             "confirmed": GROUPS,
             "rights": ALL_RIGHTS,
             "valid_until_ns": self.at_ns + 800 * DAY_NS,
