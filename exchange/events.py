@@ -339,11 +339,16 @@ class ReviseListing(Command, frozen=True, kw_only=True):
 
 
 class MoveListing(Command, frozen=True, kw_only=True):
-    """`step` of `listing.LIFE`: submit, approve, return, suspend, resume, withdraw."""
+    """`step` of `listing.LIFE`: submit, approve, return, suspend, resume, withdraw.
+
+    `tariff_sha256` comes with `approve` of public data: the published price list that the reviewer held regime and
+    ceiling against, or the decision that the use is free or not guided.
+    """
 
     listing: str
     step: str
     reasons: tuple[str, ...] = ()
+    tariff_sha256: str = ""
 
 
 class BookCashIn(Command, frozen=True, kw_only=True):
@@ -576,6 +581,8 @@ class ListingMoved(Event, frozen=True):
     reasons: tuple[str, ...]
     by: str
     until_ns: int = 0
+    tariff_sha256: str = ""
+    """What confirmed the price of public data; set by `approve` only."""
 
 
 class CashBooked(Event, frozen=True):

@@ -13,6 +13,7 @@ live on.
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from clearing.house import Cell, Party, digest_of
@@ -20,6 +21,7 @@ from clearing.ledger import issue_owner, unit_asset
 from clearing.notrade import Facts, PriceFacts, TradeFacts
 from exchange.board import CENTRAL
 from exchange.events import (
+    VENUE,
     CreateListing,
     Event,
     ListingCreated,
@@ -34,8 +36,8 @@ from exchange.events import (
 )
 from exchange.matching.book import Book
 from exchange.participant import has_role, party_of, standing_refusal
-from exchange.product import cell_facts, gainers, own_case_refusal
-from exchange.state import DAY_NS, Listing, State
+from exchange.product import cell_facts, evidence_refusal, gainers, own_case_refusal
+from exchange.state import DAY_NS, Listing, Product, State
 
 LIFE: Final[Mapping[tuple[str, str], str]] = {
     ("draft", "submit"): "submitted",
@@ -77,6 +79,8 @@ SUPPLIES: Final = ("unlimited", "limited", "exclusive")
 RIGHTS: Final = ("resource_holding", "processing_use", "product_operation")
 DEALS: Final = ("licence", "exclusive_licence", "transfer")
 REGIMES: Final = ("market", "gov_guided")
+TARIFF_FACTS: Final = ("price.regime", "price.cap_fen")
+"""Of public data these are unknown until a reviewer has held them against the tariff (发改价格〔2025〕65号)."""
 MAX_PRICE_FEN: Final = 10**12
 MAX_UNITS: Final = 10**9
 MAX_DAYS: Final = 3_660
@@ -195,16 +199,38 @@ def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event
         )
     if command.step in ("return", "suspend") and not command.reasons:
         return Refusal(Refused.malformed, "give the reasons")
+    product = state.products[listing.product]
+    if (refusal := _tariff_refusal(product, command)) is not None:
+        return refusal
     if command.step in ("submit", "approve"):
-        product = state.products[listing.product]
         if product.state != "registered":
             return Refusal(Refused.wrong_state, f"the product is {product.state}: have it registered first")
+        looked = replace(listing, tariff_sha256=command.tariff_sha256)
         refusal = standing_refusal(state, listing.merchant, "list", at_ns) or law_refusal(
-            state, listing, at_ns
+            state, looked, at_ns, TARIFF_FACTS if command.step == "submit" else ()
         )
         if refusal is not None:
             return refusal
-    return _moves(state, listing, command.step, command.reasons, command.actor, at_ns)
+    return _moves(state, listing, command, at_ns)
+
+
+def _is_public(product: Product) -> bool:
+    return product.classification.origin == "public"
+
+
+def _tariff_refusal(product: Product, command: MoveListing) -> Refusal | None:
+    """Nobody but a reviewer says what the guided price of public data is, and not without the paper."""
+    if command.step == "approve" and _is_public(product):
+        if evidence_refusal(command.tariff_sha256) is None:
+            return None
+        detail = (
+            "public data: tariff_sha256 is the SHA-256 of the published price list that regime and ceiling were held"
+            " against, or of the decision that the use is free or not guided"
+        )
+        return Refusal(Refused.evidence_missing, detail)
+    if command.tariff_sha256:
+        return Refusal(Refused.malformed, "tariff_sha256 belongs to the approval of public data only")
+    return None
 
 
 def _mover_refusal(state: State, listing: Listing, command: MoveListing) -> Refusal | None:
@@ -228,11 +254,16 @@ def may_see(state: State, listing: Listing, participant: str) -> bool:
     return any(has_role(state, participant, role) for role in ("reviewer", "operator", "auditor"))
 
 
-def law_refusal(state: State, listing: Listing, at_ns: int) -> Refusal | None:
-    """The rules of the phase `listing`, for each purpose offered; the buyer cannot exist yet and waits."""
+def law_refusal(
+    state: State, listing: Listing, at_ns: int, tolerated: tuple[str, ...] = ()
+) -> Refusal | None:
+    """The rules of the phase `listing`, for each purpose offered; the buyer cannot exist yet and waits.
+
+    `tolerated` are facts that may still be unknown: they are looked at before anybody can order.
+    """
     seller = seller_of(state, listing, listing.merchant, at_ns)
     for purpose in listing.terms.purposes:
-        cell = cell_of(state, listing, purpose, listing.terms.territories[0])
+        cell = _new_cell(state, listing, purpose, listing.terms.territories[0])
         facts = Facts(
             "listing",
             at_ns,
@@ -248,7 +279,8 @@ def law_refusal(state: State, listing: Listing, at_ns: int) -> Refusal | None:
             cell.price,
         )
         verdict = state.rulebook.judge(facts)
-        if verdict.outcome in ("reject", "indeterminate"):
+        needed = [field for _, fields in verdict.unknown for field in fields if field not in tolerated]
+        if verdict.outcome == "reject" or (verdict.outcome == "indeterminate" and needed):
             detail = "the listing breaks a rule" if verdict.outcome == "reject" else "facts are unknown"
             return Refusal(
                 Refused.unlawful, f"{detail} (purpose {purpose})", verdict.violated, verdict.unknown
@@ -256,15 +288,15 @@ def law_refusal(state: State, listing: Listing, at_ns: int) -> Refusal | None:
     return None
 
 
-def _moves(
-    state: State, listing: Listing, step: str, reasons: tuple[str, ...], by: str, at_ns: int
-) -> list[Event]:
+def _moves(state: State, listing: Listing, command: MoveListing, at_ns: int) -> list[Event]:
     """The move itself, then what follows from it: publication without a notice, orders cancelled."""
+    step, reasons, by = command.step, command.reasons, command.actor
     after = LIFE[listing.state, step]
     events: list[Event] = []
     if step == "approve":
         notice_ns = state.boards[listing.board].public_notice_days * DAY_NS
-        events.append(ListingMoved(listing.id, step, after, reasons, by, at_ns + notice_ns))
+        tariff = command.tariff_sha256
+        events.append(ListingMoved(listing.id, step, after, reasons, by, at_ns + notice_ns, tariff))
         if not notice_ns:
             events.append(published(listing, at_ns))
     else:
@@ -281,7 +313,7 @@ def _moves(
 def published(listing: Listing, at_ns: int) -> ListingMoved:
     """The public notice is over; the listing's own days begin."""
     return ListingMoved(
-        listing.id, "notice_over", "published", (), "venue", at_ns + listing.terms.listed_days * DAY_NS
+        listing.id, "notice_over", "published", (), VENUE, at_ns + listing.terms.listed_days * DAY_NS
     )
 
 
@@ -293,7 +325,7 @@ def on_due(state: State, listing_id: str, due_ns: int, at_ns: int) -> list[Event
     if listing.state == "public_notice":
         return [published(listing, at_ns)]
     if listing.state in ("published", "suspended"):
-        return _moves(state, listing, "expire", (), "venue", at_ns)
+        return _moves(state, listing, MoveListing(actor=VENUE, listing=listing.id, step="expire"), at_ns)
     return []
 
 
@@ -316,13 +348,16 @@ def apply_created(state: State, event: ListingCreated, at_ns: int) -> None:
 
 def apply_revised(state: State, event: ListingRevised, at_ns: int) -> None:
     listing = state.listings[event.listing]
-    listing.terms = event.terms
+    listing.terms, listing.tariff_sha256 = event.terms, ""
     state.forget_product(state.products[listing.product])
 
 
 def apply_moved(state: State, event: ListingMoved, at_ns: int) -> None:
     listing = state.listings[event.listing]
     listing.state, listing.reasons, listing.until_ns = event.state, event.reasons, event.until_ns
+    if event.step in ("approve", "return"):
+        listing.tariff_sha256 = event.tariff_sha256
+        state.forget_product(state.products[listing.product])
     if event.state in ("public_notice", "published"):
         state.start_timer(event.until_ns, "listing", listing.id)
     if (
@@ -376,7 +411,8 @@ def cell_of(state: State, listing: Listing, purpose: str, territory: str) -> Cel
 
 
 def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> Cell:
-    cell = cell_facts(state, state.products[listing.product], state.boards[listing.board])
+    product = state.products[listing.product]
+    cell = cell_facts(state, product, state.boards[listing.board])
     terms = listing.terms
     cell.trade = TradeFacts(
         purpose=purpose,
@@ -390,7 +426,7 @@ def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> C
         other_nonexclusive_active=False,
         buyer_accepts_prior=False,
     )
-    cell.price = price_facts(terms, terms.price_fen)
+    cell.price = _price_facts(terms, bool(listing.tariff_sha256) or not _is_public(product))
     cell.digest = digest_of(
         (
             cell.venue,
@@ -406,11 +442,16 @@ def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> C
     return cell
 
 
-def price_facts(terms: Terms, unit_fen: int) -> PriceFacts:
-    """The price of a fill beside the listing's ceiling; both per `price_per_units`."""
+def _price_facts(terms: Terms, known: bool) -> PriceFacts:
+    """The listing's price beside its ceiling, both per `price_per_units`; regime and ceiling only where they are known."""
     return PriceFacts(
-        regime=terms.price_regime,  # type: ignore[arg-type]
-        unit_fen=unit_fen,
-        cap_fen=terms.price_cap_fen,
+        regime=terms.price_regime if known else UNSET,  # type: ignore[arg-type]
+        unit_fen=terms.price_fen,
+        cap_fen=terms.price_cap_fen if known else UNSET,
         per_units=terms.price_per_units,
     )
+
+
+def price_at(listed: PriceFacts, unit_fen: int) -> PriceFacts:
+    """The facts of a fill at another price than the listed one."""
+    return PriceFacts(listed.regime, unit_fen, listed.floor_fen, listed.cap_fen, listed.per_units)

@@ -31,7 +31,7 @@ from exchange.events import (
     Settled,
     TradeRefused,
 )
-from exchange.listing import VISIBLE, cell_of, price_facts, seller_of
+from exchange.listing import VISIBLE, cell_of, price_at, seller_of
 from exchange.matching.book import BUY, SELL, Order
 from exchange.participant import party_of, standing_refusal
 from exchange.state import DAY_NS, Entitlement, Listing, Product, State, Trade
@@ -136,7 +136,7 @@ def _law_refusal(
         )
     else:
         seller, buyer = seller_of(state, listing, listing.merchant, at_ns), own
-    price = price_facts(listing.terms, command.limit_fen) if in_book and command.limit_fen else cell.price
+    price = price_at(cell.price, command.limit_fen) if in_book and command.limit_fen else cell.price
     trade = _trade_facts(state, listing, cell, command.actor, command.accepts_prior, at_ns)
     verdict = state.house.judge("order", cell, seller, buyer, trade, price, at_ns)
     if verdict is ALLOW or verdict.outcome in ("allow", "hold"):
@@ -396,11 +396,8 @@ def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes
     seller = seller_of(state, listing, deal.seller, at_ns)
     buyer = party_of(state, deal.buyer, at_ns)
     trade = _trade_facts(state, listing, cell, deal.buyer, deal.accepts_prior, at_ns)
-    price = (
-        cell.price
-        if deal.price_fen == listing.terms.price_fen
-        else price_facts(listing.terms, deal.price_fen)
-    )
+    listed = deal.price_fen == listing.terms.price_fen
+    price = cell.price if listed else price_at(cell.price, deal.price_fen)
     verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns)
     return verdict, state.house.facts_sha256(cell, seller, buyer, trade, deal.price_fen, at_ns)
 

@@ -275,7 +275,8 @@ def _missing_product(state: State, ids: dict[str, str], item: Item, at_ns: int) 
         if state.listings[listing].state == "draft":
             yield MoveListing(actor=ids["merchant"], listing=listing, step="submit")
         elif state.listings[listing].state == "submitted":
-            yield MoveListing(actor=ids["reviewer"], listing=listing, step="approve")
+            tariff = evidence_of(f"tariff of {item.title}") if item.origin == "public" else ""
+            yield MoveListing(actor=ids["reviewer"], listing=listing, step="approve", tariff_sha256=tariff)
 
 
 def _product_of(state: State, merchant: str, item: Item) -> Product | None:

@@ -77,6 +77,8 @@ class Listing(Struct, kw_only=True):
     taken_units: int = 0
     issued_units: int = 0
     last_fen: int = 0
+    tariff_sha256: str = ""
+    """The tariff that a reviewer held public data's price regime and ceiling against; empty: they are unknown."""
 
 
 class Trade(Struct, kw_only=True, gc=False):

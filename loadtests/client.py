@@ -593,7 +593,10 @@ class Venue:
         return str(done(merchant.post("/v1/listings", body), 201)["listing"])
 
     def move(self, listing: str, step: str, by: Person, *reasons: str) -> httpx.Response:
-        return by.post(f"/v1/listings/{listing}/{step}", {"reasons": list(reasons)} if reasons else {})
+        body: dict[str, Any] = {"reasons": list(reasons)} if reasons else {}
+        if step == "approve" and self.desk.get(f"/v1/listings/{listing}").json().get("origin") == "public":
+            body["tariff_sha256"] = sha256_of("tariff")
+        return by.post(f"/v1/listings/{listing}/{step}", body)
 
     def listing(self, merchant: Person, product: str = "", board: str = "general", **terms: Any) -> str:
         """Published (also through the public notice of its board)."""

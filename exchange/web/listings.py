@@ -19,7 +19,7 @@ from exchange.events import (
 from exchange.listing import may_see
 from exchange.state import Listing, State
 from exchange.web.instant import optional_text, text_of
-from exchange.web.operation import Call, Id, Operation, Paging, roles_of
+from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
 from exchange.web.participants import OFFICES, Reasons, after
 
 DEPTH_LEVELS: Final = 50
@@ -36,7 +36,10 @@ class Revision(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Move(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`tariff_sha256` comes with `approve` of public data: the price list its regime and ceiling were held against."""
+
     reasons: Reasons = ()
+    tariff_sha256: Sha256 | None = None
 
 
 class ListingQuery(Paging, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +54,10 @@ class ListingStep(Struct):
 
 
 class ListingView(Struct, kw_only=True):
-    """A listing with what it offers. `available` is null where the supply is unlimited."""
+    """A listing with what it offers. `available` is null where the supply is unlimited.
+
+    `tariff_sha256` is what a reviewer held the price of public data against; null before, and for other data.
+    """
 
     listing: str
     state: str
@@ -78,6 +84,7 @@ class ListingView(Struct, kw_only=True):
     price_fen: int
     price_per_units: int
     price_cap_fen: int
+    tariff_sha256: str | None
     delivery_days: int
     acceptance_days: int
     redelivery_days: int
@@ -146,6 +153,7 @@ def listing_view(state: State, listing: Listing) -> ListingView:
         price_fen=terms.price_fen,
         price_per_units=terms.price_per_units,
         price_cap_fen=terms.price_cap_fen,
+        tariff_sha256=listing.tariff_sha256 or None,
         delivery_days=terms.delivery_days,
         acceptance_days=terms.acceptance_days,
         redelivery_days=terms.redelivery_days,
@@ -182,6 +190,7 @@ async def move(call: Call, body: Move) -> ListingStep:
         listing=call.path["listing"],
         step=call.path["step"],
         reasons=body.reasons,
+        tariff_sha256=body.tariff_sha256 or "",
     )
     outcome = await call.submit(command)
     moves = [event for event in outcome.events if isinstance(event, ListingMoved)]
@@ -258,7 +267,7 @@ LISTING_EXAMPLE: Final = {
     "merchant_name": "海南示例数据有限公司", "title": "港口集装箱吞吐量月度统计",
     "summary": "分港区、分航线的集装箱吞吐量。", "tags": ["港口"], "grade": "general", "origin": "enterprise",
     **TERMS_EXAMPLE, "supply_units": 0, "available": None,
-    "price_regime": "market", "price_cap_fen": 0, "updates": "monthly", "created_at": _WHEN,
+    "price_regime": "market", "price_cap_fen": 0, "tariff_sha256": None, "updates": "monthly", "created_at": _WHEN,
     "until": "2027-11-23T10:00:00Z", "last_fen": None, "reasons": [],
 }  # fmt: skip
 _LISTED: Final = (
@@ -297,7 +306,7 @@ OPERATIONS: Final = (
         "POST", "/v1/listings/{listing}/{step}", move, "submit, approve, return, suspend, resume or withdraw",
         "listings", asks=Move, answers=ListingStep,
         refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.wrong_state, Refused.unlawful,
-                 Refused.not_accredited, Refused.not_verified, Refused.standing_denied),
+                 Refused.not_accredited, Refused.not_verified, Refused.standing_denied, Refused.evidence_missing),
         example={"reasons": ["价格依据不足"]},
         example_answer={"listing": "L1", "state": "returned", "reasons": ["价格依据不足"], "until": None},
     ),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.story import RULES, Person, Venue, done, refused, settled, unlawful
+from tests.story import RULES, Person, Venue, done, refused, settled, sha256_of, unlawful
 
 PERSONAL: dict[str, Any] = {
     "classification": {"origin": "personal", "pi_state": "identifiable"},
@@ -334,6 +334,21 @@ def test_D05_above_the_guided_price(venue: Venue, merchant: Person, buyer: Perso
             unlawful(answer, "D05")
         else:
             settled(answer)
+
+
+def test_D05_the_ceiling_is_not_the_sellers_word(venue: Venue, merchant: Person, buyer: Person) -> None:
+    """A reviewer holds regime and ceiling against the published tariff; nothing is approved without it."""
+    product = venue.product(merchant, **public())
+    terms = {"price_regime": "gov_guided", "price_cap_fen": 10_000, "price_fen": 10_000}
+    listing = venue.draft(merchant, product, "public_data", **terms)
+    done(venue.move(listing, "submit", merchant))
+    refused(venue.desk.post(f"/v1/listings/{listing}/approve", {}), 422, "evidence_missing")
+    assert done(merchant.get(f"/v1/listings/{listing}"), 200)["tariff_sha256"] is None
+    tariff = sha256_of("收费标准 tariff 2026-1")
+    done(venue.desk.post(f"/v1/listings/{listing}/approve", {"tariff_sha256": tariff}))
+    venue.advance(days=5, seconds=60)
+    assert done(buyer.get(f"/v1/listings/{listing}"), 200)["tariff_sha256"] == tariff
+    venue.trade(buyer, listing)
 
 
 @pytest.mark.parametrize("purpose", ["public_governance", "public_welfare"])

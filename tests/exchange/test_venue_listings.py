@@ -8,6 +8,7 @@ from exchange import events as e
 from exchange.listing import LIFE, WHO
 from exchange.state import DAY_NS
 from tests.exchange.world import (
+    EVIDENCE,
     OPERATOR,
     World,
     authorisation,
@@ -392,6 +393,82 @@ def test_each_purpose_offered_is_judged(world: World, merchant: str) -> None:
     assert "public_welfare" in refusal.detail
     world.must(e.ReviseListing(actor=merchant, listing=listing, terms=terms(price_fen=5)))
     world.must(submit)
+
+
+def public_product(world: World, merchant: str) -> str:
+    return world.product(merchant, classification=classification(origin="public", open_class="unconditional"))
+
+
+GUIDED: dict[str, Any] = {"price_regime": "gov_guided", "price_cap_fen": 500, "price_fen": 500}
+
+
+def test_the_price_of_public_data_is_unknown_until_its_tariff_was_seen(world: World, merchant: str) -> None:
+    """D05: regime and ceiling are not the seller's to say. A listing may be handed in with them, not approved."""
+    listing = world.draft(merchant, public_product(world, merchant), **GUIDED)
+    world.move(merchant, listing, "submit")
+    approve = e.MoveListing(actor=world.reviewer, listing=listing, step="approve")
+    for tariff in ("", "the price list"):
+        assert world.code(changed(approve, tariff_sha256=tariff)) == "evidence_missing"
+    world.must(changed(approve, tariff_sha256=EVIDENCE))
+    assert world.state.listings[listing].tariff_sha256 == EVIDENCE
+    world.buy(world.buyer(), listing)
+    world.check()
+
+
+def test_a_price_above_the_tariff_is_not_approved(world: World, merchant: str) -> None:
+    terms_above = {**GUIDED, "price_fen": 501}
+    listing = world.draft(merchant, public_product(world, merchant), **terms_above)
+    world.move(merchant, listing, "submit")
+    approve = e.MoveListing(actor=world.reviewer, listing=listing, step="approve", tariff_sha256=EVIDENCE)
+    assert world.refused(approve).violated == ("D05",)
+    world.move(world.reviewer, listing, "return", "above the tariff")
+    world.must(e.ReviseListing(actor=merchant, listing=listing, terms=terms(**GUIDED)))
+    world.move(merchant, listing, "submit")
+    world.must(approve)
+    world.check()
+
+
+def test_a_returned_listing_needs_its_tariff_again(world: World, merchant: str) -> None:
+    listing = world.draft(merchant, public_product(world, merchant), "public_data", **GUIDED)
+    world.move(merchant, listing, "submit")
+    world.move(world.reviewer, listing, "approve")
+    world.move(world.reviewer, listing, "return", "the tariff has changed")
+    assert world.state.listings[listing].tariff_sha256 == ""
+    world.move(merchant, listing, "submit")
+    assert (
+        world.code(e.MoveListing(actor=world.reviewer, listing=listing, step="approve")) == "evidence_missing"
+    )
+    world.check()
+
+
+def test_data_that_turns_out_to_be_public_waits_for_a_tariff(world: World, merchant: str) -> None:
+    """Confirmed as public after it was listed: nobody has held its price against anything."""
+    product, buyer = world.product(merchant), world.buyer()
+    listing = world.listing(merchant, product)
+    world.buy(buyer, listing)
+    public = classification(origin="public", open_class="unconditional")
+    world.must(e.AmendFacts(actor=merchant, product=product, evidence_sha256=EVIDENCE, classification=public))
+    world.must(
+        e.ConfirmFacts(
+            actor=world.reviewer,
+            product=product,
+            revision=2,
+            groups=("classification",),
+            evidence={"classification": EVIDENCE},
+        )
+    )
+    refusal = world.order(buyer, listing).refusal
+    assert refusal is not None
+    assert "D05" in dict(refusal.unknown)
+    world.check()
+
+
+def test_a_tariff_belongs_to_the_approval_of_public_data(world: World, merchant: str) -> None:
+    listing = world.draft(merchant)
+    move = e.MoveListing(actor=merchant, listing=listing, step="submit", tariff_sha256=EVIDENCE)
+    assert world.code(move) == "malformed"
+    world.move(merchant, listing, "submit")
+    assert world.code(changed(move, actor=world.reviewer, step="approve")) == "malformed"
 
 
 def test_what_turned_unlawful_since_is_not_approved(world: World, merchant: str) -> None:

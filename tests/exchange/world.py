@@ -269,7 +269,12 @@ class World:
         return self.listing(merchant, product, "computing", **{**shape, "price_fen": 100, **fields})
 
     def move(self, actor: str, listing: str, step: str, *reasons: str) -> Outcome:
-        return self.must(e.MoveListing(actor=actor, listing=listing, step=step, reasons=reasons))
+        """Public data is approved with its tariff."""
+        product = self.state.products[self.state.listings[listing].product]
+        tariff = EVIDENCE if step == "approve" and product.classification.origin == "public" else ""
+        return self.must(
+            e.MoveListing(actor=actor, listing=listing, step=step, reasons=reasons, tariff_sha256=tariff)
+        )
 
     def record(self, product: str, entry: str, actor: str = "", participant: str = "") -> Outcome:
         return self.must(
