@@ -39,7 +39,8 @@ from clearing.notrade import (
     Verdict,
 )
 
-_NEVER = 1 << 62
+NEVER_NS = 1 << 62
+"""Later than any date."""
 
 
 class Kept(msgspec.Struct, gc=False):
@@ -67,13 +68,17 @@ class Cell(msgspec.Struct):
 
 
 class Party(msgspec.Struct):
-    """A participant as a seller and as a buyer; `reseller` is the same one as a holder who sells units on."""
+    """A participant as a seller and as a buyer; `reseller` is the same one as a holder who sells units on.
+
+    `until_ns`: from then on a date has passed and the facts are others, though no register has changed.
+    """
 
     seller: SellerFacts
     buyer: BuyerFacts
     digest: bytes = b""
     kept: dict[tuple[str, str], Kept] = {}
     reseller: "Party | None" = None
+    until_ns: int = NEVER_NS
 
 
 def digest_of(facts: Sequence[msgspec.Struct | None]) -> bytes:
@@ -112,7 +117,7 @@ def _keep(find: Find, facts: Facts) -> Kept:
     finding = find(facts)
     assert isinstance(facts.now, int)
     speaks = finding.violated or finding.unknown
-    return Kept(finding if speaks else CLEAN, facts.now, finding.changes_at or _NEVER)
+    return Kept(finding if speaks else CLEAN, facts.now, finding.changes_at or NEVER_NS)
 
 
 def _of_party(party: Party, phase: Phase, register: str, find: Find, facts: Facts) -> Finding:

@@ -397,7 +397,9 @@ def seller_of(state: State, listing: Listing, participant: str, at_ns: int) -> P
         return party
     if party.reseller is None:
         seller = replace(party.seller, recorded_licensee=True)
-        party.reseller = Party(seller, party.buyer, digest_of((seller, party.buyer)))
+        party.reseller = Party(
+            seller, party.buyer, digest_of((seller, party.buyer)), {}, None, party.until_ns
+        )
     return party.reseller
 
 

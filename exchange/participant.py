@@ -7,7 +7,7 @@ browse only. Nobody decides their own case.
 
 from typing import Any, Final
 
-from clearing.house import Party, digest_of
+from clearing.house import NEVER_NS, Party, digest_of
 from clearing.notrade import BuyerFacts, SellerFacts
 from credit.merchant import WORDS, Participant, check_public_key, check_uscc, same_controller
 from exchange.events import (
@@ -92,8 +92,10 @@ def standing_refusal(state: State, participant: str, deed: str, at_ns: int) -> R
     if standing.may_buy if deed == "buy" else standing.may_list:
         return None
     hindered = [reason for reason in standing.reasons if deed in reason.bars]
-    code = Refused.not_verified if "identity" in hindered[0].code else Refused.standing_denied
-    if deed == "list" and hindered[0].code.startswith(("credential", "not_merchant")):
+    first = hindered[0].code
+    unverified = "identity" in first or first == "mandate_expired"
+    code = Refused.not_verified if unverified else Refused.standing_denied
+    if deed == "list" and first.startswith(("credential", "not_merchant")):
         code = Refused.not_accredited
     return Refusal(code, " ".join(f"{reason.en} {reason.zh}" for reason in hindered))
 
@@ -320,12 +322,17 @@ def apply_ban(state: State, event: BanSet, at_ns: int) -> None:
 
 
 def party_of(state: State, participant: str, at_ns: int) -> Party:
-    """A participant as the rules see it: kept until the register changes, or until its ban ends."""
+    """A participant as the rules see it: kept until the register changes, its ban ends or its agent's mandate does."""
     party = state.parties.get(participant)
+    if party is None or at_ns >= party.until_ns:
+        party = state.parties[participant] = _new_party(state, participant, at_ns)
+    return party
+
+
+def _new_party(state: State, participant: str, at_ns: int) -> Party:
+    """Verified is who was verified and whose agent's mandate still runs (数据安全法 33: 审核交易双方的身份)."""
     row = state.bureau.participants[participant]
-    if party is not None and party.buyer.credit_ban == (row.ban_until_ns > at_ns):
-        return party
-    banned = row.ban_until_ns > at_ns
+    dates = [row.ban_until_ns, row.mandate_until_ns if row.identity == "verified" else 0]
     owner = row.owner_id or row.id
     group = row.group_id or row.id
     seller = SellerFacts(
@@ -335,19 +342,17 @@ def party_of(state: State, participant: str, at_ns: int) -> Party:
         status=row.status,
         credential=_CREDENTIAL_FACT.get(row.credential, row.credential),
         credential_until=row.credential_until_ns,
-        credit_ban=banned,
+        credit_ban=dates[0] > at_ns,
         recorded_licensee=False,
     )
-    verified = row.identity == "verified"
     buyer = BuyerFacts(
         id=row.id,
         ubo_id=owner,
         group_id=group,
         status=row.status,
-        identity_verified=verified,
-        credit_ban=banned,
+        identity_verified=dates[1] > at_ns,
+        credit_ban=dates[0] > at_ns,
         region=row.region,
     )
-    party = Party(seller, buyer, digest_of((seller, buyer)), {})
-    state.parties[participant] = party
-    return party
+    until_ns = min((date for date in dates if date > at_ns), default=NEVER_NS)
+    return Party(seller, buyer, digest_of((seller, buyer)), {}, None, until_ns)

@@ -193,7 +193,8 @@ def test_an_expired_mandate_stops_a_buyer(world: World) -> None:
     until = world.state.bureau.participants[buyer].mandate_until_ns
     world.at_ns = until - 2_000
     world.buy(buyer, listing)
-    assert code_of(world.order(buyer, listing)) == "standing_denied"
+    assert code_of(world.order(buyer, listing)) == "not_verified"
+    assert buyer not in world.state.bureau.conduct, "nothing wrong was done: a new mandate is all that lacks"
 
 
 def test_an_unlawful_order_is_conduct_and_want_of_money_is_not(world: World) -> None:
@@ -620,6 +621,24 @@ def test_a_suspended_registration_resumed_settles_its_holds(world: World) -> Non
     assert world.state.listings[listing].taken_units == 4
     world.deliver(settled[0])
     world.accept(settled[0])
+    world.check()
+
+
+def test_a_mandate_that_ended_while_the_bid_rested_refuses_the_fill(market: Market) -> None:
+    """E02: the bidder was verified when it ordered; at the fill nobody may act for it any more."""
+    world = market.world
+    late = world.person("buyer")
+    world.verify(late, mandate_until_ns=world.at_ns + 5 * DAY_NS)
+    world.pay_in(late, 10**6)
+    world.bid(late, market.book, 5, 100)
+    world.bid(market.buyer, market.book, 5, 90)
+    world.at_ns = world.state.bureau.participants[late].mandate_until_ns - 1_001
+    assert kinds(world.ask(market.shop, market.book, 1, 100)) == ["OrderPlaced", "Settled"]
+    outcome = world.ask(market.shop, market.book, 5, 90)
+    assert kinds(outcome) == ["OrderPlaced", "TradeRefused", "Settled"]
+    assert only(outcome, e.TradeRefused).violated == ("E02",)
+    assert only(outcome, e.Settled).buyer == market.buyer
+    assert world.money(late) == (10**6 - 100, 400)
     world.check()
 
 
