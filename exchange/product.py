@@ -12,7 +12,7 @@ at once. Only a reviewer who is not the submitter decides (`Refused.own_case`).
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -307,6 +307,10 @@ def record(state: State, command: RecordFact, at_ns: int) -> Refusal | list[Even
         return refusal
     if step and (product.state, step) not in LIFE:
         return Refusal(Refused.wrong_state, f"a product that is {product.state} cannot take the step {step}")
+    if command.entry == "risk_suspected" and product.risk == "confirmed":
+        return Refusal(
+            Refused.wrong_state, "the risk is confirmed: a suspicion does not lift that, clear it first"
+        )
     if command.entry == "licensee_recorded" and command.participant not in state.bureau.participants:
         return Refusal(Refused.not_found, f"there is no participant {command.participant!r}")
     return [
@@ -408,7 +412,7 @@ def apply_recorded(state: State, event: FactRecorded, at_ns: int) -> None:
     elif event.entry.startswith("authorisation_"):
         product.authorisation_status = {"restored": "granted"}.get(event.entry[14:], event.entry[14:])
     elif event.entry.startswith("risk_"):
-        product.risk = {"cleared": "none"}.get(event.entry[5:], event.entry[5:])
+        product.risk = {"cleared": ""}.get(event.entry[5:], event.entry[5:])
     elif event.entry == "licensee_recorded":
         product.licensees = tuple(dict.fromkeys((*product.licensees, event.participant)))
     else:
@@ -471,12 +475,19 @@ def _product_facts(product: Product, board: str | UnsetType) -> ProductFacts:
         data_class=believed("data_class"),
         pi_state=believed("pi_state"),
         secret_kind=believed("secret_kind"),
-        public_risk=cast(Any, product.risk) or believed("public_risk"),
+        public_risk=_worse_risk(product.risk, believed("public_risk")),
         open_class=believed("open_class"),
         declassified=believed("declassified"),
         derived=believed("derived"),
         right_holders_agree=believed("right_holders_agree"),
     )
+
+
+def _worse_risk(recorded: str, declared: Any) -> Any:
+    """The worse of what the risk register says and what is believed of the declaration; unknown may be confirmed."""
+    if "confirmed" in (recorded, declared):
+        return "confirmed"
+    return declared if declared is UNSET else recorded or declared
 
 
 def _registration_facts(product: Product) -> RegistrationFacts:

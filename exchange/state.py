@@ -56,6 +56,7 @@ class Product(Struct, kw_only=True):
     consent_removed: bool = False
     objection: bool = False
     risk: str = ""
+    """The risk register: empty, suspected or confirmed. The rules read the worse of it and the declaration."""
     licensees: tuple[str, ...] = ()
     listings: tuple[str, ...] = ()
     holder: str = ""

@@ -461,6 +461,44 @@ def test_an_entry_stops_trading_and_its_cure_lets_it_go_on(
     world.check()
 
 
+@pytest.mark.parametrize("earlier", [(), ("risk_suspected",), ("risk_confirmed", "risk_cleared")])
+def test_the_worse_of_register_and_declaration_counts(
+    world: World, merchant: str, earlier: tuple[str, ...]
+) -> None:
+    """What was recorded before does not hide what is declared later (A03)."""
+    product, buyer = world.product(merchant), world.buyer()
+    listing = world.listing(merchant, product)
+    for entered in earlier:
+        world.record(product, entered)
+    world.buy(buyer, listing)
+    amend = e.AmendFacts(
+        actor=merchant,
+        product=product,
+        evidence_sha256=OTHER,
+        classification=classification(public_risk="confirmed"),
+    )
+    world.must(amend)
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert refused.violated == ("A03",)
+    world.must(changed(amend, classification=classification()))
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert "A03" in dict(refused.unknown)
+    world.check()
+
+
+def test_a_suspicion_does_not_lift_a_confirmed_risk(world: World, merchant: str) -> None:
+    product = world.product(merchant)
+    world.record(product, "risk_suspected", actor=merchant)
+    world.record(product, "risk_confirmed")
+    for actor in (merchant, world.reviewer):
+        assert world.code(entry(product, "risk_suspected", actor)) == "wrong_state"
+    world.record(product, "risk_cleared")
+    world.record(product, "risk_suspected", actor=merchant)
+    world.check()
+
+
 def test_a_withdrawn_consent_stops_trading_until_the_rows_are_removed(world: World, merchant: str) -> None:
     """个人信息保护法 15, 47: rule C05."""
     product = world.product(
