@@ -292,7 +292,7 @@ class DecideProduct(Command, frozen=True, kw_only=True):
 
 
 class AmendFacts(Command, frozen=True, kw_only=True):
-    """The merchant declares one group of facts anew; it stays unknown until a reviewer confirms it."""
+    """The holder declares one group of facts anew; it stays unknown until a reviewer confirms it."""
 
     product: str
     evidence_sha256: str
@@ -312,7 +312,7 @@ class ConfirmFacts(Command, frozen=True, kw_only=True):
 
 
 class RecordFact(Command, frozen=True, kw_only=True):
-    """A reviewer's entry in one of the venue's registers, or the merchant's against itself.
+    """A reviewer's entry in one of the venue's registers, or the holder's against itself.
 
     `entry` is one of `product.REGISTER_ENTRIES`: authorisation_withdrawn, authorisation_disputed,
     authorisation_restored, consent_withdrawn, consent_removed, registration_suspended, registration_resumed,

@@ -7,7 +7,8 @@
 
 A declared fact is unknown to the rules until somebody else has held it against hashed evidence (江西 27, 30;
 数据安全法 33: 要求数据提供方说明数据来源, 审核交易双方的身份); only the worst that a merchant can say of itself is believed
-at once. Only a reviewer who is not the submitter decides (`Refused.own_case`).
+at once. Only a reviewer who does not gain decides (`Refused.own_case`). After a transfer the buyer is the holder, and
+amends, records and lists instead of the merchant that had submitted.
 """
 
 import re
@@ -101,7 +102,7 @@ REGISTER_ENTRIES: Final[Mapping[str, tuple[bool, str]]] = {
     "risk_cleared": (False, ""),
     "licensee_recorded": (False, ""),
 }
-"""Entry: (whether the merchant may enter it against itself, step of LIFE)."""
+"""Entry: (whether the holder may enter it against itself, step of LIFE)."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 CERTIFICATE_MAX_YEARS: Final = 10
@@ -250,7 +251,7 @@ def judge_registration(state: State, product: Product, at_ns: int) -> Verdict:
 
 def amend(state: State, command: AmendFacts, at_ns: int) -> Refusal | list[Event]:
     product = state.products.get(command.product)
-    if product is None or product.merchant != command.actor:
+    if product is None or product.holder != command.actor:
         return Refusal(Refused.not_found, f"you have no product {command.product}")
     if (refusal := evidence_refusal(command.evidence_sha256)) is not None:
         return refusal
@@ -297,8 +298,8 @@ def record(state: State, command: RecordFact, at_ns: int) -> Refusal | list[Even
         return Refusal(Refused.not_found, f"there is no product {command.product}")
     if command.entry not in REGISTER_ENTRIES:
         return Refusal(Refused.malformed, f"entry is one of {', '.join(REGISTER_ENTRIES)}")
-    by_merchant, step = REGISTER_ENTRIES[command.entry]
-    if not (by_merchant and command.actor == product.merchant):
+    by_holder, step = REGISTER_ENTRIES[command.entry]
+    if not (by_holder and command.actor == product.holder):
         recorded = [command.participant] if command.participant in state.bureau.participants else []
         refusal = reviewer_refusal(state, command.actor, product, *recorded)
         if refusal is not None:

@@ -177,13 +177,17 @@ class Recorded(Struct):
 
 
 class ProductView(Struct, kw_only=True, omit_defaults=True):
-    """A product. From `evidence` on only for its merchant, reviewers, operators and auditors."""
+    """A product. From `shares` on only for its holder, reviewers, operators and auditors.
+
+    `merchant` submitted it; `holder` has the registered right, and is another one after a transfer.
+    """
 
     product: str
     state: str
     revision: int
     merchant: str
     merchant_name: str
+    holder: str
     description: "DescriptionView"
     classification: Classification
     source: Source
@@ -274,6 +278,7 @@ def product_view(state: State, product: Product, whole: bool) -> ProductView:
         revision=product.revision,
         merchant=product.merchant,
         merchant_name=state.bureau.participants[product.merchant].legal_name,
+        holder=product.holder,
         description=description_view(product.description, whole),
         classification=product.classification,
         source=product.source,
@@ -298,7 +303,7 @@ def product_view(state: State, product: Product, whole: bool) -> ProductView:
 
 
 def sees_whole(state: State, product: Product, visitor: str) -> bool:
-    return visitor == product.merchant or bool(roles_of(state, visitor).intersection(OFFICES))
+    return visitor == product.holder or bool(roles_of(state, visitor).intersection(OFFICES))
 
 
 def is_public(state: State, product: Product) -> bool:
@@ -450,7 +455,7 @@ async def list_own(call: Call, asked: ProductQuery) -> Response[bytes]:
         whole = bool(roles_of(state, participant).intersection(OFFICES))
         found = []
         for product in state.products.values():
-            wanted = (whole or product.merchant == participant) and asked.state in ("", product.state)
+            wanted = (whole or product.holder == participant) and asked.state in ("", product.state)
             if wanted and after(product.id, asked.cursor):
                 found.append(product_view(state, product, True))
             if len(found) > asked.limit:
@@ -518,6 +523,7 @@ _DECLARED: Final = {
 }  # fmt: skip
 _VIEW: Final = {
     "product": "D1", "state": "registered", "revision": 1, "merchant": "P2", "merchant_name": "海南示例数据有限公司",
+    "holder": "P2",
     **{group: _DECLARED[group] for group in ("description", "classification", "source", "authorisation", "consent")},
     "confirmed": list(_GROUPS), "rights": ["product_operation"], "certificate": "SJ-1795428000-D1",
     "valid_until": _LATER, "certificate_means_zh": CERTIFICATE_MEANS_ZH, "certificate_means_en": CERTIFICATE_MEANS_EN,
@@ -559,7 +565,7 @@ OPERATIONS: Final = (
                         "certificate_means_en": CERTIFICATE_MEANS_EN},
     ),
     Operation(
-        "POST", "/v1/products/{product}/facts", amend, "Declare one group of facts anew (its merchant)", "products",
+        "POST", "/v1/products/{product}/facts", amend, "Declare one group of facts anew (its holder)", "products",
         asks=Amendment, answers=Amended, refused=(Refused.not_found, Refused.evidence_missing),
         example={"evidence_sha256": _SHA, "source": {"channel": "self_generated", "statement": "自有业务系统产生"}},
         example_answer={"product": "D1", "amended": ["source"], "revision": 2, "unconfirmed": True},

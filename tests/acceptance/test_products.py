@@ -161,6 +161,25 @@ def test_a_reviewer_decides_on_what_it_saw(venue: Venue, merchant: Person) -> No
     done(venue.desk.post(f"/v1/products/{product}/confirmations", {**body, "revision": later}))
 
 
+def test_after_a_transfer_the_product_is_its_holders(venue: Venue, merchant: Person) -> None:
+    """The buyer of the right sees and mends the product; the seller has become anybody."""
+    product, holder = venue.product(merchant, authorisation={"deals": ["transfer"]}), venue.merchant("buyer")
+    venue.cash_in(holder, 1_000_000)
+    listing = venue.listing(merchant, product, deal="transfer", supply="exclusive", supply_units=1)
+    venue.complete(merchant, holder, venue.trade(holder, listing))
+    seen = done(holder.get(f"/v1/products/{product}"), 200)
+    assert (seen["holder"], seen["merchant"]) == (holder.participant, merchant.participant)
+    assert seen["evidence"]
+    assert product in {item["product"] for item in holder.every("/v1/products")}
+    assert product not in {item["product"] for item in merchant.every("/v1/products")}
+    assert "evidence" not in done(merchant.get(f"/v1/products/{product}"), 200)
+    body = {"evidence_sha256": sha256_of("x"), "source": {"channel": "self_generated", "statement": "x"}}
+    refused(merchant.post(f"/v1/products/{product}/facts", body), 404, "not_found")
+    done(holder.post(f"/v1/products/{product}/facts", body))
+    refused(venue.record(product, "authorisation_withdrawn", by=merchant), 403, "forbidden")
+    done(venue.record(product, "authorisation_withdrawn", by=holder))
+
+
 def test_a_declaration_needs_hashed_evidence(venue: Venue, merchant: Person) -> None:
     answer = merchant.post("/v1/products", {**venue.declaration(), "evidence": {}})
     assert answer.status_code in (400, 422), answer.text

@@ -548,6 +548,25 @@ def test_an_authorisation_bounds_the_term_of_every_licence(world: World, merchan
     world.check()
 
 
+def test_after_a_transfer_the_holder_keeps_the_facts(world: World, merchant: str) -> None:
+    product, holder = world.product(merchant), world.merchant(10**9)
+    sold(world, product, holder)
+    amend = e.AmendFacts(
+        actor=merchant,
+        product=product,
+        evidence_sha256=OTHER,
+        source=e.Source(channel="self_generated", statement="told by the new holder"),
+    )
+    assert world.code(amend) == "not_found"
+    for entered, (allowed, _) in REGISTER_ENTRIES.items():
+        if allowed:
+            assert world.code(entry(product, entered, merchant)) == "forbidden"
+    world.must(changed(amend, actor=holder))
+    world.must(entry(product, "objection_raised", holder))
+    world.must(entry(product, "registration_cancelled", holder))
+    world.check()
+
+
 def test_a_recorded_licensee_may_list(world: World, merchant: str) -> None:
     product, licensee = world.product(merchant), world.merchant()
     command = e.CreateListing(actor=licensee, product=product, board="general", terms=terms())
