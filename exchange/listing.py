@@ -102,7 +102,9 @@ def create(state: State, command: CreateListing, at_ns: int) -> Refusal | list[E
         return Refusal(
             Refused.not_found, f"there is no board {command.board}; boards are {', '.join(state.boards)}"
         )
-    refusal = terms_refusal(state, command.board, command.terms)
+    refusal = transfer_refusal(product, command.actor, command.terms) or terms_refusal(
+        state, command.board, command.terms
+    )
     if refusal is not None:
         return refusal
     return [ListingCreated(state.next_id("L"), command.product, command.actor, command.board, command.terms)]
@@ -114,9 +116,21 @@ def revise(state: State, command: ReviseListing, at_ns: int) -> Refusal | list[E
         return Refusal(Refused.not_found, f"you have no listing {command.listing}")
     if listing.state not in ("draft", "returned"):
         return Refusal(Refused.wrong_state, f"a listing that is {listing.state} cannot be revised")
-    return terms_refusal(state, listing.board, command.terms) or [
-        ListingRevised(command.listing, command.terms)
-    ]
+    refusal = transfer_refusal(state.products[listing.product], listing.merchant, command.terms)
+    return (
+        refusal
+        or terms_refusal(state, listing.board, command.terms)
+        or [ListingRevised(command.listing, command.terms)]
+    )
+
+
+def transfer_refusal(product: Product, merchant: str, terms: Terms) -> Refusal | None:
+    """The right itself is its holder's to sell; a licensee has no more than a licence to pass on."""
+    if terms.deal == "transfer" and merchant != product.holder:
+        return Refusal(
+            Refused.forbidden, "only the registered holder transfers the right: offer a licence instead"
+        )
+    return None
 
 
 def terms_refusal(state: State, board: str, terms: Terms) -> Refusal | None:
@@ -205,6 +219,9 @@ def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event
     if command.step in ("submit", "approve"):
         if product.state != "registered":
             return Refusal(Refused.wrong_state, f"the product is {product.state}: have it registered first")
+        refusal = transfer_refusal(product, listing.merchant, listing.terms)
+        if refusal is not None:
+            return refusal
         looked = replace(listing, tariff_sha256=command.tariff_sha256)
         refusal = standing_refusal(state, listing.merchant, "list", at_ns) or law_refusal(
             state, looked, at_ns, TARIFF_FACTS if command.step == "submit" else ()
@@ -387,10 +404,11 @@ def seller_of(state: State, listing: Listing, participant: str, at_ns: int) -> P
     """A participant as the seller of this listing: the right's holder, or somebody whose licence is on record.
 
     On record are the product's licensees, and whoever resells transferable units: the venue's ledger is their chain.
+    No licence makes anybody the seller of the right itself: an offer from before a transfer does not sell it again (B13).
     """
     party = party_of(state, participant, at_ns)
     product = state.products[listing.product]
-    if participant == product.holder:
+    if participant == product.holder or listing.terms.deal == "transfer":
         return party
     resells = listing.terms.mechanism == "continuous_auction" and participant != listing.merchant
     if not resells and participant not in product.licensees:

@@ -272,7 +272,7 @@ LISTING_EXAMPLE: Final = {
 }  # fmt: skip
 _LISTED: Final = (
     Refused.not_verified, Refused.not_accredited, Refused.standing_denied, Refused.not_found, Refused.out_of_bounds,
-    Refused.mechanism_not_allowed,
+    Refused.mechanism_not_allowed, Refused.forbidden,
 )  # fmt: skip
 
 OPERATIONS: Final = (

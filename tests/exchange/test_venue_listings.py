@@ -113,6 +113,38 @@ def test_a_reviewer_of_the_same_house_approves_nothing(world: World, merchant: s
     assert world.code(e.MoveListing(actor=sister, listing=listing, step="approve")) == "own_case"
 
 
+TRANSFER: dict[str, Any] = {"deal": "transfer", "supply": "exclusive"}
+
+
+def test_a_licensee_does_not_sell_the_right_itself(world: World, merchant: str) -> None:
+    product, licensee = world.product(merchant), world.merchant()
+    world.record(product, "licensee_recorded", participant=licensee)
+    create = e.CreateListing(actor=licensee, product=product, board="general", terms=terms(**TRANSFER))
+    assert world.code(create) == "forbidden"
+    listing = world.draft(licensee, product)
+    assert world.code(e.ReviseListing(actor=licensee, listing=listing, terms=create.terms)) == "forbidden"
+    world.check()
+
+
+def test_an_offer_from_before_a_transfer_does_not_sell_the_right_again(world: World, merchant: str) -> None:
+    """The seller keeps a licence; its other offers of the right are refused from then on, whatever their state."""
+    product, buyer = world.product(merchant), world.buyer()
+    offers = [world.listing(merchant, product, **TRANSFER) for _ in range(2)]
+    draft, waiting = (world.draft(merchant, product, **TRANSFER) for _ in range(2))
+    world.move(merchant, waiting, "submit")
+    trade = world.buy(buyer, offers[0])
+    world.deliver(trade)
+    world.accept(trade)
+    world.record(product, "licensee_recorded", participant=merchant)
+    assert world.code(e.MoveListing(actor=merchant, listing=draft, step="submit")) == "forbidden"
+    assert world.code(e.MoveListing(actor=world.reviewer, listing=waiting, step="approve")) == "forbidden"
+    refusal = world.order(world.buyer(), offers[1]).refusal
+    assert refusal is not None
+    assert refusal.violated == ("B13",)
+    world.buy(buyer, world.listing(merchant, product))
+    world.check()
+
+
 def reviewing(world: World, participant: str) -> str:
     """The same participant, with an office beside its trade."""
     world.must(e.GrantRole(actor=OPERATOR, participant=participant, role="reviewer"))
