@@ -33,7 +33,7 @@ from exchange.events import (
 )
 from exchange.listing import VISIBLE, cell_of, price_at, seller_of
 from exchange.matching.book import BUY, SELL, Order
-from exchange.participant import party_of, standing_refusal
+from exchange.participant import party_of, standing_refusal, ultimate_owner
 from exchange.state import DAY_NS, Entitlement, Listing, Product, State, Trade
 
 HOLD_NS: Final = 10 * DAY_NS
@@ -490,14 +490,16 @@ def cancel(state: State, command: CancelOrder, at_ns: int) -> Refusal | list[Eve
 
 def apply_placed(state: State, event: OrderPlaced, at_ns: int) -> None:
     state.took_id(event.order)
-    participant = event.participant
-    row = state.bureau.participants[participant]
+    participant, people = event.participant, state.bureau.participants
+    owner = people[participant].owner_id or participant
+    if owner != participant and owner in people:
+        owner = ultimate_owner(people, participant)
     order = Order(
         event.order,
         event.side,  # type: ignore[arg-type]
         event.limit_fen,
         event.quantity,
-        row.owner_id or participant,
+        owner,
         participant,
         event.listing,
         event.quantity,

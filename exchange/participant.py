@@ -2,9 +2,11 @@
 
 The register itself and its tables of lives are the bureau's (`credit.merchant`). Every buyer is verified by a
 reviewer, every merchant accredited (数据安全法 33: 审核交易双方的身份, 并留存审核、交易记录; 海南 12); the unverified may
-browse only. Nobody decides their own case.
+browse only. Nobody decides their own case. Accepting an identity confirms the declared owner with it: none declared
+means that nobody stands above the participant (rule E05 and self-trade prevention read that).
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from clearing.house import NEVER_NS, Party, digest_of
@@ -80,10 +82,28 @@ def role_refusal(state: State, participant: str, *roles: str) -> Refusal | None:
     return Refusal(Refused.forbidden, f"this needs the role {' or '.join(roles)}")
 
 
+def ultimate_owner(people: Mapping[str, Participant], participant: str) -> str:
+    """Who stands at the top: `owner_id` is followed up while it names a participant; in a ring, its smallest id.
+
+    Without an owner nobody stands above: the participant is its own. That an owner is true, or that there is none, is
+    what a reviewer accepts with the identity.
+    """
+    chain = [participant]
+    owner = people[participant].owner_id
+    while owner in people and owner not in chain:
+        chain.append(owner)
+        owner = people[owner].owner_id
+    if owner in chain[:-1]:
+        return min(chain[chain.index(owner) :])
+    return owner or chain[-1]
+
+
 def same_house(state: State, one: str, other: str) -> bool:
-    """Whether two participants are one hand: the same one, or under the same controller or group."""
+    """Whether two participants are one hand: the same one, under one controller, in one group."""
     people = state.bureau.participants
-    return same_controller(people[one], people[other])
+    if same_controller(people[one], people[other]):
+        return True
+    return ultimate_owner(people, one) == ultimate_owner(people, other)
 
 
 def standing_refusal(state: State, participant: str, deed: str, at_ns: int) -> Refusal | None:
@@ -266,6 +286,13 @@ def apply_registered(state: State, event: ParticipantRegistered, at_ns: int) -> 
             personal_sha256=event.personal_sha256,
         )
     )
+    _owner_changed(state, event.participant, event.participant)
+
+
+def _owner_changed(state: State, participant: str, before: str) -> None:
+    """Whoever it owns has another ultimate owner too: what was kept of anybody is made anew."""
+    if ultimate_owner(state.bureau.participants, participant) != before:
+        state.parties.clear()
 
 
 def apply_role(state: State, event: RoleGranted, at_ns: int) -> None:
@@ -276,6 +303,7 @@ def apply_role(state: State, event: RoleGranted, at_ns: int) -> None:
 
 def apply_identity(state: State, event: IdentityDecided, at_ns: int) -> None:
     row = state.bureau.participants[event.participant]
+    owner = ultimate_owner(state.bureau.participants, event.participant)
     state.bureau.step(
         event.participant,
         "verify" if event.accept else "refuse_identity",
@@ -286,6 +314,7 @@ def apply_identity(state: State, event: IdentityDecided, at_ns: int) -> None:
     )
     row.owner_id, row.group_id = event.owner_id, event.group_id
     state.forget_participant(event.participant)
+    _owner_changed(state, event.participant, owner)
 
 
 def apply_application(state: State, event: AccreditationApplied, at_ns: int) -> None:
@@ -333,7 +362,7 @@ def _new_party(state: State, participant: str, at_ns: int) -> Party:
     """Verified is who was verified and whose agent's mandate still runs (数据安全法 33: 审核交易双方的身份)."""
     row = state.bureau.participants[participant]
     dates = [row.ban_until_ns, row.mandate_until_ns if row.identity == "verified" else 0]
-    owner = row.owner_id or row.id
+    owner = ultimate_owner(state.bureau.participants, participant)
     group = row.group_id or row.id
     seller = SellerFacts(
         id=row.id,

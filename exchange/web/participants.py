@@ -59,7 +59,11 @@ class Agent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 
 
 class Registration(Struct, kw_only=True, forbid_unknown_fields=True):
-    """`signature` is over the ASCII text `shuji-register:<public_key>:<uscc>`."""
+    """`signature` is over the ASCII text `shuji-register:<public_key>:<uscc>`.
+
+    `owner_id` names the ultimate owner (实际控制人): a participant's id where the owner has one, else any stable text;
+    empty says that nobody stands above.
+    """
 
     legal_name: Annotated[str, Meta(min_length=1, max_length=200)]
     public_key: PublicKey
@@ -91,6 +95,12 @@ class Role(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class IdentityDecision(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Accepting confirms the owner: the one given here, else the declared one, else that nobody stands above.
+
+    Buyer and seller of the same ultimate owner do not trade (E05); an owner that is itself a participant is followed
+    up to its own owner.
+    """
+
     accept: bool
     owner_id: Id = ""
     group_id: Id = ""

@@ -7,7 +7,7 @@ import pytest
 
 from credit.merchant import CREDENTIAL, IDENTITY, STATUS, Credential, Identity
 from exchange import events as e
-from exchange.participant import ACCREDITATION_STEPS
+from exchange.participant import ACCREDITATION_STEPS, ultimate_owner
 from exchange.state import DAY_NS
 from tests.exchange.world import EVIDENCE, OPERATOR, World, changed, credit_code, kinds, only, public_key
 
@@ -322,3 +322,87 @@ def test_cash_in_is_booked_once_for_each_entry_of_the_bank(world: World) -> None
     assert world.money(buyer) == (5, 0)
     assert world.money("bank:cash") == (-5, 0)
     world.check()
+
+
+# ---- owners
+
+
+def test_an_owner_who_is_a_participant_is_followed_up(world: World) -> None:
+    """E05: subsidiary, parent and whatever else the parent's owner holds are one controller."""
+    parent = world.merchant(10**6, owner="U1")
+    subsidiary = world.merchant(10**6, owner=parent)
+    grandchild = world.merchant(10**6, owner=subsidiary)
+    cousin, stranger = world.merchant(10**6, owner="U1"), world.buyer(owner="U2")
+    for seller in (parent, cousin, grandchild):
+        listing = world.listing(seller)
+        for buyer in (parent, subsidiary, grandchild, cousin):
+            refusal = world.order(buyer, listing).refusal
+            assert refusal is not None, (buyer, seller)
+            assert refusal.violated == ("E05",)
+        world.buy(stranger, listing)
+    world.check()
+
+
+def test_a_change_of_owner_changes_those_below(world: World) -> None:
+    """What the venue kept of the subsidiary is dropped when its parent gets another owner."""
+    parent, shop = world.buyer(), world.merchant(owner="U1")
+    subsidiary, listing = world.buyer(owner=parent), world.listing(shop)
+    world.buy(subsidiary, listing)
+    world.verify(parent, owner_id="U1")
+    refusal = world.order(subsidiary, listing).refusal
+    assert refusal is not None
+    assert refusal.violated == ("E05",)
+    world.verify(parent, owner_id="U2")
+    world.buy(subsidiary, listing)
+    world.check()
+
+
+def test_an_owner_that_registers_later_is_followed_from_then_on(world: World) -> None:
+    shop = world.merchant(owner="U1")
+    listing = world.listing(shop)
+    coming = world.state.next_id("P")
+    child = world.buyer(owner=f"P{int(coming[1:]) + 1}")
+    world.buy(child, listing)
+    assert world.person("buyer", owner="U1") == f"P{int(coming[1:]) + 1}"
+    refusal = world.order(child, listing).refusal
+    assert refusal is not None
+    assert refusal.violated == ("E05",)
+
+
+def test_a_ring_of_owners_is_one_controller(world: World) -> None:
+    first, second, third = (world.merchant(10**6) for _ in range(3))
+    for owned, owner in ((first, second), (second, third), (third, second)):
+        world.verify(owned, owner_id=owner)
+    people = world.state.bureau.participants
+    assert {ultimate_owner(people, one) for one in (first, second, third)} == {min(second, third)}
+    refusal = world.order(first, world.listing(third)).refusal
+    assert refusal is not None
+    assert refusal.violated == ("E05",)
+    world.check()
+
+
+def test_without_an_owner_a_participant_is_its_own(world: World) -> None:
+    alone = world.person("buyer")
+    people = world.state.bureau.participants
+    assert ultimate_owner(people, alone) == alone
+    world.verify(alone)
+    assert people[alone].owner_id == ultimate_owner(people, alone) == alone
+
+
+def test_self_trade_prevention_follows_the_owner_up(world: World) -> None:
+    parent = world.merchant(owner="U1")
+    book = world.book(parent)
+    subsidiary = world.buyer(owner=parent)
+    world.ask(parent, book, 5, 100)
+    outcome = world.bid(subsidiary, book, 5, 100)
+    assert [event.reason for event in outcome.events if isinstance(event, e.OrderClosed)] == ["self_trade"]
+    assert {order.owner for order in world.state.orders.values()} == {"U1"}
+    world.check()
+
+
+def test_a_reviewer_under_the_same_top_decides_nothing(world: World) -> None:
+    parent = world.person(owner="U1")
+    world.must(e.GrantRole(actor=OPERATOR, participant=parent, role="reviewer"))
+    middle = world.person("buyer", owner="U1")
+    product = world.submitted(world.merchant(owner=middle))
+    assert world.code(changed(world.decision(product), actor=parent)) == "own_case"
