@@ -317,7 +317,7 @@ class RecordFact(Command, frozen=True, kw_only=True):
     `entry` is one of `product.REGISTER_ENTRIES`: authorisation_withdrawn, authorisation_disputed,
     authorisation_restored, consent_withdrawn, consent_removed, registration_suspended, registration_resumed,
     registration_revoked, registration_cancelled, objection_raised, objection_settled, risk_suspected,
-    risk_confirmed, risk_cleared, licensee_recorded.
+    risk_confirmed, risk_cleared, licensee_recorded, licensee_removed.
     """
 
     product: str

@@ -101,6 +101,7 @@ REGISTER_ENTRIES: Final[Mapping[str, tuple[bool, str]]] = {
     "risk_confirmed": (False, ""),
     "risk_cleared": (False, ""),
     "licensee_recorded": (False, ""),
+    "licensee_removed": (False, ""),
 }
 """Entry: (whether the holder may enter it against itself, step of LIFE)."""
 
@@ -314,6 +315,9 @@ def record(state: State, command: RecordFact, at_ns: int) -> Refusal | list[Even
         )
     if command.entry == "licensee_recorded" and command.participant not in state.bureau.participants:
         return Refusal(Refused.not_found, f"there is no participant {command.participant!r}")
+    if command.entry == "licensee_removed" and command.participant not in product.licensees:
+        licensees = ", ".join(product.licensees) or "nobody"
+        return Refusal(Refused.not_found, f"{command.participant!r} is no licensee; on record: {licensees}")
     return [
         FactRecorded(
             command.product,
@@ -416,6 +420,8 @@ def apply_recorded(state: State, event: FactRecorded, at_ns: int) -> None:
         product.risk = {"cleared": ""}.get(event.entry[5:], event.entry[5:])
     elif event.entry == "licensee_recorded":
         product.licensees = tuple(dict.fromkeys((*product.licensees, event.participant)))
+    elif event.entry == "licensee_removed":
+        product.licensees = tuple(one for one in product.licensees if one != event.participant)
     else:
         _record_flag(product, event.entry)
     state.forget_product(product)

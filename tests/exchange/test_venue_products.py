@@ -410,6 +410,23 @@ def test_an_amendment_is_refused(world: World, merchant: str, fields: dict[str, 
     assert world.code(changed(amend, **fields)) == code
 
 
+def test_a_licensee_whose_licence_ended_sells_nothing(world: World, merchant: str) -> None:
+    """B13, until a licence is on record again."""
+    product, licensee, buyer = world.product(merchant), world.merchant(), world.buyer()
+    world.record(product, "licensee_recorded", participant=licensee)
+    listing = world.listing(licensee, product)
+    world.buy(buyer, listing)
+    world.record(product, "licensee_removed", participant=licensee)
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert refused.violated == ("B13",)
+    again = e.CreateListing(actor=licensee, product=product, board="general", terms=terms())
+    assert world.code(again) == "not_found"
+    world.record(product, "licensee_recorded", participant=licensee)
+    world.buy(buyer, listing)
+    world.check()
+
+
 @pytest.mark.parametrize("entered", REGISTER_ENTRIES)
 def test_the_merchant_enters_only_what_is_against_itself(world: World, merchant: str, entered: str) -> None:
     product = world.product(merchant)
@@ -429,6 +446,8 @@ def test_the_merchant_enters_only_what_is_against_itself(world: World, merchant:
         ({"entry": "weather_changed"}, "malformed"),
         ({"evidence_sha256": ""}, "evidence_missing"),
         ({"entry": "licensee_recorded", "participant": "P99"}, "not_found"),
+        ({"entry": "licensee_removed", "participant": "P99"}, "not_found"),
+        ({"entry": "licensee_removed", "participant": OPERATOR}, "not_found"),
     ],
 )
 def test_an_entry_is_refused(world: World, merchant: str, fields: dict[str, Any], code: str) -> None:
