@@ -1,8 +1,8 @@
 """X: an industry board, a TOML file that says which mechanisms it may use and what it charges.
 
-The order book needs central-trading approval: 国发〔2011〕38号 and 国办发〔2012〕37号 forbid 集中竞价, 连续竞价,
-电子撮合 and 做市商 to venues that the State Council has not approved. A board without approval that names such a
-mechanism does not load.
+Centralised trading needs approval, the order book among it. 国发〔2011〕38号 forbids it to venues that the State Council
+has not approved; 国办发〔2012〕37号 says what it is: 集合竞价, 连续竞价, 电子撮合, 匿名交易, 做市商. A board without
+approval that names such a mechanism does not load.
 """
 
 import tomllib
@@ -12,8 +12,14 @@ from typing import Final
 
 import msgspec
 
-CENTRAL: Final = ("continuous_auction",)
-"""Mechanisms that need central-trading approval."""
+CENTRAL: Final = (
+    "call_auction",
+    "continuous_auction",
+    "electronic_matching",
+    "anonymous",
+    "market_maker",
+)
+"""Mechanisms that need central-trading approval: those of rule F02."""
 
 
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -36,7 +36,7 @@ from exchange.events import (
 )
 from exchange.matching.book import Book
 from exchange.participant import has_role, party_of, standing_refusal
-from exchange.product import cell_facts, evidence_refusal, gainers, own_case_refusal
+from exchange.product import RIGHTS, cell_facts, evidence_refusal, gainers, own_case_refusal
 from exchange.state import DAY_NS, Listing, Product, State
 
 LIFE: Final[Mapping[tuple[str, str], str]] = {
@@ -76,7 +76,6 @@ LISTABLE: Final = ("pending", "registered", "suspended")
 """States of a product in which a listing may be drafted; to be submitted it must be registered."""
 
 SUPPLIES: Final = ("unlimited", "limited", "exclusive")
-RIGHTS: Final = ("resource_holding", "processing_use", "product_operation")
 DEALS: Final = ("licence", "exclusive_licence", "transfer")
 REGIMES: Final = ("market", "gov_guided")
 TARIFF_FACTS: Final = ("price.regime", "price.cap_fen")
@@ -139,9 +138,7 @@ def terms_refusal(state: State, board: str, terms: Terms) -> Refusal | None:
     if terms.mechanism not in where.mechanisms:
         allowed = f"the {board} board offers {', '.join(where.mechanisms)}"
         if terms.mechanism in CENTRAL and not where.central_trading_approved:
-            allowed += (
-                "; continuous trading needs central-trading approval (国发〔2011〕38号, 国办发〔2012〕37号)"
-            )
+            allowed += "; centralised trading needs approval (国发〔2011〕38号, 国办发〔2012〕37号)"
         return Refusal(Refused.mechanism_not_allowed, allowed)
     return _choice_refusal(terms) or _number_refusal(terms) or _fit_refusal(terms)
 

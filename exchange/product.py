@@ -68,6 +68,9 @@ LIFE: Final[Mapping[tuple[str, str], str]] = {
 GROUPS: Final = ("classification", "source", "authorisation", "consent")
 """Groups of declared facts, each with one piece of hashed evidence."""
 
+RIGHTS: Final = ("resource_holding", "processing_use", "product_operation")
+"""What a certificate names and a listing conveys (海南 1: 数据资源持有权、数据加工使用权、数据产品经营权分置)."""
+
 REGISTRATION: Final = {"pending": "pending", "returned": "none", "refused": "none"}
 """Product state as `registration.status` where the names differ."""
 
@@ -199,11 +202,8 @@ def _register(state: State, product: Product, command: DecideProduct, at_ns: int
         )
     if (refusal := revision_refusal(product, command.revision)) is not None:
         return refusal
-    if not command.rights:
-        return Refusal(
-            Refused.out_of_bounds,
-            "rights names at least one of resource_holding, processing_use, product_operation",
-        )
+    if not command.rights or any(right not in RIGHTS for right in command.rights):
+        return Refusal(Refused.out_of_bounds, f"rights names at least one of {', '.join(RIGHTS)}")
     if not at_ns < command.valid_until_ns <= at_ns + CERTIFICATE_MAX_YEARS * _YEAR_NS:
         return Refusal(
             Refused.out_of_bounds, f"valid_until lies within {CERTIFICATE_MAX_YEARS} years from now"

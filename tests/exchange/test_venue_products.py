@@ -138,6 +138,7 @@ def test_every_entry_and_no_other_of_the_registration_life(
         ({"product": "D99"}, "not_found"),
         ({"confirmed": ("weather",)}, "malformed"),
         ({"rights": ()}, "out_of_bounds"),
+        ({"rights": ("product_operation", "ownership")}, "out_of_bounds"),
         ({"valid_until_ns": 5}, "out_of_bounds"),
         ({"valid_until_ns": 1 << 62}, "out_of_bounds"),
         ({"decision": "return", "reasons": ()}, "malformed"),
