@@ -2,8 +2,9 @@
 
 Each has its lawful twin. A story goes the whole way (registration, listing, order) and meets the rule
 wherever the venue first asks it. Where the facts change after publication the same listing is its own twin:
-lawful before, unlawful after. Three rules stand behind an earlier guard (B13, E02, F02): the guard is checked
-here, the rule by `shuji judge` in test_command_line.
+lawful before, unlawful after. Three rules stand behind an earlier guard, which is checked too: B13 and E02 are met
+where something happens between guard and trade (a transfer, a licence or a mandate that ends); F02 never is, because
+a board without approval does not load, and is judged by `shuji judge` in test_command_line.
 """
 
 from typing import Any
@@ -233,6 +234,23 @@ def test_B13_neither_holder_nor_recorded_licensee(venue: Venue, merchant: Person
     venue.trade(buyer, venue.listing(licensee, product))
 
 
+def test_B13_the_right_was_sold_in_between(venue: Venue, merchant: Person, buyer: Person) -> None:
+    """The seller of the right has another listing of it, which takes an order after the transfer."""
+    product = venue.product(merchant, authorisation={"deals": ["licence", "transfer"]})
+    ordinary = venue.listing(merchant, product)
+    whole = venue.listing(merchant, product, deal="transfer", supply="exclusive", supply_units=1)
+    venue.trade(buyer, ordinary)
+    holder = venue.merchant("buyer")
+    venue.cash_in(holder, 1_000_000)
+    venue.complete(merchant, holder, venue.trade(holder, whole))
+    unlawful(venue.order(buyer, ordinary), "B13")
+    venue.trade(buyer, venue.listing(holder, product))
+    done(venue.record(product, "licensee_recorded", participant=merchant.participant))
+    venue.trade(buyer, ordinary)
+    done(venue.record(product, "licensee_removed", participant=merchant.participant))
+    unlawful(venue.order(buyer, ordinary), "B13")
+
+
 def test_B14_a_right_the_seller_does_not_hold(venue: Venue, merchant: Person, buyer: Person) -> None:
     held = {"rights": ["resource_holding", "processing_use"]}
     unlawful(venue.walk(merchant, buyer, decided=held, terms={"right": "product_operation"}), "B14")
@@ -395,6 +413,22 @@ def test_E02_an_unverified_buyer(venue: Venue, on_offer: tuple[str, str]) -> Non
     refused(venue.order(newcomer, on_offer[1]), 403, "not_verified")
     done(venue.verify_identity(newcomer))
     venue.trade(newcomer, on_offer[1])
+
+
+def test_E02_a_mandate_that_ended_while_the_bid_rested(venue: Venue, merchant: Person) -> None:
+    """The bidder was verified at the door; at the fill nobody may act for it any more. Its twin's mandate runs on."""
+    for days, lawful in ((1, False), (30, True)):
+        listing = venue.book_listing(merchant)
+        bidder = venue.buyer(mandate_until=venue.in_days(days))
+        bid = {"side": "buy", "limit_fen": 1_000}
+        assert done(venue.order(bidder, listing, 2, **bid), 201)["trades"] == []
+        venue.advance(days=1, seconds=60)
+        filled = venue.order(merchant, listing, 1, side="sell", limit_fen=1_000, time_in_force="ioc")
+        if lawful:
+            settled(filled)
+        else:
+            unlawful(filled, "E02")
+            refused(venue.order(bidder, listing, 1, **bid), 403, "not_verified")
 
 
 def test_E03_a_banned_seller(venue: Venue, buyer: Person) -> None:
