@@ -13,7 +13,11 @@ from clearing.notrade import PHASES, Facts, Verdict
 
 RULEBOOK = notrade.load()
 READ = sorted({fact for rule in RULEBOOK.rules.values() for fact in rule.facts})
-OPEN: dict[str, list[Any]] = {"text": ["elsewhere", "market_analysis"], "number": [0, 1, 10**6], "set": [[], ["elsewhere"]]}
+OPEN: dict[str, list[Any]] = {
+    "text": ["elsewhere", "market_analysis"],
+    "number": [0, 1, 10**6],
+    "set": [[], ["elsewhere"]],
+}
 INSTANTS = ["2020-01-01T00:00:00Z", "2026-06-15T09:30:00+08:00", "2040-01-01T00:00:00Z"]
 MISSING = "__missing__"
 
