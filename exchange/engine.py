@@ -196,7 +196,7 @@ class Engine:
     def submit(self, command: Any, personal: tuple[bytes, bytes] | None = None) -> "asyncio.Future[Outcome]":
         """Await the outcome; it is committed then. `personal` is (salt, body) of the erasable row of a registration."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        if (refusal := self._full(command)) is not None:
+        if (refusal := self._full((command,))) is not None:
             future.set_result(refusal)
             return future
         self._put(_Work(future, (command,), None, personal, True), 1)
@@ -207,7 +207,7 @@ class Engine:
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         if not commands:
             future.set_result([])
-        elif (refusal := self._full(commands[0])) is not None:
+        elif (refusal := self._full(commands)) is not None:
             future.set_result([refusal] * len(commands))
         else:
             self._put(_Work(future, commands), len(commands))
@@ -232,15 +232,15 @@ class Engine:
         self._queued += size
         self._wake.set()
 
-    def _full(self, command: Any) -> Outcome | None:
+    def _full(self, commands: Sequence[Any]) -> Outcome | None:
         if self._stopping or self.failure:
             return UNAVAILABLE
         if self._stuck_since and time.monotonic() - self._stuck_since > 1.0:
             return UNAVAILABLE
-        limit = QUEUE_LIMIT
-        if type(command) is CancelOrder or (type(command) is MoveListing and command.step == "suspend"):
-            limit += QUEUE_RESERVE
-        return OVERLOADED if self._queued >= limit else None
+        wanted = self._queued + len(commands)
+        if wanted <= QUEUE_LIMIT or (wanted <= QUEUE_LIMIT + QUEUE_RESERVE and all(map(_relieves, commands))):
+            return None
+        return OVERLOADED
 
     # --- the writer
 
@@ -248,7 +248,6 @@ class Engine:
         try:
             while await self._work_is_there():
                 await self._step()
-            await self._settle_inflight()
         except BaseException as error:
             self.failure = f"{type(error).__name__}: {error}"
             log.critical("the engine stops: %s", self.failure)
@@ -267,7 +266,7 @@ class Engine:
         while not self._queue:
             if self._inflight is not None and self._inflight.done():
                 await self._settle_inflight()
-            elif self._stopping:
+            elif self._stopping and self._inflight is None:
                 return False
             else:
                 self._wake.clear()
@@ -476,6 +475,7 @@ class Engine:
 
         A command that raises is known at once. What SQL refuses is halved until it is one command.
         """
+        filling, self._filling = self._filling, self._filling or _Batch(work)
         await self._recover_patiently(work)
         pieces = [work]
         while pieces:
@@ -488,6 +488,7 @@ class Engine:
                 await self._set_aside(piece[0], failure.reason)
             else:
                 pieces += [part for part in reversed(failure.parts(piece)) if part]
+        self._filling = filling
 
     async def _attempt(self, work: list[_Work]) -> "_Failure | None":
         """Execute and commit; where that fails memory is no longer good."""
@@ -516,7 +517,9 @@ class Engine:
                     await self._reconnect()
                     await journal.hold_epoch(self._connection, self.epoch)
                 await self._recover()
-            except LOST as error:
+            except (asyncpg.PostgresError, *LOST) as error:
+                if _is_refusal(error):
+                    raise
                 await self._stuck(work, error, started)
             else:
                 self._stuck_since = 0.0
@@ -614,6 +617,11 @@ class _LookFailed(msgspec.Struct):
     """A look raised: its caller gets the exception, the engine goes on."""
 
     error: Exception
+
+
+def _relieves(command: Any) -> bool:
+    """A cancel or a halt: the reserve is for these."""
+    return type(command) is CancelOrder or (type(command) is MoveListing and command.step == "suspend")
 
 
 def _looked(look: Callable[[State], Any], state: State) -> Any:

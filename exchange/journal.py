@@ -23,6 +23,8 @@ LOCK_SPACE: Final = 0x5348554A
 """First key of the advisory lock (`SHUJ`); the second is the shard."""
 
 CONNECT_SECONDS: Final = 5.0
+COMMAND_SECONDS: Final = 60.0
+"""After this long a silent connection counts as lost; the engine waits less for its appends."""
 
 CHUNK: Final = 200
 """Journal rows read at a time."""
@@ -207,6 +209,11 @@ async def recover(connection: Any, empty: Callable[[], State]) -> Recovered:
     async for row in rows(connection, sequence):
         replay_row(state, row, sequence, checksum)
         sequence, checksum, replayed = row["sequence"], row["checksum"], replayed + row["entries"]
+    stands = await connection.fetchval("select sequence from cursor where shard = $1", SHARD)
+    if stands != sequence:
+        raise JournalBroken(
+            f"journal {stands} is missing: the cursor stands there, the journal ends at {sequence}"
+        )
     state.ledger.drain()
     return Recovered(state, sequence, checksum, replayed)
 
@@ -231,4 +238,9 @@ async def latest_snapshot(connection: Any, empty: Callable[[], State]) -> tuple[
 
 async def connect(dsn: str) -> Any:
     """A connection of our own, not from a pool: a pool's reset would release the lock."""
-    return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings={"application_name": "shuji"})
+    return await asyncpg.connect(
+        dsn,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings={"application_name": "shuji"},
+    )

@@ -13,6 +13,7 @@ ours raises `CursorInvalid`. A read that must include the caller's last write wa
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
@@ -304,7 +305,7 @@ class Waiter(Struct, eq=False):
     done: "asyncio.Future[None]"
 
 
-class Progress:
+class Progress(ABC):
     """How far the query tables are. `sequence` is the last journal row in them, committed.
 
     `failure` says why they will never get further, and is empty while all is well.
@@ -316,9 +317,9 @@ class Progress:
         self.failure = ""
         self._waiters: list[Waiter] = []
 
+    @abstractmethod
     def wake(self, sequence: int, hurry: bool = False) -> None:
         """The journal has this row now, committed. `hurry`: somebody waits for it, so nothing is gathered first."""
-        raise NotImplementedError
 
     async def caught_up(self, sequence: int, timeout: float = CAUGHT_UP_S) -> None:  # noqa: ASYNC109
         """Return once the journal row `sequence` is in the tables; it need not have been announced by `wake`.

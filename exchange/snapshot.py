@@ -63,10 +63,12 @@ async def _compare_accounts(connection: Any, state: State) -> None:
         )
     }
     for owner, asset, balance, reserved in state.ledger.dump()["accounts"]:
-        if stored.get((owner, asset), (0, 0)) != (balance, reserved):
+        if stored.pop((owner, asset), (0, 0)) != (balance, reserved):
             raise journal.JournalBroken(
                 f"account {owner} {asset}: the table differs from the journal; run verify"
             )
+    for owner, asset in stored:
+        raise journal.JournalBroken(f"account {owner} {asset}: the journal knows nothing of it; run verify")
 
 
 class Snapshots:
