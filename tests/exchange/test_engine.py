@@ -1134,3 +1134,79 @@ async def test_the_status_counts_what_was_committed(database_dsn: str, small: Sm
         assert (status["entries"], status["sequence"], status["commits"]) == (7, 2, 1)
         assert status["ready"]
         assert status["commit_ms_p99"] >= status["commit_ms_p50"] > 0
+
+
+# --- what a review found
+
+
+async def test_a_read_that_comes_while_the_engine_stops_is_answered(database_dsn: str, small: Small) -> None:
+    async with engine_on(database_dsn) as writer:
+        async with commit_under_way(database_dsn, writer, small.cash("a")):
+            stopping = asyncio.create_task(writer.stop())
+            await asyncio.sleep(0)
+            reading = asyncio.ensure_future(writer.read(lambda state: list(state.cash_references)))
+            await asyncio.sleep(0)
+        await soon(stopping)
+        assert "a" in await soon(reading)
+
+
+async def test_a_cancel_in_front_opens_the_reserve_to_nothing_behind_it(
+    database_dsn: str, small: Small
+) -> None:
+    async with engine_on(database_dsn) as writer, commit_under_way(database_dsn, writer, small.cash("first")):
+        await fill_the_queue(writer, small)
+        cancel = CancelOrder(actor=small.buyer, order="O1")
+        mixed = writer.submit_many([cancel, *map(small.cash, numbered(500, "z"))])
+        assert mixed.done()
+        assert {outcome.refusal and outcome.refusal.code.name for outcome in mixed.result()} == {"overloaded"}
+        assert not writer.submit_many([cancel] * 500).done()
+
+
+async def test_a_session_that_dies_in_the_midst_of_a_recovery_is_replaced(
+    database_dsn: str, small: Small, poison: str
+) -> None:
+    waits = (
+        "select exists (select from pg_stat_activity where datname = current_database()"
+        " and application_name = 'shuji' and wait_event_type = 'Lock')"
+    )
+    async with engine_on(database_dsn) as writer:
+        async with session(database_dsn) as other, other.transaction():
+            await other.execute("lock table snapshot")
+            future = writer.submit(small.cash(poison))
+            await until_sql(database_dsn, waits, "the recovery waits")
+            await cut_engine_off(database_dsn)
+        assert codes([await soon(future)]) == ["quarantined"]
+        assert writer.failure == ""
+
+
+async def test_nobody_reads_memory_that_is_being_healed(
+    database_dsn: str, small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQL refuses a batch; done again, one of its commands raises; somebody reads while memory is recovered again."""
+    await a_limit_in_sql(database_dsn, small)
+    decided: list[int] = []
+    reads: list[asyncio.Future[list[str]]] = []
+    recover = journal.recover
+
+    def raises_the_second_time(state: State, command: BookCashIn, at_ns: int) -> venue.Decision:
+        if command.bank_reference == "second":
+            decided.append(1)
+            if len(decided) == 2:
+                raise RuntimeError("a bug")
+        return cash.book_in(state, command, at_ns)
+
+    monkeypatch.setitem(venue.HANDLERS, BookCashIn, raises_the_second_time)
+    async with engine_on(database_dsn) as writer:
+
+        async def read_meanwhile(connection: Any, fresh: Any) -> Any:
+            if len(decided) == 2 and not reads:
+                look = writer.read(lambda state: list(state.cash_references))
+                reads.append(asyncio.ensure_future(look))
+                assert await nothing_comes(reads[0])
+            return await recover(connection, fresh)
+
+        monkeypatch.setattr(journal, "recover", read_meanwhile)
+        names = [("first", 1), ("second", 1), ("big", TOO_MUCH_FEN)]
+        await answers([writer.submit(small.cash(*name)) for name in names])
+        assert "first" in await soon(reads[0])
+        assert "big" not in await reads[0]
