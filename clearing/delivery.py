@@ -13,6 +13,9 @@ none delivered, refunds. Only `completed` pays merchant, contributors and fee. A
 this until it is cured; expired or refused on a second look it ends with both sides released, and never queues
 again. Existing transferable units need no delivery: they are handed over as the trade settles.
 
+The term of a licence runs from delivery, so that nobody pays for days in which there was nothing to use. What is
+rejected may not be used, and a redelivery starts the term anew. A term never ends while its trade is open.
+
                      ┌── miss ──────────────────────────────────────────┐
     held ─cure─> settled ─deliver─> delivered ─reject─> rejected ─miss─>│
       │              │                  │                   │           v
@@ -47,7 +50,7 @@ TradeStep = Literal[
     "reject_again",
 ]
 EntitlementState = Literal["granted", "active", "expired", "revoked"]
-EntitlementStep = Literal["deliver", "redeliver", "expire", "revoke"]
+EntitlementStep = Literal["deliver", "reject", "redeliver", "expire", "revoke"]
 
 TRADE_OPENING: Final[dict[str, TradeState]] = {
     "allow": "settled",
@@ -76,14 +79,16 @@ TRADE_LIFE: Final[dict[tuple[TradeState, TradeStep], TradeState]] = {
 
 ENTITLEMENT_LIFE: Final[dict[tuple[EntitlementState, EntitlementStep], EntitlementState]] = {
     ("granted", "deliver"): "active",
+    ("granted", "redeliver"): "active",
     ("granted", "revoke"): "revoked",
-    ("active", "redeliver"): "active",
+    ("active", "reject"): "granted",
     ("active", "expire"): "expired",
     ("active", "revoke"): "revoked",
 }
 
 ENTITLEMENT_FOLLOWS: Final[dict[TradeStep, EntitlementStep]] = {
     "deliver": "deliver",
+    "reject": "reject",
     "redeliver": "redeliver",
     "miss": "revoke",
     "reject_again": "revoke",

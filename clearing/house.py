@@ -87,7 +87,7 @@ def digest_of(facts: Sequence[msgspec.Struct | None]) -> bytes:
 
 
 def _with_term_end(facts: Facts, instrument: TradeFacts) -> Facts:
-    """The licence would start now: its end runs ahead of the clock by its term."""
+    """The trade would settle now: the last possible end of the licence runs ahead of the clock by `term_ns`."""
     if not isinstance(instrument.term_ns, int) or not isinstance(facts.now, int):
         return facts
     trade = msgspec.structs.replace(instrument, term_until=facts.now + instrument.term_ns)

@@ -211,8 +211,8 @@ class BuyerFacts(msgspec.Struct, frozen=True, gc=False):
 class TradeFacts(msgspec.Struct, frozen=True, gc=False):
     """The trade: the instrument's terms, then what only this pair and this moment bring.
 
-    `term_ns`, where set, says that `term_until` is `now + term_ns`: the licence starts when it is sold, so
-    its end runs ahead of the clock, and a kept finding is dated accordingly.
+    `term_ns`, where set, says that `term_until` is `now + term_ns`: the last possible end of a licence sold
+    now runs ahead of the clock, and a kept finding is dated accordingly.
     """
 
     id: TradeId | UnsetType = UNSET

@@ -151,7 +151,7 @@ class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a listing offers and at what price.
 
     `price_fen` is per `price_per_units` units (0.035 CNY a call: 3,500 fen per 1,000 calls); for an order book
-    it is the reference price. `term_days` is the term of the licence from settlement.
+    it is the reference price. `term_days` is the term of the licence from delivery (of units: from settlement).
     """
 
     right: str
@@ -650,7 +650,6 @@ class Settled(Event, frozen=True, gc=False):
     reserved_rest: int
     entitlement: str
     due_ns: int
-    entitlement_until_ns: int
     facts_sha256: bytes
     mechanism: str
     purpose: str
@@ -734,16 +733,20 @@ class TradeReported(Event, frozen=True):
 
 
 class Delivered(Event, frozen=True):
-    """`step` is deliver or redeliver; `due_ns`: silence until then accepts."""
+    """`step` is deliver or redeliver; `due_ns`: silence until then accepts.
+
+    `entitlement_until_ns`: the term of the licence runs from this delivery until then.
+    """
 
     trade: str
     step: str
     delivery: Delivery
     due_ns: int
+    entitlement_until_ns: int
 
 
 class DeliveryRejected(Event, frozen=True):
-    """`due_ns`: redelivery is due then."""
+    """`due_ns`: redelivery is due then. What was rejected may not be used: the entitlement waits for it."""
 
     trade: str
     reason: str

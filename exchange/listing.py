@@ -183,10 +183,6 @@ def _fit_refusal(terms: Terms) -> Refusal | None:
         return Refusal(Refused.out_of_bounds, detail)
     if (terms.deal == "exclusive_licence" or terms.deal == "transfer") and terms.supply != "exclusive":
         return Refusal(Refused.out_of_bounds, f"deal {terms.deal} can be sold once: supply is 'exclusive'")
-    if terms.term_days < terms.delivery_days:
-        return Refusal(
-            Refused.out_of_bounds, "term_days is not below delivery_days: the term starts at settlement"
-        )
     if terms.mechanism == "continuous_auction":
         if terms.supply != "limited" or len(terms.purposes) != 1 or len(terms.territories) != 1:
             return Refusal(
@@ -438,7 +434,7 @@ def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> C
         right=terms.right,  # type: ignore[arg-type]
         deal=terms.deal,  # type: ignore[arg-type]
         mechanism=terms.mechanism,  # type: ignore[arg-type]
-        term_ns=terms.term_days * DAY_NS,
+        term_ns=longest_ns(terms),
         other_exclusive_active=False,
         other_nonexclusive_active=False,
         buyer_accepts_prior=False,
@@ -457,6 +453,17 @@ def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> C
         )
     )
     return cell
+
+
+def longest_ns(terms: Terms) -> int:
+    """From settlement to the last instant that the licence can reach (B03).
+
+    The term runs from delivery; after a rejection, from the redelivery. Units are handed over at once.
+    """
+    days = terms.term_days
+    if terms.mechanism != "continuous_auction":
+        days += terms.delivery_days + terms.acceptance_days + terms.redelivery_days
+    return days * DAY_NS
 
 
 def _price_facts(terms: Terms, known: bool) -> PriceFacts:

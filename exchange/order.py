@@ -34,7 +34,7 @@ from exchange.events import (
 from exchange.listing import VISIBLE, cell_of, price_at, seller_of
 from exchange.matching.book import BUY, SELL, Order
 from exchange.participant import party_of, standing_refusal, ultimate_owner
-from exchange.state import DAY_NS, Entitlement, Listing, Product, State, Trade
+from exchange.state import DAY_NS, Entitlement, Exclusive, Listing, Product, State, Trade
 
 HOLD_NS: Final = 10 * DAY_NS
 """How long a hold may be cured; then it ends and both sides are released."""
@@ -155,7 +155,7 @@ def _trade_facts(
         return cell.trade
     return msgspec.structs.replace(
         cell.trade,
-        other_exclusive_active=_other_exclusive(product, cell.trade, buyer, at_ns),
+        other_exclusive_active=_other_exclusive(state, product, cell.trade, buyer, at_ns),
         other_nonexclusive_active=exclusive and _other_nonexclusive(state, product, cell.trade, buyer, at_ns),
         buyer_accepts_prior=accepts_prior,
     )
@@ -166,14 +166,24 @@ def _overlap(one: str, other: str) -> bool:
     return one == other or one.startswith(other + "-") or other.startswith(one + "-")
 
 
-def _other_exclusive(product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
+def _other_exclusive(state: State, product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
+    """A transfer takes the right whole: neither fields nor territory keep it apart from another exclusive right."""
+    whole = trade.deal == "transfer"
     return any(
-        holder != buyer
-        and until_ns > at_ns
-        and group == trade.field_group
-        and _overlap(str(trade.territory), place)
-        for _, holder, group, place, until_ns in product.exclusives
+        row.buyer != buyer
+        and (row.trade in state.trades or _runs(row.until_ns, at_ns))
+        and (
+            whole
+            or not row.field_group
+            or (row.field_group == trade.field_group and _overlap(str(trade.territory), row.territory))
+        )
+        for row in product.exclusives
     )
+
+
+def _runs(until_ns: int, at_ns: int) -> bool:
+    """Whether a term that ends then is not over; 0 is one that has not started yet."""
+    return not until_ns or until_ns > at_ns
 
 
 def _other_nonexclusive(state: State, product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
@@ -182,7 +192,7 @@ def _other_nonexclusive(state: State, product: Product, trade: TradeFacts, buyer
         if (
             entitlement.listing in product.listings
             and entitlement.buyer != buyer
-            and entitlement.until_ns > at_ns
+            and _runs(entitlement.until_ns, at_ns)
         ):
             terms = state.listings[entitlement.listing].terms
             if (
@@ -425,7 +435,6 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
         deal.rest_fen,
         "" if units else state.next_id("E"),
         0 if units else at_ns + terms.delivery_days * DAY_NS,
-        0 if units else at_ns + terms.term_days * DAY_NS,
         facts_sha256,
         terms.mechanism,
         deal.purpose,
@@ -619,21 +628,27 @@ def _open_trade(state: State, event: Settled, listing: Listing) -> None:
         listing=event.listing,
         buyer=event.buyer,
         seller=event.seller,
-        until_ns=event.entitlement_until_ns,
+        territory=event.territory,
     )
     state.start_timer(event.due_ns, "trade", event.trade)
-    state.start_timer(event.entitlement_until_ns, "entitlement", event.entitlement)
-    note_exclusive(state, listing, event.trade, event.buyer, event.territory, event.entitlement_until_ns)
+    note_exclusive(state, listing, event.trade, event.buyer, event.territory)
 
 
-def note_exclusive(
-    state: State, listing: Listing, trade: str, buyer: str, territory: str, until_ns: int
-) -> None:
+def note_exclusive(state: State, listing: Listing, trade: str, buyer: str, territory: str) -> None:
     """An exclusive right counts as taken from settlement or hold on (江西 30; exclusive-licence register)."""
-    if listing.terms.deal in EXCLUSIVE_DEALS:
-        product = state.products[listing.product]
-        kept = tuple(row for row in product.exclusives if row[0] != trade)
-        product.exclusives = (*kept, (trade, buyer, listing.terms.field_group, territory, until_ns))
+    terms = listing.terms
+    if terms.deal not in EXCLUSIVE_DEALS:
+        return
+    whole = terms.deal == "transfer"
+    row = Exclusive(trade, buyer, "" if whole else terms.field_group, "" if whole else territory)
+    product = state.products[listing.product]
+    product.exclusives = (*(other for other in product.exclusives if other.trade != trade), row)
+
+
+def end_exclusive(product: Product, trade: str) -> None:
+    """The right that this trade had taken is free again, or its buyer has become the holder."""
+    if product.exclusives:
+        product.exclusives = tuple(row for row in product.exclusives if row.trade != trade)
 
 
 def apply_held(state: State, event: Held, at_ns: int) -> None:
@@ -664,8 +679,7 @@ def apply_held(state: State, event: Held, at_ns: int) -> None:
         violated=event.violated,
     )
     state.start_timer(event.until_ns, "trade", event.trade)
-    until_ns = at_ns + listing.terms.term_days * DAY_NS
-    note_exclusive(state, listing, event.trade, event.buyer, event.territory, until_ns)
+    note_exclusive(state, listing, event.trade, event.buyer, event.territory)
     take(state, event.buy_order, event.listing, event.quantity)
     take(state, event.sell_order, event.listing, event.quantity)
 

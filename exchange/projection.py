@@ -196,7 +196,10 @@ class TradeRecord(Struct, kw_only=True, gc=False):
 
 
 class EntitlementRecord(Struct, kw_only=True, gc=False):
-    """`state`: granted, active, expired, revoked. `key_sha256` is empty before a key is issued."""
+    """`state`: granted, active, expired, revoked. `until_ns` is 0 while nothing that was accepted or may be is there.
+
+    `key_sha256` is empty before a key is issued.
+    """
 
     number: int
     id: str
@@ -619,7 +622,7 @@ def _grant(view: View, event: Settled, at_ns: int) -> None:
                 buyer=event.buyer,
                 seller=event.seller,
                 granted_at_ns=at_ns,
-                until_ns=event.entitlement_until_ns,
+                until_ns=0,
                 updated_at_ns=at_ns,
             )
         )
@@ -684,12 +687,15 @@ def _delivered(view: View, event: Delivered, at_ns: int) -> None:
     trade.delivery, trade.acceptance_due_ns = event.delivery, event.due_ns
     trade.delivered_at_ns = trade.updated_at_ns = at_ns
     _entitlement_state(view, trade.entitlement, "active", at_ns)
+    view.entitlements.change(trade.entitlement).until_ns = event.entitlement_until_ns
 
 
 def _delivery_rejected(view: View, event: DeliveryRejected, at_ns: int) -> None:
     trade = view.trades.change(event.trade)
     trade.state, trade.rejection_reason, trade.redelivery_due_ns = "rejected", event.reason, event.due_ns
     trade.rejected_at_ns = trade.updated_at_ns = at_ns
+    _entitlement_state(view, trade.entitlement, "granted", at_ns)
+    view.entitlements.change(trade.entitlement).until_ns = 0
 
 
 def _completed(view: View, event: Completed, at_ns: int) -> None:

@@ -25,6 +25,20 @@ REMEMBERED: Final = 200_000
 """How many answered command ids are remembered. An id made before the oldest of them is refused as expired."""
 
 
+class Exclusive(Struct, frozen=True, gc=False):
+    """A right that nobody else may have beside its buyer.
+
+    `field_group` and `territory` are empty for a transfer: the right goes whole. `until_ns` is 0 until delivery has
+    started the term, and for a transfer.
+    """
+
+    trade: str
+    buyer: str
+    field_group: str
+    territory: str
+    until_ns: int = 0
+
+
 class Product(Struct, kw_only=True):
     """A data product and its registration certificate (登记凭证). It proves registration here, not ownership.
 
@@ -61,8 +75,8 @@ class Product(Struct, kw_only=True):
     listings: tuple[str, ...] = ()
     holder: str = ""
     """Who holds the registered right now: the merchant, until a transfer is completed."""
-    exclusives: tuple[tuple[str, str, str, str, int], ...] = ()
-    """Exclusive licences sold or held: (trade, buyer, field group, territory, until)."""
+    exclusives: tuple[Exclusive, ...] = ()
+    """Exclusive licences and transfers, from settlement or hold until trade and licence are over."""
 
 
 class Listing(Struct, kw_only=True):
@@ -113,7 +127,9 @@ class Entitlement(Struct, kw_only=True, gc=False):
     listing: str
     buyer: str
     seller: str
-    until_ns: int
+    territory: str
+    until_ns: int = 0
+    """End of the term (exclusive); 0 while nothing is delivered, or what was is rejected."""
     state: str = "granted"
     key_sha256: str = ""
     delivery: Delivery | None = None

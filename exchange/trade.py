@@ -7,7 +7,9 @@ silence until the acceptance date, pays.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from clearing.delivery import ENTITLEMENT_LIFE, TRADE_LIFE, WHEN_LATE
+from msgspec.structs import replace
+
+from clearing.delivery import ENTITLEMENT_FOLLOWS, ENTITLEMENT_LIFE, TRADE_LIFE, WHEN_LATE
 from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
 from credit.conduct import Conduct, ConductKind
@@ -18,6 +20,7 @@ from exchange.events import (
     CureHold,
     Deliver,
     Delivered,
+    Delivery,
     DeliveryRejected,
     EntitlementEnded,
     Event,
@@ -38,7 +41,15 @@ from exchange.events import (
     TradeReported,
 )
 from exchange.listing import cell_of
-from exchange.order import Deal, clear, judge_clearing, record_completion, settlement, supply_refusal
+from exchange.order import (
+    Deal,
+    clear,
+    end_exclusive,
+    judge_clearing,
+    record_completion,
+    settlement,
+    supply_refusal,
+)
 from exchange.participant import has_role, standing_refusal
 from exchange.product import evidence_refusal, reviewer_refusal, revision_refusal
 from exchange.state import DAY_NS, Report, State, Trade
@@ -74,15 +85,25 @@ def deliver(state: State, command: Deliver, at_ns: int) -> Refusal | list[Event]
     told = (delivery.kind, bool(delivery.sha256), bool(delivery.url))
     if told not in (("file", True, False), ("address", False, True)):
         return Refusal(Refused.malformed, "a delivery is a file with its sha256, or an address with its url")
-    due_ns = at_ns + state.listings[trade.listing].terms.acceptance_days * DAY_NS
-    return [Delivered(trade.id, step, delivery, due_ns)]
+    terms = state.listings[trade.listing].terms
+    due_ns = at_ns + terms.acceptance_days * DAY_NS
+    return [Delivered(trade.id, step, delivery, due_ns, at_ns + terms.term_days * DAY_NS)]
 
 
 def accept(state: State, command: AcceptDelivery, at_ns: int) -> Refusal | list[Event]:
     trade = state.trades.get(command.trade)
     if trade is None or trade.buyer != command.actor:
         return Refusal(Refused.not_found, f"you have no open purchase {command.trade}")
-    return _step_refusal(trade, "accept", at_ns) or [Completed(trade.id, "accept")]
+    return _step_refusal(trade, "accept", at_ns) or _completed(state, trade, "accept", at_ns)
+
+
+def _completed(state: State, trade: Trade, step: str, at_ns: int) -> list[Event]:
+    """A term that ran out while the buyer could still reject ends now."""
+    events: list[Event] = [Completed(trade.id, step)]
+    entitlement = state.entitlements[trade.entitlement]
+    if entitlement.until_ns <= at_ns:
+        events.append(EntitlementEnded(entitlement.id, "expire"))
+    return events
 
 
 def reject(state: State, command: RejectDelivery, at_ns: int) -> Refusal | list[Event]:
@@ -113,7 +134,7 @@ def issue_key(state: State, command: IssueKey, at_ns: int) -> Refusal | list[Eve
     entitlement = state.entitlements.get(command.entitlement)
     if entitlement is None or entitlement.buyer != command.actor:
         return Refusal(Refused.not_found, f"you have no entitlement {command.entitlement}")
-    if entitlement.until_ns <= at_ns:
+    if 0 < entitlement.until_ns <= at_ns:
         return Refusal(Refused.wrong_state, "the entitlement has expired")
     return [KeyIssued(entitlement.id, command.key_sha256)]
 
@@ -332,12 +353,15 @@ def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> list[Event]:
     step = WHEN_LATE[trade.state]  # type: ignore[index]
     if step == "expire":
         return [HoldReleased(trade_id, "expired", trade.violated)]
-    return [Completed(trade_id, "silence")] if step == "silence" else [Refunded(trade_id, "miss")]
+    return _completed(state, trade, "silence", at_ns) if step == "silence" else [Refunded(trade_id, "miss")]
 
 
 def on_entitlement_due(state: State, entitlement_id: str, due_ns: int, at_ns: int) -> list[Event]:
+    """A term has run out; while its trade is open a redelivery may start it anew, so it ends with the trade."""
     entitlement = state.entitlements.get(entitlement_id)
-    if entitlement is None or (entitlement.state, "expire") not in ENTITLEMENT_LIFE:
+    if entitlement is None or entitlement.until_ns != due_ns or entitlement.trade in state.trades:
+        return []
+    if (entitlement.state, "expire") not in ENTITLEMENT_LIFE:
         return []
     return [EntitlementEnded(entitlement_id, "expire")]
 
@@ -349,18 +373,30 @@ def apply_delivered(state: State, event: Delivered, at_ns: int) -> None:
     trade = state.trades[event.trade]
     trade.state = TRADE_LIFE[trade.state, event.step]  # type: ignore[index]
     trade.delivery, trade.due_ns, trade.redelivered = event.delivery, event.due_ns, event.step == "redeliver"
-    entitlement = state.entitlements.get(trade.entitlement)
-    if entitlement is not None:
-        entitlement.delivery = event.delivery
-        entitlement.state = "active"
+    _follow(state, trade, event.step, event.delivery, event.entitlement_until_ns)
     state.start_timer(event.due_ns, "trade", trade.id)
+    state.start_timer(event.entitlement_until_ns, "entitlement", trade.entitlement)
     if event.step == "redeliver":
         _conduct(state, "redelivered", trade, at_ns)
+
+
+def _follow(state: State, trade: Trade, step: str, delivery: Delivery | None, until_ns: int) -> None:
+    """The entitlement, and the exclusive right in it, take the trade's step with it."""
+    entitlement = state.entitlements[trade.entitlement]
+    entitlement.state = ENTITLEMENT_LIFE[entitlement.state, ENTITLEMENT_FOLLOWS[step]]  # type: ignore[index]
+    entitlement.delivery, entitlement.until_ns = delivery, until_ns
+    product = state.products[state.listings[trade.listing].product]
+    if product.exclusives:
+        product.exclusives = tuple(
+            replace(row, until_ns=until_ns) if row.trade == trade.id and row.field_group else row
+            for row in product.exclusives
+        )
 
 
 def apply_rejected(state: State, event: DeliveryRejected, at_ns: int) -> None:
     trade = state.trades[event.trade]
     trade.state, trade.due_ns = "rejected", event.due_ns
+    _follow(state, trade, "reject", None, 0)
     state.start_timer(event.due_ns, "trade", trade.id)
     _conduct(state, "rejected_delivery", trade, at_ns)
 
@@ -373,7 +409,7 @@ def apply_completed(state: State, event: Completed, at_ns: int) -> None:
     if listing.terms.deal == "transfer":
         product = state.products[listing.product]
         product.holder = trade.buyer
-        product.exclusives = tuple(row for row in product.exclusives if row[0] != trade.id)
+        end_exclusive(product, trade.id)
         state.forget_product(product)
 
 
@@ -391,8 +427,7 @@ def _give_back(state: State, trade: Trade) -> None:
     listing = state.listings[trade.listing]
     if listing.terms.mechanism != "continuous_auction":
         listing.taken_units -= trade.quantity
-    product = state.products[listing.product]
-    product.exclusives = tuple(row for row in product.exclusives if row[0] != trade.id)
+    end_exclusive(state.products[listing.product], trade.id)
 
 
 def _conduct(state: State, kind: ConductKind, trade: Trade, at_ns: int) -> None:
@@ -451,6 +486,4 @@ def _forget_key(state: State, entitlement: str) -> None:
 def apply_ended(state: State, event: EntitlementEnded, at_ns: int) -> None:
     _forget_key(state, event.entitlement)
     entitlement = state.entitlements.pop(event.entitlement)
-    product = state.products[state.listings[entitlement.listing].product]
-    if product.exclusives:
-        product.exclusives = tuple(row for row in product.exclusives if row[0] != entitlement.trade)
+    end_exclusive(state.products[state.listings[entitlement.listing].product], entitlement.trade)

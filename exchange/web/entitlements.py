@@ -20,7 +20,7 @@ from exchange.events import Delivery, IssueKey, Refused
 from exchange.projection import EntitlementRecord
 from exchange.state import State
 from exchange.web import files
-from exchange.web.instant import text_of
+from exchange.web.instant import optional_text, text_of
 from exchange.web.operation import Call, Operation, Paging, answer
 from exchange.web.problem import Refusing
 
@@ -28,7 +28,7 @@ KEY_HEADER: Final = "X-Entitlement-Key"
 
 
 class EntitlementView(Struct):
-    """What a buyer may use. `has_key`: a key was issued; nobody can read it again."""
+    """What a buyer may use. `until`: null until a delivery starts the term. `has_key`: nobody can read it again."""
 
     entitlement: str
     trade: str
@@ -37,7 +37,7 @@ class EntitlementView(Struct):
     seller: str
     state: str
     granted_at: str
-    until: str
+    until: str | None
     has_key: bool
 
 
@@ -89,7 +89,7 @@ def entitlement_view(row: EntitlementRecord) -> EntitlementView:
         row.seller,
         row.state,
         text_of(row.granted_at_ns),
-        text_of(row.until_ns),
+        optional_text(row.until_ns),
         bool(row.key_sha256),
     )
 
@@ -141,7 +141,7 @@ async def check_key(call: Call, body: KeyCheck) -> CheckedKey:
         if entitlement is None or entitlement.seller != seller:
             return CheckedKey(None, False, None, None)
         active = entitlement.state == "active" and now_ns < entitlement.until_ns
-        return CheckedKey(entitlement.id, active, text_of(entitlement.until_ns), entitlement.trade)
+        return CheckedKey(entitlement.id, active, optional_text(entitlement.until_ns), entitlement.trade)
 
     return await call.read(look)
 
@@ -178,10 +178,10 @@ async def content(call: Call, asked: None) -> Response[Any]:
     if opened is None:
         return await _ended(call, key)
     _check_key(key, opened.key_sha256)
+    if opened.delivery is None or opened.delivery.kind != "file":
+        raise Refusing(Refused.wrong_state, "no file that stands was delivered for this entitlement")
     if call.now_ns >= opened.until_ns:
         raise Refusing(Refused.forbidden, "the entitlement has expired")
-    if opened.delivery is None or opened.delivery.kind != "file":
-        raise Refusing(Refused.wrong_state, "no file was delivered for this entitlement")
     return _streamed(call, opened.seller, opened.delivery)
 
 

@@ -134,17 +134,18 @@ def test_B02_authorisation_not_yet_in_force(venue: Venue, merchant: Person, buye
 
 
 def test_B02_with_B03_authorisation_over(venue: Venue, merchant: Person, buyer: Person) -> None:
-    product = venue.product(merchant, authorisation={"valid_until": venue.in_days(3)})
+    product = venue.product(merchant, authorisation={"valid_until": venue.in_days(9)})
     listing = venue.listing(merchant, product, term_days=1, delivery_days=1)
     venue.trade(buyer, listing)
-    venue.advance(days=3, seconds=60)
+    venue.advance(days=9, seconds=60)
     unlawful(venue.order(buyer, listing), "B02", "B03")
 
 
 def test_B03_the_licence_outruns_the_authorisation(venue: Venue, merchant: Person, buyer: Person) -> None:
+    """The term runs from delivery or, after a rejection, from the redelivery: up to nine days after settlement."""
     declared = {"authorisation": {"valid_until": venue.in_days(30)}}
-    unlawful(venue.walk(merchant, buyer, declared=declared, terms={"term_days": 31}), "B03")
-    settled(venue.walk(merchant, buyer, declared=declared, terms={"term_days": 29}))
+    unlawful(venue.walk(merchant, buyer, declared=declared, terms={"term_days": 22}), "B03")
+    settled(venue.walk(merchant, buyer, declared=declared, terms={"term_days": 20}))
 
 
 @pytest.mark.parametrize(

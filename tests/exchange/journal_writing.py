@@ -171,7 +171,6 @@ def settled(
         0,
         entitlement,
         due_ns,
-        due_ns * 10,
         b"facts of " + trade.encode(),
         "continuous_auction" if sell else "posted_price",
         "research",

@@ -91,14 +91,15 @@ def test_a_posted_trade_pays_escrow_then_everybody() -> None:
     trade, entitlement = view.trades.rows["T1"], view.entitlements.rows["E1"]
     assert (trade.state, trade.outcome, trade.rulebook_sha256) == ("settled", "allow", "rules-1")
     assert (trade.product, trade.made_at_ns, trade.delivery_due_ns) == ("D1", 9, 50)
-    assert (entitlement.state, entitlement.until_ns) == ("granted", 500)
+    assert (entitlement.state, entitlement.until_ns) == ("granted", 0)
     assert moved(view) == [("cash_in", "bank:cash", "M2", 1_000), ("escrow", "M2", "venue:escrow", 300)]
 
-    view = folded(*ordered, bought, Delivered("T1", "deliver", FILE, 70), Completed("T1", "silence"))
+    view = folded(*ordered, bought, Delivered("T1", "deliver", FILE, 70, 500), Completed("T1", "silence"))
     trade = view.trades.rows["T1"]
     assert (trade.state, trade.closed_reason, trade.closed_at_ns) == ("completed", "silence", 11)
     assert (trade.delivery, trade.acceptance_due_ns) == (FILE, 70)
-    assert view.entitlements.rows["E1"].state == "active"
+    entitlement = view.entitlements.rows["E1"]
+    assert (entitlement.state, entitlement.until_ns) == ("active", 500)
     assert moved(view)[2:] == [
         ("fee", "venue:escrow", "venue:fees", 5),
         ("merchant", "venue:escrow", "M1", 255),
@@ -110,9 +111,9 @@ def test_a_trade_without_a_good_delivery_is_refunded() -> None:
     view = folded(
         order("O1", "M2", 3),
         settled("T1", "O1", "", 3, due_ns=50, entitlement="E1"),
-        Delivered("T1", "deliver", FILE, 70),
+        Delivered("T1", "deliver", FILE, 70, 500),
         DeliveryRejected("T1", "half of it is missing", 90),
-        Delivered("T1", "redeliver", FILE, 110),
+        Delivered("T1", "redeliver", FILE, 110, 600),
         Refunded("T1", "reject_again"),
     )
     trade = view.trades.rows["T1"]
@@ -299,7 +300,7 @@ def random_day(seed: int, length: int) -> list[AnyEvent]:
             if dice.random() < 0.3:
                 events.append(Refunded(trade, "miss"))
             else:
-                events += [Delivered(trade, "deliver", FILE, 9), KeyIssued(right, "ef" * 32)]
+                events += [Delivered(trade, "deliver", FILE, 9, 90), KeyIssued(right, "ef" * 32)]
                 events += [Completed(trade, "accept"), EntitlementEnded(right, "expire")]
         elif turn < 0.87:
             taker, trade = fresh("O"), fresh("T")

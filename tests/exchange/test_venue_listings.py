@@ -316,7 +316,6 @@ def test_units_come_into_being_once(world: World, merchant: str) -> None:
         ("general", {"supply": "limited", "supply_units": 10**9 + 1}, "out_of_bounds"),
         ("general", {"deal": "exclusive_licence"}, "out_of_bounds"),
         ("general", {"deal": "transfer"}, "out_of_bounds"),
-        ("general", {"term_days": 2}, "out_of_bounds"),
         ("general", {"term_days": 3_661}, "out_of_bounds"),
         ("general", {"delivery_days": 0}, "out_of_bounds"),
         ("general", {"acceptance_days": 0}, "out_of_bounds"),

@@ -12,6 +12,7 @@ from exchange.state import DAY_NS
 from tests.exchange.world import (
     OPERATOR,
     World,
+    authorisation,
     changed,
     classification,
     kinds,
@@ -53,6 +54,11 @@ def code_of(outcome: Any) -> str:
     return str(outcome.refusal.code.name)
 
 
+def violated_of(outcome: Any) -> tuple[str, ...]:
+    """What the order's refusal says; empty where it was taken."""
+    return () if outcome.refusal is None else tuple(outcome.refusal.violated)
+
+
 def fills(outcome: Any) -> list[tuple[str, int, int]]:
     """(seller, quantity, price) of each settled fill."""
     return [(row.seller, row.quantity, row.price_fen) for row in outcome.events if isinstance(row, e.Settled)]
@@ -68,7 +74,6 @@ def test_a_purchase_is_settled_into_escrow(world: World) -> None:
     assert settled.amount_fen == 500, "3 units at 333 for 2 are 499.5, rounded up once"
     assert (settled.fee_fen, settled.merchant_fen) == (10, 490)
     assert settled.due_ns == world.at_ns + 3 * DAY_NS
-    assert settled.entitlement_until_ns == world.at_ns + 30 * DAY_NS
     assert world.money(buyer) == (9_500, 0)
     assert world.money("venue:escrow") == (500, 0)
     assert world.money(shop) == (0, 0)
@@ -235,7 +240,7 @@ def test_an_exclusive_right_ends_with_its_licence(world: World) -> None:
     trade = world.buy(first, exclusive)
     world.deliver(trade)
     world.accept(trade)
-    until = world.state.products[product].exclusives[0][4]
+    until = world.state.products[product].exclusives[0].until_ns
     world.at_ns = until - 2_000
     assert code_of(world.order(second, plain)) == "unlawful"
     world.buy(second, plain)
@@ -283,6 +288,78 @@ def test_a_transfer_moves_the_registered_right(world: World) -> None:
     assert outcome.refusal is not None
     assert outcome.refusal.violated == ("B13",)
     world.buy(reader, world.listing(heir, product))
+    world.check()
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"territories": ("CN-46",)},
+        {"field_group": "extra"},
+        {"deal": "exclusive_licence", "field_group": "extra"},
+    ],
+)
+def test_a_right_is_transferred_once(world: World, terms: dict[str, Any]) -> None:
+    """A transfer takes the right whole, so neither fields nor territory keep a second one apart from it (B16)."""
+    shop, heir, other = world.merchant(), world.buyer(), world.buyer()
+    allowed = authorisation(world.at_ns, territories=("CN-44", "CN-46"), field_groups=("core", "extra"))
+    product = world.product(shop, authorisation=allowed)
+    shape: dict[str, Any] = {"deal": "transfer", "supply": "exclusive", "territories": ("CN-44",)}
+    whole = world.listing(shop, product, **shape)
+    second = world.listing(shop, product, **{**shape, **terms})
+    trade = world.buy(heir, whole)
+    outcome = world.order(other, second)
+    assert outcome.refusal is not None
+    assert outcome.refusal.violated == ("B16",)
+    world.wait(days=2)
+    world.deliver(trade)
+    assert violated_of(world.order(other, second)) == ("B16",)
+    world.accept(trade)
+    assert world.state.products[product].holder == heir
+    assert world.state.products[product].exclusives == ()
+    assert violated_of(world.order(other, second)) == ("B13",)
+    world.check()
+
+
+def test_a_right_under_an_exclusive_licence_is_not_transferred(world: World) -> None:
+    shop, first, heir = world.merchant(), world.buyer(), world.buyer()
+    allowed = authorisation(world.at_ns, field_groups=("core", "extra"))
+    product = world.product(shop, authorisation=allowed)
+    world.buy(first, world.listing(shop, product, deal="exclusive_licence", supply="exclusive"))
+    transfer = world.listing(shop, product, deal="transfer", supply="exclusive", field_group="extra")
+    assert violated_of(world.order(heir, transfer)) == ("B16",)
+    world.buy(first, transfer)
+    world.check()
+
+
+@pytest.mark.parametrize("deal", ["exclusive_licence", "transfer"])
+def test_an_exclusive_right_stays_taken_while_its_trade_is_open(world: World, deal: str) -> None:
+    """The term has run out, but the buyer may still reject and have it start anew."""
+    shop, first, second = world.merchant(), world.buyer(), world.buyer()
+    product = world.product(shop)
+    shape: dict[str, Any] = {"deal": deal, "supply": "exclusive", "term_days": 1, "acceptance_days": 30}
+    trade = world.buy(first, world.listing(shop, product, **shape))
+    other = world.listing(shop, product, **shape)
+    world.deliver(trade)
+    world.wait(days=2)
+    world.tick()
+    assert violated_of(world.order(second, other)) == ("B16",)
+    world.accept(trade)
+    if deal == "transfer":
+        assert violated_of(world.order(second, other)) == ("B13",)
+    else:
+        world.buy(second, other)
+    world.check()
+
+
+def test_an_exclusive_right_is_free_again_after_a_refund(world: World) -> None:
+    shop, first, second = world.merchant(), world.buyer(), world.buyer()
+    product = world.product(shop)
+    shape: dict[str, Any] = {"deal": "transfer", "supply": "exclusive"}
+    listing = world.listing(shop, product, **shape)
+    trade = world.buy(first, listing)
+    world.tick_at(world.state.trades[trade].due_ns + 1)
+    world.buy(second, listing)
     world.check()
 
 

@@ -552,11 +552,11 @@ def test_a_certificate_ends_on_its_date(world: World, merchant: str) -> None:
 
 
 def test_an_authorisation_bounds_the_term_of_every_licence(world: World, merchant: str) -> None:
-    """B03 (term beyond the authorisation) comes before B02 (authorisation over), each at its exact instant."""
+    """B03 (the last end of 30 and three times 3 days) comes before B02 (authorisation over), at exact instants."""
     until = world.at_ns + 60 * DAY_NS
     product = world.product(merchant, authorisation=authorisation(world.at_ns, valid_until_ns=until))
     listing, buyer = world.listing(merchant, product, term_days=30), world.buyer()
-    world.at_ns = until - 30 * DAY_NS - 1_000
+    world.at_ns = until - 39 * DAY_NS - 1_000
     assert kinds(world.order(buyer, listing)) == ["OrderPlaced", "Settled"]
     refused = world.order(buyer, listing).refusal
     assert refused is not None

@@ -6,8 +6,8 @@ import pytest
 
 from exchange import events as e
 from exchange import venue
-from exchange.state import DAY_NS
-from tests.exchange.world import EVIDENCE, World, changed, kinds, only
+from exchange.state import DAY_NS, Entitlement
+from tests.exchange.world import EVIDENCE, World, authorisation, changed, kinds, only
 
 ADDRESS = e.Delivery(kind="address", url="https://data.example/berths")
 FILE = e.Delivery(kind="file", sha256="cd" * 32, size=7, name="rows.csv")
@@ -303,20 +303,80 @@ def test_a_refund_takes_the_key_away(shop: Shop) -> None:
     world.check()
 
 
-def test_a_licence_that_ends_before_its_acceptance_leaves_the_money_to_its_own_date() -> None:
+def entitlement_of(world: World, trade: str) -> Entitlement:
+    return world.state.entitlements[world.state.trades[trade].entitlement]
+
+
+def test_the_term_runs_from_delivery(shop: Shop) -> None:
+    """Before it there is nothing to use, and no day of the term is lost."""
+    world, trade = shop.world, shop.sell()
+    right = entitlement_of(world, trade)
+    assert (right.state, right.until_ns) == ("granted", 0)
+    world.wait(days=2)
+    delivered = only(world.deliver(trade), e.Delivered)
+    assert delivered.entitlement_until_ns == right.until_ns == world.at_ns + 30 * DAY_NS
+    world.check()
+
+
+def test_a_rejected_delivery_may_not_be_used_and_a_redelivery_starts_the_term_anew() -> None:
     world = World()
     merchant, buyer = world.merchant(), world.buyer()
-    listing = world.listing(merchant, term_days=4, delivery_days=3, acceptance_days=30)
-    trade = world.buy(buyer, listing)
+    trade = world.buy(buyer, world.listing(merchant, term_days=3))
     world.wait(days=2)
     world.deliver(trade)
-    until_ns = world.state.entitlements["E1"].until_ns
-    assert "EntitlementEnded" in kinds(world.tick_at(until_ns + 1))
+    first = entitlement_of(world, trade).until_ns
+    world.at_ns = first - 1_000
+    world.reject(trade)
+    right = entitlement_of(world, trade)
+    assert (right.state, right.until_ns, right.delivery) == ("granted", 0, None)
     world.check()
-    world.reject(trade)
+    world.tick_at(first + DAY_NS)
     world.deliver(trade)
+    assert (right.state, right.until_ns) == ("active", world.at_ns + 3 * DAY_NS)
+    world.accept(trade)
+    world.check()
+    assert "EntitlementEnded" not in kinds(world.tick_at(right.until_ns))
+    assert "EntitlementEnded" in kinds(world.tick_at(right.until_ns + 1))
+    world.check()
+
+
+@pytest.mark.parametrize("way", ["accept", "silence"])
+def test_a_term_shorter_than_the_acceptance_ends_with_the_trade(way: str) -> None:
+    """Nothing is taken from a buyer who may still reject; the key is good until the term's end only."""
+    world = World()
+    merchant, buyer = world.merchant(), world.buyer()
+    trade = world.buy(buyer, world.listing(merchant, term_days=1, acceptance_days=30))
+    world.deliver(trade)
+    right = entitlement_of(world, trade)
+    assert kinds(world.tick_at(right.until_ns + 2_000)) == ["Ticked"]
+    assert world.code(e.IssueKey(actor=buyer, entitlement=right.id, key_sha256="01" * 32)) == "wrong_state"
+    due_ns = world.state.trades[trade].due_ns
+    outcome = world.accept(trade) if way == "accept" else world.tick_at(due_ns + 1)
+    assert kinds(outcome)[-2:] == ["Completed", "EntitlementEnded"]
+    assert world.state.entitlements == {}
+    world.check()
+
+
+def test_a_licence_never_outlives_its_authorisation() -> None:
+    """B03 looks at the last end that delivery, rejection and redelivery can give the term: 30 + 3 + 3 + 3 days."""
+    world = World()
+    merchant, buyer = world.merchant(), world.buyer()
+    until_ns = world.at_ns + 40 * DAY_NS
+    product = world.product(merchant, authorisation=authorisation(world.at_ns, valid_until_ns=until_ns))
+    listing = world.listing(merchant, product)
+    world.at_ns = until_ns - 39 * DAY_NS
+    refusal = world.order(buyer, listing).refusal
+    assert refusal is not None
+    assert refusal.violated == ("B03",)
+    world.at_ns = until_ns - 39 * DAY_NS - 1_000
+    trade = world.buy(buyer, listing)
+    world.at_ns = world.state.trades[trade].due_ns - 1_000
+    world.deliver(trade)
+    world.at_ns = world.state.trades[trade].due_ns - 1_000
     world.reject(trade)
-    assert world.money(buyer) == (10**9, 0)
+    world.at_ns = world.state.trades[trade].due_ns - 1_000
+    world.deliver(trade)
+    assert entitlement_of(world, trade).until_ns == until_ns
     world.check()
 
 

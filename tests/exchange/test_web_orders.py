@@ -39,7 +39,7 @@ def placed(quantity: int = 10) -> OrderPlaced:
 
 def settled(quantity: int = 4) -> Settled:
     return Settled(
-        "T1", "L1", "P4", "P2", "O1", "", quantity, 800, 3_200, 64, 3_136, 400, "E1", NOW, NOW, b"f" * 32,
+        "T1", "L1", "P4", "P2", "O1", "", quantity, 800, 3_200, 64, 3_136, 400, "E1", NOW, b"f" * 32,
         "posted_price", "market_analysis", "CN",
     )  # fmt: skip
 
