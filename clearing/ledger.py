@@ -102,6 +102,11 @@ class Ledger:
         account = self._accounts.get((owner, asset))
         return 0 if account is None else account.balance - account.reserved
 
+    def balance(self, owner: str, asset: str) -> int:
+        """What is there, reserved or not; zero where there is no account. Opens none."""
+        account = self._accounts.get((owner, asset))
+        return 0 if account is None else account.balance
+
     def reservation(self, reservation_id: str) -> Reservation | None:
         """What is still set aside under the id; None when nothing is."""
         return self._reservations.get(reservation_id)

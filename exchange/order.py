@@ -15,7 +15,7 @@ import msgspec
 from clearing.house import Cell
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
-from clearing.notrade import ALLOW, TradeFacts, Verdict
+from clearing.notrade import ALLOW, TradeFacts, Verdict, place_of
 from clearing.revenue import split
 from credit.conduct import Conduct
 from exchange.events import (
@@ -162,8 +162,9 @@ def _trade_facts(
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Whether two territories overlap: CN holds CN-46, and each holds itself."""
-    return one == other or one.startswith(other + "-") or other.startswith(one + "-")
+    """Whether two territories overlap: codes nest by prefix, CN holds CN-44, and that CN-4403 (`Citation.where`)."""
+    one, other = place_of(one), place_of(other)
+    return one.startswith(other) or other.startswith(one)
 
 
 def _other_exclusive(state: State, product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
@@ -187,21 +188,31 @@ def _runs(until_ns: int, at_ns: int) -> bool:
 
 
 def _other_nonexclusive(state: State, product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
-    """Looks through all living entitlements: only an exclusive licence asks, and that is sold once."""
-    for entitlement in state.entitlements.values():
-        if (
-            entitlement.listing in product.listings
-            and entitlement.buyer != buyer
-            and _runs(entitlement.until_ns, at_ns)
-        ):
-            terms = state.listings[entitlement.listing].terms
-            if (
-                terms.deal == "licence"
-                and terms.field_group == trade.field_group
-                and any(_overlap(str(trade.territory), place) for place in terms.territories)
-            ):
-                return True
-    return False
+    """Looks through all living entitlements and units: only an exclusive licence asks, and that is sold once."""
+    listings = [state.listings[name] for name in product.listings]
+    alike = {
+        row.id: row
+        for row in listings
+        if row.terms.deal == "licence" and row.terms.field_group == trade.field_group
+    }
+    if any(_units_out(state, row, str(trade.territory), buyer) for row in alike.values()):
+        return True
+    return any(
+        row.listing in alike
+        and row.buyer != buyer
+        and _runs(row.until_ns, at_ns)
+        and _overlap(str(trade.territory), row.territory)
+        for row in state.entitlements.values()
+    )
+
+
+def _units_out(state: State, listing: Listing, territory: str, buyer: str) -> bool:
+    """Whether others hold units of this book: each unit is a licence, without an entitlement of its own."""
+    if not listing.issued_units or not _overlap(territory, listing.terms.territories[0]):
+        return False
+    mine = dict.fromkeys((listing.merchant, buyer))
+    held = sum(state.ledger.balance(owner, unit_asset(listing.id)) for owner in mine)
+    return held < listing.issued_units
 
 
 # ---- posted price

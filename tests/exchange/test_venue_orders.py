@@ -363,6 +363,62 @@ def test_an_exclusive_right_is_free_again_after_a_refund(world: World) -> None:
     world.check()
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ("CN", "CN-46", True),
+        ("CN-44", "CN-4403", True),
+        ("CN-4403", "CN-44", True),
+        ("CN-GD", "CN-4403", True),
+        ("CN-4401", "CN-4403", False),
+        ("CN-46", "CN-44", False),
+    ],
+)
+def test_territories_nest_by_their_codes(world: World, one: str, other: str, overlap: bool) -> None:
+    """GB/T 2260: the province CN-44 holds the city CN-4403."""
+    shop, first, second = world.merchant(), world.buyer(), world.buyer()
+    product = world.product(shop, authorisation=authorisation(world.at_ns, territories=(one, other)))
+    exclusive = world.listing(shop, product, deal="exclusive_licence", supply="exclusive", territories=(one,))
+    world.buy(first, exclusive)
+    outcome = world.order(second, world.listing(shop, product, territories=(other,)))
+    assert violated_of(outcome) == (("B16",) if overlap else ())
+    world.check()
+
+
+def test_a_prior_licence_counts_where_it_was_bought(world: World) -> None:
+    """Not wherever its listing is offered: B17 would hold for nothing."""
+    shop, first, second = world.merchant(), world.buyer(), world.buyer()
+    allowed = authorisation(world.at_ns, territories=("CN-44", "CN-46"))
+    product = world.product(shop, authorisation=allowed)
+    plain = world.listing(shop, product, territories=("CN-44", "CN-46"))
+    world.buy(first, plain, territory="CN-44")
+    there, here = (
+        world.listing(shop, product, deal="exclusive_licence", supply="exclusive", territories=(place,))
+        for place in ("CN-46", "CN-44")
+    )
+    world.buy(second, there)
+    assert only(world.order(second, here), e.Held).violated == ("B17",)
+    world.check()
+
+
+def test_units_in_other_hands_are_prior_licences(world: World) -> None:
+    """B17: a unit of an order book is a licence, though it has no entitlement."""
+    shop, holder, second = world.merchant(), world.buyer(), world.buyer()
+    product = world.product(shop)
+    book = world.book(shop, product)
+    shape: dict[str, Any] = {"deal": "exclusive_licence", "supply": "exclusive"}
+    first_exclusive, second_exclusive = (world.listing(shop, product, **shape) for _ in range(2))
+    world.ask(shop, book, 10, 100)
+    trade = world.buy(second, first_exclusive)
+    world.tick_at(world.state.trades[trade].due_ns + 1)
+    world.bid(second, book, 4, 100)
+    trade = world.buy(second, second_exclusive)
+    world.tick_at(world.state.trades[trade].due_ns + 1)
+    world.bid(holder, book, 6, 100)
+    assert only(world.order(second, second_exclusive), e.Held).violated == ("B17",)
+    world.check()
+
+
 # ---- the book
 
 
