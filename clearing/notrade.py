@@ -10,7 +10,8 @@ the first that fits of: reject, indeterminate, hold, breach (after the trade onl
 phase is judged and every reason is returned.
 
 A rule about a thing that cannot exist yet waits for a later phase: the licence terms and the buyer before the
-order, the registration at registration, the counterparty of a resting order. From match on nothing waits.
+order, the registration at registration, the counterparty of a resting order, and with an unknown buyer the earlier
+licences that others than that buyer hold. From match on nothing waits.
 
 The rules of a phase are split by the register they read (`Part`), so that the venue can keep a listing's, a
 seller's and a buyer's finding until that register changes or `Finding.changes_at` passes, and judge only the
@@ -289,7 +290,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     """Everything a rule may read at one instant of one phase.
 
     None is a thing that cannot exist yet: a rule that needs it waits, and from match on is unknown. UNSET in
-    a field is unknown at once, but for the trade and the buyer before the order, whose open fields wait.
+    a field is unknown at once, but for the trade and the buyer before the order, whose open fields wait, and
+    for what of the trade depends on a buyer who is not known yet.
     """
 
     phase: str
@@ -487,6 +489,7 @@ _INSTRUMENT = (
 )  # fmt: skip
 _WAITING_PHASES = ("registration", "listing", "order")
 _BEFORE_THE_ORDER = ("registration", "listing")
+_OF_THE_BUYER = ("other_exclusive_active", "other_nonexclusive_active", "buyer_accepts_prior")
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -782,7 +785,7 @@ def _examine(rules: Sequence[_Compiled], facts: Facts, phase: Phase, changes_at:
     for one in rules:
         if one.is_violated(facts):
             violated.append(one.rule.id)
-        elif phase not in _BEFORE_THE_ORDER or not _waits(one, facts):
+        elif phase not in _WAITING_PHASES or not _waits(one, facts, phase):
             missing = tuple(read[0] for read in one.reads if not _is_known(facts, read))
             unknown.append((one.rule.id, missing))
     return Finding(tuple(violated), tuple(unknown), changes_at)
@@ -810,10 +813,13 @@ def _has_kind(value: Any, kind: Kind) -> bool:
     return is_set and (not kind.values or all(element in kind.values for element in value))
 
 
-def _waits(one: _Compiled, facts: Facts) -> bool:
-    """Whether a fact that leaves the rule open is a term of the trade or the buyer's, which the order brings."""
+def _waits(one: _Compiled, facts: Facts, phase: Phase) -> bool:
+    """Whether a fact that leaves the rule open comes later: the order brings its terms and buyer, a fill its buyer."""
+    early = phase in _BEFORE_THE_ORDER
+    open_buyer = phase == "order" and facts.buyer is None
     return any(
-        section in ("trade", "buyer") and getattr(getattr(facts, section), field) is UNSET
+        ((early and section in ("trade", "buyer")) or (open_buyer and field in _OF_THE_BUYER))
+        and getattr(getattr(facts, section), field) is UNSET
         for _, section, field in one.reads
     )
 

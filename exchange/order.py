@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
 from clearing.house import Cell
 from clearing.ledger import CNY, unit_asset
@@ -137,7 +138,11 @@ def _law_refusal(
     else:
         seller, buyer = seller_of(state, listing, listing.merchant, at_ns), own
     price = price_at(cell.price, command.limit_fen) if in_book and command.limit_fen else cell.price
-    trade = _trade_facts(state, listing, cell, command.actor, command.accepts_prior, at_ns)
+    trade = (
+        _open_facts(state, listing, cell)
+        if buyer is None
+        else _trade_facts(state, listing, cell, command.actor, command.accepts_prior, at_ns)
+    )
     verdict = state.house.judge("order", cell, seller, buyer, trade, price, at_ns)
     if verdict is ALLOW or verdict.outcome in ("allow", "hold"):
         return None
@@ -158,6 +163,18 @@ def _trade_facts(
         other_exclusive_active=_other_exclusive(state, product, cell.trade, buyer, at_ns),
         other_nonexclusive_active=exclusive and _other_nonexclusive(state, product, cell.trade, buyer, at_ns),
         buyer_accepts_prior=accepts_prior,
+    )
+
+
+def _open_facts(state: State, listing: Listing, cell: Cell) -> TradeFacts:
+    """The instrument's facts for a buyer who is not known yet: what others hold beside that buyer waits for the fill."""
+    if not state.products[listing.product].exclusives:
+        return cell.trade
+    return msgspec.structs.replace(
+        cell.trade,
+        other_exclusive_active=UNSET,
+        other_nonexclusive_active=UNSET,
+        buyer_accepts_prior=UNSET,
     )
 
 

@@ -140,6 +140,21 @@ def test_a_missing_product_never_waits_in_a_context() -> None:
         assert RULEBOOK.judge(facts(phase=phase, product="__missing__")).outcome == "indeterminate"
 
 
+def test_earlier_licences_wait_for_the_buyer_whom_they_hinder() -> None:
+    """The exclusive holder may be the buyer that a resting sell order meets."""
+    changes: dict[str, Any] = {
+        "trade__deal": "exclusive_licence",
+        "trade__other_exclusive_active": "__missing__",
+    }
+    changes["trade__other_nonexclusive_active"] = "__missing__"
+    selling = facts(phase="order", buyer="__missing__", **changes)
+    assert RULEBOOK.judge(selling) is ALLOW
+    assert dict(RULEBOOK.judge(facts(phase="order", **changes)).unknown).keys() == {"B16", "B17"}
+    assert RULEBOOK.judge(msgspec.structs.replace(selling, phase="match")).outcome == "indeterminate"
+    taken = facts(phase="order", buyer="__missing__", trade__other_exclusive_active=True)
+    assert RULEBOOK.judge(taken).violated == ("B16",)
+
+
 def test_only_one_side_of_an_order_may_be_open() -> None:
     nobody = facts(phase="order", seller="__missing__", buyer="__missing__")
     assert RULEBOOK.judge(nobody).outcome == "indeterminate"

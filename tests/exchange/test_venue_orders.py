@@ -419,6 +419,20 @@ def test_units_in_other_hands_are_prior_licences(world: World) -> None:
     world.check()
 
 
+def test_an_exclusive_holder_is_sold_units_and_others_are_not(market: Market) -> None:
+    """B16 asks who buys: with a sell order it waits for the fill, and nobody is blamed for the order."""
+    world, (dealer, other) = market.world, market.dealers
+    exclusive = world.listing(market.shop, market.product, deal="exclusive_licence", supply="exclusive")
+    world.buy(market.buyer, exclusive, accepts_prior=True)
+    assert violated_of(world.bid(other, market.book, 10, 100)) == ("B16",)
+    assert kinds(world.ask(dealer, market.book, 10, 100)) == ["OrderPlaced"]
+    assert fills(world.bid(market.buyer, market.book, 10, 100)) == [(dealer, 10, 100)]
+    assert "refused_unlawful_order" not in [
+        fault.kind for fault in world.state.bureau.conduct[dealer].faults.values()
+    ]
+    world.check()
+
+
 # ---- the book
 
 
