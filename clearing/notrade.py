@@ -569,7 +569,7 @@ class Rulebook:
     ) -> Grounds:
         """The articles behind a refusal that bind these parties here and now, with the text to print.
 
-        `capacities` comes from `capacities(facts)`. A rule with no binding article is printed as 本所规则,
+        `capacities` comes from the function of that name. A rule with no binding article is printed as 本所规则,
         modelled on its sources, each with its authority: a refusal claims no more than its source.
         """
         rule = self.rules[rule_id]
@@ -609,13 +609,12 @@ def _grounds(binding: Sequence[Citation], modelled_on: Sequence[Citation]) -> tu
     return f"本所规则，参照{zh}", f"venue rule, modelled on {en}"
 
 
-def capacities(facts: Facts) -> tuple[str, ...]:
+def capacities(product: ProductFacts | None, source: SourceFacts | None) -> tuple[Whom, ...]:
     """In which capacities the parties of this trade act: whom a source must address to bind them.
 
     Nobody is taken for a health institution or a public body on a guess.
     """
-    found = ["everyone", "venue"]
-    product, source = facts.product, facts.source
+    found: list[Whom] = ["everyone", "venue"]
     if product is not None and product.pi_state in ("identifiable", "deidentified"):
         found.append("personal_information_handler")
     if product is not None and product.origin == "public" and source is not None:

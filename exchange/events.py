@@ -78,12 +78,18 @@ class Refused(enum.Enum):
 
 
 class Refusal(Struct, frozen=True):
-    """`detail` says what to do about it. `violated` and `unknown` are set for an unlawful order only."""
+    """`detail` says what to do about it. The rest is set for what is unlawful only.
+
+    `capacities` are those in which the parties acted: whom a source must address to bind them. `own` are the violated
+    rules that are the doing of whoever placed the order.
+    """
 
     code: Refused
     detail: str
     violated: tuple[str, ...] = ()
     unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    capacities: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------------------------------- parts of commands
@@ -618,7 +624,10 @@ class OrderClosed(Event, frozen=True, gc=False):
 
 
 class OrderRefused(Event, frozen=True):
-    """A refusal that is kept (`Refused.kept`), with every rule that an unlawful order breaks."""
+    """A refusal that is kept (`Refused.kept`), with every rule that an unlawful order breaks.
+
+    `own` are the broken rules that are the participant's own doing; only they are conduct.
+    """
 
     participant: str
     listing: str
@@ -626,6 +635,8 @@ class OrderRefused(Event, frozen=True):
     detail: str
     violated: tuple[str, ...] = ()
     unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    capacities: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 class Settled(Event, frozen=True, gc=False):
@@ -677,6 +688,7 @@ class Held(Event, frozen=True):
     purpose: str
     territory: str
     accepts_prior: bool
+    capacities: tuple[str, ...] = ()
 
 
 class TradeRefused(Event, frozen=True):
@@ -695,6 +707,7 @@ class TradeRefused(Event, frozen=True):
     unknown: tuple[tuple[str, tuple[str, ...]], ...]
     facts_sha256: bytes
     taker_order: str = ""
+    capacities: tuple[str, ...] = ()
 
 
 class HoldCured(Event, frozen=True):
@@ -707,11 +720,16 @@ class HoldCured(Event, frozen=True):
 
 
 class HoldReleased(Event, frozen=True):
-    """A hold ended without settlement. `reason`: expired, refused, withdrawn."""
+    """A hold ended without settlement. `reason`: expired, refused, withdrawn.
+
+    `blamed` are the parties who let the date pass without the evidence that was theirs to bring.
+    """
 
     trade: str
     reason: str
     violated: tuple[str, ...] = ()
+    capacities: tuple[str, ...] = ()
+    blamed: tuple[str, ...] = ()
 
 
 class TradeReported(Event, frozen=True):

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from clearing.house import Cell, Party, digest_of
 from clearing.ledger import issue_owner, unit_asset
-from clearing.notrade import Facts, PriceFacts, TradeFacts
+from clearing.notrade import Facts, PriceFacts, TradeFacts, capacities
 from exchange.board import CENTRAL
 from exchange.events import (
     VENUE,
@@ -292,8 +292,9 @@ def law_refusal(
         needed = [field for _, fields in verdict.unknown for field in fields if field not in tolerated]
         if verdict.outcome == "reject" or (verdict.outcome == "indeterminate" and needed):
             detail = "the listing breaks a rule" if verdict.outcome == "reject" else "facts are unknown"
+            bound = capacities(cell.product, cell.source)
             return Refusal(
-                Refused.unlawful, f"{detail} (purpose {purpose})", verdict.violated, verdict.unknown
+                Refused.unlawful, f"{detail} (purpose {purpose})", verdict.violated, verdict.unknown, bound
             )
     return None
 

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from clearing.house import Cell
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
-from clearing.notrade import ALLOW, TradeFacts, Verdict, place_of
+from clearing.notrade import ALLOW, TradeFacts, Verdict, capacities, place_of
 from clearing.revenue import split
 from credit.conduct import Conduct
 from exchange.events import (
@@ -129,7 +129,11 @@ def _terms_refusal(
 def _law_refusal(
     state: State, listing: Listing, cell: Cell, command: PlaceOrder, at_ns: int, in_book: bool
 ) -> Refusal | None:
-    """Phase `order`. In a book the counterparty is not known yet and its rules wait for the fill."""
+    """Phase `order`. In a book the counterparty is not known yet and its rules wait for the fill.
+
+    A broken rule is the orderer's own doing where it is not broken without what the orderer is and asks: judged once
+    more, on refusal only. So a buyer does not answer for a merchant whose credential has run out.
+    """
     own = party_of(state, command.actor, at_ns)
     if in_book:
         seller, buyer = (
@@ -147,7 +151,17 @@ def _law_refusal(
     if verdict is ALLOW or verdict.outcome in ("allow", "hold"):
         return None
     detail = "the trade is unlawful" if verdict.outcome == "reject" else "facts that a rule needs are unknown"
-    return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown)
+    without = (None, None) if in_book and command.side == SELL else (seller, None)
+    asked = msgspec.structs.replace(price, unit_fen=UNSET) if in_book and command.limit_fen else price
+    others = state.house.judge("order", cell, *without, trade, asked, at_ns)
+    return Refusal(
+        Refused.unlawful,
+        detail,
+        verdict.violated,
+        verdict.unknown,
+        capacities(cell.product, cell.source),
+        tuple(rule for rule in verdict.violated if rule not in others.violated),
+    )
 
 
 def _trade_facts(
@@ -491,6 +505,7 @@ def _holding(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes, at
         deal.purpose,
         deal.territory,
         deal.accepts_prior,
+        capacities(deal.cell.product, deal.cell.source),
     )
 
 
@@ -509,6 +524,7 @@ def _refusal_of(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes)
         verdict.unknown,
         facts_sha256,
         deal.taker_order,
+        capacities(deal.cell.product, deal.cell.source),
     )
 
 
@@ -572,8 +588,8 @@ def apply_closed(state: State, event: OrderClosed, at_ns: int) -> None:
 
 
 def apply_refused(state: State, event: OrderRefused, at_ns: int) -> None:
-    """An order that breaks a rule is conduct, whoever placed it; lack of money or supply is not."""
-    if event.violated:
+    """An order that breaks a rule by its participant's own doing is conduct; lack of money or supply is not."""
+    if event.own:
         state.bureau.record(Conduct("refused_unlawful_order", event.participant, "", 0, at_ns, event.listing))
 
 

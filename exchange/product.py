@@ -30,6 +30,7 @@ from clearing.notrade import (
     TradeFacts,
     VenueFacts,
     Verdict,
+    capacities,
 )
 from clearing.revenue import refuse_shares
 from exchange.board import Board
@@ -213,7 +214,9 @@ def _register(state: State, product: Product, command: DecideProduct, at_ns: int
     verdict = judge_registration(state, looked, at_ns)
     if verdict.outcome in ("reject", "indeterminate"):
         detail = "registration breaks a rule" if verdict.outcome == "reject" else "facts are not confirmed"
-        return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown)
+        cell = cell_facts(state, looked)
+        bound = capacities(cell.product, cell.source)
+        return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown, bound)
     return [
         _decided(state, command, f"SJ-{at_ns // 1_000_000_000}-{command.product}", command.valid_until_ns)
     ]

@@ -148,7 +148,8 @@ class OrderRecord(Struct, kw_only=True, gc=False):
 class TradeRecord(Struct, kw_only=True, gc=False):
     """A trade from its verdict to its end. Instants that have not come are 0.
 
-    `outcome`, `violated`, `unknown`, both hashes and `verdict_at_ns` are the last verdict;
+    `outcome`, `violated`, `unknown`, `capacities` (in which the parties acted, where a rule is broken), both
+    hashes and `verdict_at_ns` are the last verdict;
     `rulebook_sha256` is the rulebook in force then. `closed_reason` is the step that ended it: accept,
     silence, hand_over, miss, reject_again, or why a hold was released. A trade refused at once has no
     amount: nothing was to be paid.
@@ -172,6 +173,7 @@ class TradeRecord(Struct, kw_only=True, gc=False):
     outcome: str
     violated: tuple[str, ...] = ()
     unknown: Unknown = ()
+    capacities: tuple[str, ...] = ()
     cured: tuple[str, ...] = ()
     facts_sha256: bytes
     rulebook_sha256: str
@@ -251,6 +253,7 @@ class RefusalRecord(Struct, gc=False):
     detail: str
     violated: tuple[str, ...] = ()
     unknown: Unknown = ()
+    capacities: tuple[str, ...] = ()
 
 
 class Identified(Protocol):
@@ -338,7 +341,8 @@ class View:
             participant, counterparty, trade = of.buyer, of.seller, of.id
         parties = (participant, counterparty, of.listing, trade)
         place = (self.sequence, self.refused, at_ns, kind)
-        self.refusals.append(RefusalRecord(*place, *parties, code, detail, of.violated, of.unknown))
+        reasons = (of.violated, of.unknown, of.capacities)
+        self.refusals.append(RefusalRecord(*place, *parties, code, detail, *reasons))
 
 
 def number_of(identifier: str) -> int:
@@ -607,7 +611,7 @@ def _new_trade(
 
 def _judged(view: View, trade: TradeRecord, outcome: str, facts_sha256: bytes, at_ns: int) -> None:
     """A second verdict on a trade that was on hold."""
-    trade.outcome, trade.violated, trade.unknown = outcome, (), ()
+    trade.outcome, trade.violated, trade.unknown, trade.capacities = outcome, (), (), ()
     trade.facts_sha256, trade.rulebook_sha256, trade.verdict_at_ns = facts_sha256, view.rulebook_sha256, at_ns
 
 
@@ -646,6 +650,7 @@ def _pay(view: View, trade: TradeRecord, source: str, at_ns: int) -> None:
 def _held(view: View, event: Held, at_ns: int) -> None:
     trade = _new_trade(view, event, at_ns, "held", "hold", event.mechanism, event.purpose, event.territory)
     trade.amount_fen, trade.violated, trade.held_until_ns = event.amount_fen, event.violated, event.until_ns
+    trade.capacities = event.capacities
     for order in (event.buy_order, event.sell_order):
         _take(view, order, event.quantity)
         _match(view, order, 0, event.quantity, at_ns)
@@ -659,6 +664,7 @@ def _trade_refused(view: View, event: TradeRefused, at_ns: int) -> None:
     purpose, territory = (orders[0].purpose, orders[0].territory) if orders else ("", "")
     trade = _new_trade(view, event, at_ns, "refused", event.outcome, listing.mechanism, purpose, territory)
     trade.violated, trade.unknown, trade.closed_at_ns = event.violated, event.unknown, at_ns
+    trade.capacities = event.capacities
     view.refuse(at_ns, "trade", trade, event.outcome)
 
 
@@ -673,6 +679,7 @@ def _released(view: View, event: HoldReleased, at_ns: int) -> None:
     if event.reason == "refused":
         _judged(view, trade, "reject", trade.facts_sha256, at_ns)
     trade.violated = event.violated or trade.violated
+    trade.capacities = event.capacities or trade.capacities
     trade.state, trade.closed_reason = "refused", event.reason
     trade.closed_at_ns = trade.updated_at_ns = at_ns
     for order in (trade.buy_order, trade.sell_order):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from clearing.delivery import ENTITLEMENT_FOLLOWS, ENTITLEMENT_LIFE, TRADE_LIFE, WHEN_LATE
 from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
+from clearing.notrade import capacities
 from credit.conduct import Conduct, ConductKind
 from exchange.events import (
     AcceptDelivery,
@@ -67,7 +68,7 @@ CURES: Final = {
     ),
     "C02": ("reviewer", "个人单独同意的证明", "proof of the persons' separate consent"),
 }
-"""Hold rule: who brings what (Chinese, English)."""
+"""Hold rule: who brings what (Chinese, English). What a reviewer decides on, the seller brings to it."""
 
 
 # ---- delivery
@@ -202,7 +203,8 @@ def judge_holds(state: State, product: str, at_ns: int) -> Iterator[Event]:
         if verdict.outcome == "allow":
             yield settlement(state, deal, facts_sha256, at_ns)
         elif verdict.outcome == "reject":
-            yield HoldReleased(trade.id, "refused", verdict.violated)
+            bound = capacities(deal.cell.product, deal.cell.source)
+            yield HoldReleased(trade.id, "refused", verdict.violated, bound)
 
 
 def _deal_of(state: State, trade: Trade) -> Deal:
@@ -352,8 +354,17 @@ def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> list[Event]:
         return []
     step = WHEN_LATE[trade.state]  # type: ignore[index]
     if step == "expire":
-        return [HoldReleased(trade_id, "expired", trade.violated)]
+        return [_expired(state, trade, at_ns)]
     return _completed(state, trade, "silence", at_ns) if step == "silence" else [Refunded(trade_id, "miss")]
+
+
+def _expired(state: State, trade: Trade, at_ns: int) -> HoldReleased:
+    """Who of the parties had to bring what is still missing: the buyer its word, the seller what a reviewer asks for."""
+    verdict, _ = judge_clearing(state, _deal_of(state, trade), at_ns)
+    curers = [CURES[rule][0] for rule in verdict.violated if rule in CURES]
+    parties = (("buyer", trade.buyer), ("reviewer", trade.seller))
+    blamed = tuple(party for curer, party in parties if curer in curers)
+    return HoldReleased(trade.id, "expired", trade.violated, blamed=blamed)
 
 
 def on_entitlement_due(state: State, entitlement_id: str, due_ns: int, at_ns: int) -> list[Event]:
@@ -446,8 +457,9 @@ def apply_released(state: State, event: HoldReleased, at_ns: int) -> None:
     del state.holds[event.trade]
     state.ledger.release(trade.id)
     state.ledger.release(f"{trade.id}:units")
-    if event.reason == "expired":
-        _conduct(state, "hold_expired", trade, at_ns)
+    for party in event.blamed:
+        other = trade.buyer if party == trade.seller else trade.seller
+        state.bureau.record(Conduct("hold_expired", party, other, trade.amount_fen, at_ns, trade.id))
     _give_back(state, trade)
 
 

@@ -95,7 +95,14 @@ def _close_entry(state: State, at_ns: int, actor: str, key: str, digest: bytes, 
 
 def _kept(command: PlaceOrder, refusal: Refusal) -> OrderRefused:
     return OrderRefused(
-        command.actor, command.listing, refusal.code.name, refusal.detail, refusal.violated, refusal.unknown
+        command.actor,
+        command.listing,
+        refusal.code.name,
+        refusal.detail,
+        refusal.violated,
+        refusal.unknown,
+        refusal.capacities,
+        refusal.own,
     )
 
 
@@ -140,7 +147,9 @@ def answer_of(raw: bytes) -> Outcome:
         refusal = Refusal(Refused.quarantined, "this command is set aside: tell the operator its id")
     if len(entry.events) == 1 and isinstance(entry.events[0], OrderRefused):
         kept = entry.events[0]
-        refusal = Refusal(Refused[kept.code], kept.detail, kept.violated, kept.unknown)
+        refusal = Refusal(
+            Refused[kept.code], kept.detail, kept.violated, kept.unknown, kept.capacities, kept.own
+        )
     return Outcome(entry.events, refusal, entry.at_ns, raw, True)
 
 

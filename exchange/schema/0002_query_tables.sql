@@ -107,6 +107,7 @@ CREATE TABLE trade (
     outcome text NOT NULL,
     violated text[] NOT NULL,
     unknown jsonb NOT NULL,
+    capacities text[] NOT NULL,
     cured text[] NOT NULL,
     facts_sha256 bytea NOT NULL,
     rulebook_sha256 text NOT NULL,
@@ -167,6 +168,7 @@ CREATE TABLE refusal (
     detail text NOT NULL,
     violated text[] NOT NULL,
     unknown jsonb NOT NULL,
+    capacities text[] NOT NULL,
     PRIMARY KEY (sequence, position)
 );
 CREATE INDEX refusal_by_participant ON refusal (participant, sequence, position);

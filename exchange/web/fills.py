@@ -65,7 +65,7 @@ def held_fill(event: Held, reasons: Reasons, at_ns: int) -> Fill:
         event.price_fen,
         event.amount_fen,
         due=optional_text(event.until_ns),
-        violated=reasons.violations(event.violated, at_ns),
+        violated=reasons.violations(event.violated, at_ns, event.capacities),
     )
 
 
@@ -76,7 +76,7 @@ def refused_fill(event: TradeRefused, reasons: Reasons, at_ns: int) -> Fill:
         event.quantity,
         event.price_fen,
         0,
-        violated=reasons.violations(event.violated, at_ns),
+        violated=reasons.violations(event.violated, at_ns, event.capacities),
         unknown=unknown_rules(event.unknown),
     )
 

@@ -11,7 +11,7 @@ from exchange.board import Board
 from exchange.events import SCHEMA_VERSION, AdvanceClock, ClockAdvanced, Entry, Refused
 from exchange.web.instant import text_of
 from exchange.web.operation import Call, Operation, Paging, answer
-from exchange.web.problem import Cited, Refusing
+from exchange.web.problem import Refusing, Source
 
 _ENTRY: Final = msgspec.msgpack.Decoder(Entry)
 
@@ -65,7 +65,7 @@ class BoardList(Struct):
 
 
 class RuleView(Struct):
-    """A no-trade rule. `citations` are all its sources; `class_` says what breaking it means."""
+    """A no-trade rule. `citations` are all its sources and whom each binds; `kind` says what breaking it means."""
 
     rule: str
     kind: str
@@ -76,7 +76,7 @@ class RuleView(Struct):
     evidence_en: str
     applies_when: str
     violated_when: str
-    citations: tuple[Cited, ...]
+    citations: tuple[Source, ...]
 
 
 class RuleList(Struct):
@@ -170,8 +170,6 @@ async def board(call: Call, asked: None) -> BoardView:
 def rule_view(call: Call, rule_id: str) -> RuleView:
     reasons = call.desk.reasons
     rule = reasons.rulebook.rules[rule_id]
-    grounds = reasons.rulebook.citations(rule_id, reasons.jurisdiction, call.now_ns)
-    cited = tuple(Cited(one.zh, one.en, one.authority, one in grounds.binding) for one in rule.citations)
     return RuleView(
         rule.id,
         rule.kind,
@@ -182,7 +180,7 @@ def rule_view(call: Call, rule_id: str) -> RuleView:
         rule.evidence.en,
         rule.applies_when,
         rule.violated_when,
-        cited,
+        reasons.sources(rule_id, call.now_ns),
     )
 
 
@@ -270,7 +268,8 @@ _RULE: Final = {
     "rule": "A01", "kind": "reject", "phases": ["clearing"], "message_zh": "国家秘密不得交易。",
     "message_en": "State secrets may not be traded.", "evidence_zh": "定密审查结论", "evidence_en": "secrecy review",
     "applies_when": "True", "violated_when": "product.secret_kind == 'state'",
-    "citations": [{"zh": "数据安全法53", "en": "Data Security Law 53", "authority": "law", "binding": True}],
+    "citations": [{"zh": "保守国家秘密法", "en": "State Secrets Law", "authority": "law", "binding": True,
+                   "whom": "everyone"}],
 }  # fmt: skip
 _CLOCK: Final = {"now": _WHEN, "simulated": True}
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from clearing.notrade import Rule, Rulebook
+from clearing.notrade import Rulebook, place_of
 from exchange.events import Refusal, Refused
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -69,6 +69,16 @@ class Cited(Struct, frozen=True):
     en: str
     authority: str
     binding: bool
+
+
+class Source(Struct, frozen=True):
+    """One article that a rule cites. `binding`: it binds those whom it addresses (`whom`), here and now."""
+
+    zh: str
+    en: str
+    authority: str
+    binding: bool
+    whom: str
 
 
 class Violation(Struct, frozen=True):
@@ -142,20 +152,33 @@ class Reasons:
         self.rulebook = rulebook
         self.jurisdiction = jurisdiction
 
-    def violations(self, rules: Iterable[str], at_ns: int) -> tuple[Violation, ...]:
-        """In the order given; a rule that this rulebook no longer has keeps its id and no words."""
-        return tuple(self._violation(rule, at_ns) for rule in rules)
+    def violations(
+        self, rules: Iterable[str], at_ns: int, capacities: Sequence[str]
+    ) -> tuple[Violation, ...]:
+        """In the order given; a rule that this rulebook no longer has keeps its id and no words.
 
-    def _violation(self, rule_id: str, at_ns: int) -> Violation:
+        `capacities` are those in which the parties acted, as the event or row tells them (`notrade.capacities`).
+        """
+        return tuple(self._violation(rule, at_ns, capacities) for rule in rules)
+
+    def _violation(self, rule_id: str, at_ns: int, capacities: Sequence[str]) -> Violation:
         rule = self.rulebook.rules.get(rule_id)
         if rule is None:
             return Violation(rule_id, "该规则已不在现行规则集中", "no longer in the rulebook in force", ())
-        grounds = self.rulebook.citations(rule_id, self.jurisdiction, at_ns, _capacities(rule))
+        grounds = self.rulebook.citations(rule_id, self.jurisdiction, at_ns, capacities)
         cited = tuple(
             Cited(one.zh, one.en, one.authority, bool(grounds.binding))
             for one in grounds.binding or grounds.modelled_on
         )
         return Violation(rule_id, rule.message.zh, rule.message.en, cited)
+
+    def sources(self, rule_id: str, at_ns: int) -> tuple[Source, ...]:
+        """All that a rule stands on, each with whom it addresses and whether it binds them here and now."""
+        place = place_of(self.jurisdiction)
+        return tuple(
+            Source(one.zh, one.en, one.authority, one.binds(place, at_ns, (one.whom,)), one.whom)
+            for one in self.rulebook.rules[rule_id].citations
+        )
 
     def problem(self, refusing: Refusing) -> Problem:
         refusal = refusing.refusal
@@ -165,23 +188,9 @@ class Reasons:
             refusal.detail,
             index=refusing.index,
             errors=refusing.errors,
-            violated=self.violations(refusal.violated, refusing.at_ns),
+            violated=self.violations(refusal.violated, refusing.at_ns, refusal.capacities),
             unknown=unknown_rules(refusal.unknown),
         )
-
-
-def _capacities(rule: Rule) -> tuple[str, ...]:
-    """In which capacity the parties act when this very rule is broken.
-
-    A rule that only applies to personal information is broken by somebody who handles it (个人信息处理者); nobody is
-    taken for more than the rule itself says, so a refusal claims no more than its source.
-    """
-    found = ["everyone", "venue"]
-    if "product.pi_state" in rule.applies_when:
-        found.append("personal_information_handler")
-    if "open_platform_conditional" in rule.violated_when:
-        found.append("conditional_data_recipient")
-    return tuple(found)
 
 
 def unknown_rules(unknown: Iterable[tuple[str, Sequence[str]]]) -> tuple[Unknown, ...]:

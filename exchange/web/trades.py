@@ -282,7 +282,7 @@ def _verdict(row: TradeRecord, reasons: Reasons) -> Verdict:
         row.rulebook_sha256,
         row.facts_sha256.hex(),
         optional_text(row.verdict_at_ns),
-        reasons.violations(row.violated, row.verdict_at_ns),
+        reasons.violations(row.violated, row.verdict_at_ns, row.capacities),
         unknown_rules(row.unknown),
     )
 
@@ -297,7 +297,7 @@ def hold_view(row: TradeRecord, reasons: Reasons) -> HoldView:
         row.amount_fen,
         optional_text(row.held_until_ns),
         tuple(CureOf(rule, *CURES[rule]) for rule in row.violated if rule in CURES),
-        reasons.violations(row.violated, row.verdict_at_ns),
+        reasons.violations(row.violated, row.verdict_at_ns, row.capacities),
     )
 
 
@@ -311,7 +311,7 @@ def refusal_view(row: RefusalRecord, reasons: Reasons) -> RefusalView:
         trade=row.trade or None,
         code=row.code,
         detail=row.detail,
-        violated=reasons.violations(row.violated, row.at_ns),
+        violated=reasons.violations(row.violated, row.at_ns, row.capacities),
         unknown=unknown_rules(row.unknown),
     )
 

@@ -60,6 +60,34 @@ def test_the_rulebook_can_be_read(venue: Venue) -> None:
     refused(venue.http.get("/v1/rules/Z99"), 404, "not_found")
 
 
+def binding(answer: Any) -> dict[str, list[str]]:
+    """Broken rule: the articles that the refusal says bind."""
+    broken = answer.json()["violated"]
+    return {one["rule"]: [cited["zh"] for cited in one["citations"] if cited["binding"]] for one in broken}
+
+
+def test_a_refusal_cites_what_binds_these_parties(venue: Venue, merchant: Person, buyer: Person) -> None:
+    """个人信息保护法23 binds who handles personal information, 发改价格〔2025〕65号 operators of authorised public data.
+
+    `GET /v1/rules/{rule}` says whom each article addresses, so that it and a refusal agree.
+    """
+    narrow = {"authorisation": {"purposes": ["risk_control"]}}
+    plain = venue.walk(merchant, buyer, declared=narrow)
+    handled = venue.walk(merchant, buyer, declared={**PERSONAL, **narrow})
+    assert binding(plain)["B04"] == []
+    assert binding(handled)["B04"] == ["个人信息保护法23"]
+    dear = {"price_regime": "gov_guided", "price_cap_fen": 10_000, "price_fen": 10_001}
+    operated = venue.walk(merchant, buyer, board="public_data", declared=public(), terms=dear)
+    assert binding(operated) == {"D05": ["发改价格〔2025〕65号"]}
+    for rule, article, whom in (
+        ("B04", "个人信息保护法23", "personal_information_handler"),
+        ("D05", "发改价格〔2025〕65号", "public_data_operator"),
+    ):
+        shown = done(venue.http.get(f"/v1/rules/{rule}"), 200)["citations"]
+        [cited] = [one for one in shown if one["zh"] == article]
+        assert (cited["whom"], cited["binding"]) == (whom, True)
+
+
 # -- A: what may never be traded
 
 

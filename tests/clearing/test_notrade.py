@@ -25,6 +25,11 @@ def facts(base: str = "enterprise", **changes: Any) -> Facts:
     return notrade.read_context(RULEBOOK.context(base, {k.replace("__", "."): v for k, v in changes.items()}))
 
 
+def capacities(base: str) -> tuple[str, ...]:
+    lawful = facts(base)
+    return notrade.capacities(lawful.product, lawful.source)
+
+
 def at(text: str) -> int:
     now = notrade.read_context({"now": text}).now
     assert isinstance(now, int)
@@ -272,11 +277,11 @@ def test_a_policy_paper_and_a_guide_oblige_no_trader_even_at_home() -> None:
 
 
 def test_an_article_binds_only_those_whom_it_addresses() -> None:
-    plain = RULEBOOK.citations("B04", JIANGXI, NOW, notrade.capacities(facts("enterprise")))
+    plain = RULEBOOK.citations("B04", JIANGXI, NOW, capacities("enterprise"))
     assert [cited.zh for cited in plain.binding] == ["江西省数据应用条例30(2)"]
-    personal = RULEBOOK.citations("B04", JIANGXI, NOW, notrade.capacities(facts("personal")))
+    personal = RULEBOOK.citations("B04", JIANGXI, NOW, capacities("personal"))
     assert [cited.zh for cited in personal.binding] == ["江西省数据应用条例30(2)", "个人信息保护法23"]
-    operator = RULEBOOK.citations("D06", HAINAN, NOW, notrade.capacities(facts("public")))
+    operator = RULEBOOK.citations("D06", HAINAN, NOW, capacities("public"))
     assert [cited.zh for cited in operator.binding] == ["发改价格〔2025〕65号"]
 
 

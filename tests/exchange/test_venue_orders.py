@@ -10,6 +10,7 @@ import pytest
 from exchange import events as e
 from exchange.state import DAY_NS
 from tests.exchange.world import (
+    EVIDENCE,
     OPERATOR,
     World,
     authorisation,
@@ -211,6 +212,67 @@ def test_an_unlawful_order_is_conduct_and_want_of_money_is_not(world: World) -> 
     faults = world.state.bureau.conduct[shop].faults
     assert [fault.kind for fault in faults.values()] == ["refused_unlawful_order"]
     assert poor not in world.state.bureau.conduct
+
+
+def conduct_of(world: World, participant: str) -> list[str]:
+    found = world.state.bureau.conduct.get(participant)
+    return [] if found is None else [fault.kind for fault in found.faults.values()]
+
+
+def test_a_buyer_does_not_answer_for_what_is_the_merchants(world: World) -> None:
+    """E01, E03 by the seller's ban, B01: five orders a day on such listings made a buyer's grade fall."""
+    lapsed, banned, shop, buyer = world.merchant(), world.merchant(), world.merchant(), world.buyer()
+    product = world.product(shop)
+    listings = [world.listing(lapsed), world.listing(banned), world.listing(shop, product)]
+    world.ban(banned)
+    world.record(product, "authorisation_withdrawn")
+    step = e.DecideAccreditation(
+        actor=world.reviewer, participant=lapsed, step="suspend", evidence_sha256=EVIDENCE, reasons=("late",)
+    )
+    world.must(step)
+    assert [violated_of(world.order(buyer, one)) for one in listings] == [("E01",), ("E03",), ("B01",)]
+    assert conduct_of(world, buyer) == []
+    world.check()
+
+
+def test_an_order_that_is_unlawful_by_its_own_doing_is_conduct(world: World) -> None:
+    """Among rules of the merchant's, the buyer's ban is the buyer's (E03); the event says which."""
+    shop, buyer = world.merchant(), world.buyer()
+    product = world.product(shop)
+    listing = world.listing(shop, product)
+    world.record(product, "authorisation_withdrawn")
+    world.ban(buyer)
+    refused = only(world.order(buyer, listing), e.OrderRefused)
+    assert (refused.violated, refused.own) == (("B01", "E03"), ("E03",))
+    assert conduct_of(world, buyer) == ["refused_unlawful_order"]
+    world.check()
+
+
+def test_a_bid_above_a_guided_ceiling_is_the_bidders_own(world: World) -> None:
+    """D05: in a book the price is the order's, at a posted price the listing's."""
+    market = Market(world, price_regime="gov_guided", price_cap_fen=100)
+    refused = only(world.bid(market.buyer, market.book, 1, 101), e.OrderRefused)
+    assert (refused.violated, refused.own) == (("D05",), ("D05",))
+    dearer = only(world.ask(market.dealers[0], market.book, 1, 101), e.OrderRefused)
+    assert (dearer.violated, dearer.own) == (("D05",), ("D05",))
+    world.check()
+
+
+def test_a_refusal_says_in_which_capacities_the_parties_acted(world: World) -> None:
+    shop, buyer = world.merchant(), world.buyer()
+    consent = e.Consent(basis="separate_consent", purposes=("market_analysis",))
+    product = world.product(shop, classification=personal(), consent=consent)
+    listing = world.listing(shop, product)
+    world.record(product, "objection_raised")
+    held = only(world.order(buyer, listing), e.Held)
+    handler = ("everyone", "venue", "personal_information_handler")
+    assert (held.violated, held.capacities) == (("B11",), handler)
+    world.record(product, "consent_withdrawn")
+    outcome = world.order(buyer, listing, key=world.new_id())
+    assert only(outcome, e.OrderRefused).capacities == handler
+    assert outcome.refusal is not None
+    assert outcome.refusal.capacities == handler
+    world.check()
 
 
 # ---- exclusive rights
@@ -841,4 +903,38 @@ def test_a_cure_is_refused(market: Market, fields: dict[str, Any], code: str) ->
     given = {**cure, **fields}
     given["actor"] = people.get(given["actor"], given["actor"])
     assert world.code(e.CureHold(**given)) == code
+    world.check()
+
+
+@pytest.mark.parametrize(("rules", "blamed"), [("B17", "buyer"), ("B11", "shop"), ("B11 B17", "buyer shop")])
+def test_an_expired_hold_is_laid_to_whoever_had_to_cure_it(world: World, rules: str, blamed: str) -> None:
+    """B17 waits for the buyer's word; what a reviewer decides on is for the seller to bring."""
+    people = {"shop": world.merchant(), "buyer": world.buyer()}
+    product = world.product(people["shop"])
+    prior = world.buy(world.buyer(), world.listing(people["shop"], product))
+    world.deliver(prior)
+    world.accept(prior)
+    exclusive = world.listing(people["shop"], product, deal="exclusive_licence", supply="exclusive")
+    if "B11" in rules:
+        world.record(product, "objection_raised")
+    held = only(world.order(people["buyer"], exclusive, accepts_prior="B17" not in rules), e.Held)
+    assert held.violated == tuple(rules.split())
+    released = only(world.tick_at(held.until_ns + 1), e.HoldReleased)
+    assert sorted(released.blamed) == sorted(people[name] for name in blamed.split())
+    for name, participant in people.items():
+        assert ("hold_expired" in conduct_of(world, participant)) is (name in blamed)
+    world.check()
+
+
+def test_who_has_given_their_word_is_not_blamed_for_the_rest(world: World) -> None:
+    shop, buyer = world.merchant(), world.buyer()
+    product = world.product(shop)
+    prior = world.buy(world.buyer(), world.listing(shop, product))
+    world.deliver(prior)
+    world.accept(prior)
+    exclusive = world.listing(shop, product, deal="exclusive_licence", supply="exclusive")
+    world.record(product, "objection_raised")
+    held = only(world.order(buyer, exclusive), e.Held)
+    world.must(e.CureHold(actor=buyer, trade=held.trade, rule="B17"))
+    assert only(world.tick_at(held.until_ns + 1), e.HoldReleased).blamed == (shop,)
     world.check()

@@ -28,6 +28,7 @@ from exchange.web.problem import Reasons, Refusing
 NOW = 1_795_428_000_000_000_000
 REASONS = Reasons(notrade.load(), "CN-46")
 TOKENS = Tokens(b"k" * 32)
+ANYBODY = ("everyone", "venue")
 ID = "019ab0d2-3c40-7a52-9d1e-0d5f3a9c1b77"
 
 
@@ -53,7 +54,7 @@ def held(quantity: int = 4) -> Held:
 
 def refused(quantity: int = 4) -> TradeRefused:
     return TradeRefused(
-        "T3", "L1", "P4", "P2", "O1", "", quantity, 800, "reject", ("A01",), (), b"f" * 32, "O1"
+        "T3", "L1", "P4", "P2", "O1", "", quantity, 800, "reject", ("A01",), (), b"f" * 32, "O1", ANYBODY
     )
 
 
@@ -139,17 +140,20 @@ def test_a_refused_trade_names_its_articles_in_both_languages() -> None:
     assert fill.state == "refused"
     assert not isinstance(fill.violated, msgspec.UnsetType)
     assert fill.violated[0].rule == "A01"
-    assert any("数据安全法" in cited.zh and cited.binding for cited in fill.violated[0].citations)
+    assert any("保守国家秘密法" in cited.zh and cited.binding for cited in fill.violated[0].citations)
     assert fill.violated[0].message_en.isascii()
 
 
 def test_a_rule_on_personal_information_binds_whoever_handles_it() -> None:
-    """个人信息保护法 binds the handler (个人信息处理者): only a rule that applies to such data makes one."""
-    [c05] = REASONS.violations(["C05"], NOW)
+    """个人信息保护法 binds the handler (个人信息处理者): whoever trades such data, whichever rule is broken."""
+    handler = (*ANYBODY, "personal_information_handler")
+    c05, b04 = REASONS.violations(["C05", "B04"], NOW, handler)
     assert [(cited.authority, cited.binding) for cited in c05.citations] == [("law", True)]
-    [b14] = REASONS.violations(["B14"], NOW)
+    assert [(cited.zh, cited.binding) for cited in b04.citations] == [("个人信息保护法23", True)]
+    b04, b14 = REASONS.violations(["B04", "B14"], NOW, ANYBODY)
+    assert not any(cited.binding for cited in b04.citations), "nobody handles personal information"
     assert not any(cited.binding for cited in b14.citations), "a policy paper binds no trader"
-    [gone] = REASONS.violations(["Z99"], NOW)
+    [gone] = REASONS.violations(["Z99"], NOW, ANYBODY)
     assert gone.citations == ()
 
 
