@@ -21,7 +21,7 @@ _PHASE = {
     "clearing": "清算 clearing",
     "post_trade": "交易后 post-trade",
 }
-_WHOM: dict[Whom, str] = {
+WHOM: dict[Whom, str] = {
     "everyone": "任何人 everyone",
     "venue": "交易场所 the venue",
     "personal_information_handler": "个人信息处理者 those who handle personal information",
@@ -108,7 +108,7 @@ def _rule(rule: Rule) -> Iterator[str]:
 
 def _citation(citation: Citation) -> str:
     quote = f"“{citation.quote}” " if citation.quote else ""
-    reach = f"{_PLACE[citation.where]}; {_WHOM[citation.whom]}"
+    reach = f"{_PLACE[citation.where]}; {WHOM[citation.whom]}"
     bearing = f"{_authority(citation.authority)}; {reach}; {_force(citation)}"
     return f"{citation.title_zh}{citation.clause} {quote}({citation.en}; {bearing})"
 
@@ -145,7 +145,7 @@ def _source(title: str, cited: Sequence[tuple[Rule, Citation]]) -> Iterator[str]
     yield "|---|---|---|---|---|"
     for rule, citation in cited:
         clause = citation.clause or "全文 as a whole"
-        whom = f"{_WHOM[citation.whom]}; {_force(citation)}"
+        whom = f"{WHOM[citation.whom]}; {_force(citation)}"
         meaning = f"{rule.message.zh} | {rule.message.en}"
         yield f"| {_link(rule)} | {clause} | {meaning} | {whom} |"
     yield ""

@@ -286,21 +286,36 @@ def test_an_article_binds_only_those_whom_it_addresses() -> None:
 
 
 def test_an_article_binds_while_it_is_in_force() -> None:
-    health = ("everyone", "venue", "health_institution")
-    first, last = at("2024-01-01T00:00:00+08:00"), at("2028-12-31T23:59:59.999999999+08:00")
+    first, last = at("2025-03-01T00:00:00+08:00"), at("2030-02-28T23:59:59.999999999+08:00")
     for instant, binds in ((first - 1, False), (first, True), (last, True), (last + 1, False)):
-        cited = RULEBOOK.citations("C05", "shenzhen", instant, health).binding
-        assert any(one.source_zh.startswith("深圳市卫生健康") for one in cited) is binds
+        cited = RULEBOOK.citations("D05", HAINAN, instant, capacities("public")).binding
+        assert [one.zh for one in cited] == (["发改价格〔2025〕65号"] if binds else [])
 
 
 def test_an_article_that_only_supports_a_rule_is_not_claimed_to_forbid() -> None:
     core = RULEBOOK.citations("A02", HAINAN, NOW)
     assert core.binding == ()
     assert "本所规则" in core.zh
-    assert [cited.zh for cited in RULEBOOK.citations("A01", HAINAN, NOW).binding] == [
-        "数据安全法53",
-        "保守国家秘密法",
-    ]
+    assert [cited.zh for cited in RULEBOOK.citations("A01", HAINAN, NOW).binding] == ["保守国家秘密法"]
+
+
+EVERYBODY = ("everyone", "venue", *rulebook_page.WHOM)
+
+
+@pytest.mark.parametrize(
+    ("rule", "place", "binding"),
+    [
+        ("A01", "CN-46", ["保守国家秘密法"]),
+        ("B13", "CN-46", []),
+        ("C05", "shenzhen", ["个人信息保护法15,47"]),
+        ("D01", "shenzhen", ["深圳经济特区数据条例67(2)"]),
+        ("D01", "jiangxi", []),
+    ],
+)
+def test_what_defines_permits_or_refers_does_not_bind(rule: str, place: str, binding: list[str]) -> None:
+    """Even in its own place and to whomever it addresses."""
+    grounds = RULEBOOK.citations(rule, place, NOW, EVERYBODY)
+    assert [cited.zh for cited in grounds.binding] == binding
 
 
 # ---- loading --------------------------------------------------------------------------------------------
