@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from clearing import expression, notrade
-from clearing.expression import Both, Comparison, Either, Holds, Node, Not, OneOf, Within
+from clearing.expression import Both, Comparison, Constant, Either, Fact, Holds, Node, Not, OneOf, Within
 from clearing.notrade import Example, Rule, Rulebook, Verdict
 
 RULEBOOK = notrade.load()
@@ -73,15 +73,24 @@ def comparisons(node: Node) -> Iterator[Comparison]:
 
 
 def mutants(node: Node) -> Iterator[Node]:
-    """The node with one place changed: turned round, a branch dropped, `and` for `or`, an edge moved."""
+    """The node with one place changed: turned round, a branch dropped, `and` for `or`, an edge moved, one of a
+    choice's values let in or left out.
+    """
     yield Not(node)
     match node:
         case Comparison(operator=operator) if operator in ("<", ">", "<=", ">="):
             moved = operator[0] if operator.endswith("=") else operator + "="
             yield msgspec.structs.replace(node, operator=moved)
-        case OneOf(values=values) if len(values) > 1:
-            for value in values:
-                yield msgspec.structs.replace(node, values=tuple(kept for kept in values if kept != value))
+        case Comparison(operator="==", left=Fact() as fact, right=Constant(value=value)):
+            for other in fact.kind.values:
+                if other != value:
+                    yield OneOf(fact, (value, other))
+        case OneOf(item=item, values=values):
+            for value in values if len(values) > 1 else ():
+                yield OneOf(item, tuple(kept for kept in values if kept != value))
+            for value in item.kind.values:
+                if value not in values:
+                    yield OneOf(item, (*values, value))
         case Not(inner=inner):
             yield from (Not(mutant) for mutant in mutants(inner))
         case Both(parts=parts) | Either(parts=parts):
@@ -115,6 +124,15 @@ def term(part: expression.Term) -> str:
     return part.path if isinstance(part, expression.Fact) else repr(part.value)
 
 
+_PERSONAL = "(product.pi_state in ['identifiable', 'deidentified'])"
+_EXEMPT = "(not (consent.basis == 'statutory'))", "(not (consent.basis == 'none'))"
+SAME = (
+    f"({_PERSONAL} and (not (consent.basis in ['statutory', 'none'])) and {_EXEMPT[1]})",
+    f"({_PERSONAL} and {_EXEMPT[0]} and (not (consent.basis in ['none', 'statutory'])))",
+)
+"""C07 with a basis excluded twice: another text that says the same."""
+
+
 def with_rule(changed: Rule) -> Rulebook:
     return Rulebook([changed if rule.id == changed.id else rule for rule in RULEBOOK.rules.values()])
 
@@ -136,6 +154,8 @@ def test_changing_any_part_of_the_rule_fails_an_example_of_its_own(rule: Rule) -
     survivors = []
     for key in ("applies_when", "violated_when"):
         for mutant in mutants(parse(getattr(rule, key))):
+            if written(mutant) in SAME:
+                continue
             changed = with_rule(msgspec.structs.replace(rule, **{key: written(mutant)}))
             if all(passes(changed, example) for example in rule.examples):
                 survivors.append(f"{key}: {written(mutant)}")
@@ -147,6 +167,49 @@ def test_changing_the_class_of_the_rule_fails_an_example_of_its_own(rule: Rule) 
     other = "hold" if rule.kind == "reject" else "reject"
     changed = with_rule(msgspec.structs.replace(rule, kind=other))
     assert not all(passes(changed, example) for example in rule.examples)
+
+
+# ---- phases -----------------------------------------------------------------------------------------------
+
+FROM_REGISTRATION = (
+    "A01",
+    "A02",
+    "A03",
+    "B01",
+    "B13",
+    "B14",
+    "C01",
+    "C02",
+    "D01",
+    "D02",
+    "D05",
+    "D06",
+    "E01",
+)
+
+
+def asked_in(rule_id: str) -> tuple[str, ...]:
+    """What the product is, is asked from registration on; what a trade is, from its order; how, until the match."""
+    if rule_id == "F02":
+        return ("order", "match")
+    with_an_order = ("order", "match", "clearing")
+    return ("registration", "listing", *with_an_order) if rule_id in FROM_REGISTRATION else with_an_order
+
+
+@pytest.mark.parametrize("phase", notrade.PHASES)
+@pytest.mark.parametrize("rule_id", RULEBOOK.rules)
+def test_a_rule_is_asked_in_its_phases_and_in_no_other(rule_id: str, phase: notrade.Phase) -> None:
+    """The certificate is only being made at registration, so rules about it wait there."""
+    example = next(one for one in RULEBOOK.rules[rule_id].examples if one.kind == "violated")
+    case = RULEBOOK.context(example.base, {**example.set, "phase": phase})
+    facts = notrade.read_context(case)
+    parts = [RULEBOOK.part(phase, register) for register in notrade.REGISTERS]
+    assert any(rule_id in part.rules for part in parts) is (phase in asked_in(rule_id))
+    found = [part.find(facts) for part in parts]
+    waits = rule_id in ("B13", "B14") and phase == "registration"
+    violated = any(rule_id in finding.violated for finding in found)
+    assert violated is (phase in asked_in(rule_id) and not waits)
+    assert not any(rule_id in dict(finding.unknown) for finding in found)
 
 
 # ---- the draft's own cases ------------------------------------------------------------------------------
