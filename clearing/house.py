@@ -3,8 +3,9 @@
 Judging. A listing's licence class (`Cell`), a seller and a buyer (`Party`) each keep the finding of the rules that
 read only them, until `changes_at` passes; whoever changes a register drops the cell or party. So does the cell with
 the rules about the trade that read no party, for trades at its own terms. For each fill only the rules about the pair
-are evaluated. A trade's facts hash covers the hashes of the three registers and what only this
-fill brings, so a verdict can be recomputed from the journal.
+are evaluated. A trade's facts hash covers the hashes of the three registers and what only this fill brings: what a
+verdict read can be held against registers rebuilt from the journal. Nothing does that yet, and nothing recomputes a
+verdict: `shuji verify` compares outcomes with the tables.
 
 Settling. Prefunded delivery against payment (BIS model 1): the buyer's reservation pays into escrow and only
 acceptance pays out, or, for transferable units, money and units change hands in the same instant.

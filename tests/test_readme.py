@@ -155,7 +155,7 @@ def test_the_second_was_refused_with_its_article(walk: Walk) -> None:
     said = walk.said[walk.block('"purpose": "advertising"}\nEND')][1]
     assert "422 unlawful" in said
     assert "B04" in said
-    assert "江西省数据应用条例30(2)" in said
+    assert "依据 under 个人信息保护法23 " in said
     assert "依据 under 个人信息保护法6,14,23" in said
     kept = ("call", "GET", "/v1/refusals", "--key", "buyer.key", "--pick")
     assert "B04" in walk.shuji(*kept, "items.0")
