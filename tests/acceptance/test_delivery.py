@@ -300,8 +300,8 @@ def test_no_redelivery_by_its_date_refunds(venue: Venue, merchant: Person) -> No
     assert buyer.account() == before
 
 
-def test_nothing_delivered_by_its_date_refunds(venue: Venue, merchant: Person, buyer: Person) -> None:
-    listing = venue.listing(merchant, delivery_days=2)
+def test_nothing_delivered_by_its_date_refunds(venue: Venue, merchant: Person) -> None:
+    listing, buyer = venue.listing(merchant, delivery_days=2), venue.buyer()
     before = buyer.account()
     trade = venue.trade(buyer, listing)
     venue.advance(days=1)
