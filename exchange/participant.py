@@ -258,7 +258,7 @@ def set_ban(state: State, command: SetBan, at_ns: int) -> Refusal | list[Event]:
 def apply_opened(state: State, event: VenueOpened, at_ns: int) -> None:
     state.took_id(event.operator)
     state.simulated = event.simulated
-    state.forgotten_before_ms = at_ns // 1_000_000 - DAY_MS
+    state.ids_from_ms = at_ns // 1_000_000 - DAY_MS
     state.bureau.admit(
         Participant(
             id=event.operator,

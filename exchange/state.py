@@ -22,7 +22,7 @@ from exchange.matching.book import Book, Order
 
 DAY_NS: Final = 86_400_000_000_000
 REMEMBERED: Final = 200_000
-"""How many answered command ids are remembered. An id made before the oldest of them is refused as expired."""
+"""How many answered command ids are remembered, of all participants together."""
 
 
 class Exclusive(Struct, frozen=True, gc=False):
@@ -159,7 +159,11 @@ class Remembered(Struct, array_like=True, gc=False):
 
 
 class State:
-    """The whole venue. `sequence` counts journal entries; `counters` hold the last number of each kind of id."""
+    """The whole venue. `sequence` counts journal entries; `counters` hold the last number of each kind of id.
+
+    Command ids made up to `ids_from_ms` are refused as expired, and of a participant in `forgotten_ms` those made
+    up to its newest forgotten one.
+    """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
         self.boards = boards
@@ -180,7 +184,8 @@ class State:
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
-        self.forgotten_before_ms = 0
+        self.ids_from_ms = 0
+        self.forgotten_ms: dict[str, int] = {}
         self.now_ns = 0
         self.clock_floor_ns = 0
         self.simulated = False
@@ -232,7 +237,8 @@ class State:
             "counters": self.counters,
             "timers": sorted(self.timers),
             "remembered": self.remembered,
-            "forgotten_before_ms": self.forgotten_before_ms,
+            "ids_from_ms": self.ids_from_ms,
+            "forgotten_ms": self.forgotten_ms,
             "now_ns": self.now_ns,
             "clock_floor_ns": self.clock_floor_ns,
             "simulated": self.simulated,
@@ -258,7 +264,8 @@ class _Dumped(Struct):
     counters: dict[str, int]
     timers: list[tuple[int, str, str]]
     remembered: dict[str, Remembered]
-    forgotten_before_ms: int
+    ids_from_ms: int
+    forgotten_ms: dict[str, int]
     now_ns: int
     clock_floor_ns: int
     simulated: bool
@@ -307,7 +314,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "cash_references",
         "counters",
         "remembered",
-        "forgotten_before_ms",
+        "ids_from_ms",
+        "forgotten_ms",
         "now_ns",
         "clock_floor_ns",
         "simulated",

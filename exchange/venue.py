@@ -27,8 +27,8 @@ TIMERS_A_TICK: Final = 500
 CLOCK_ENDS_NS: Final = 7_258_118_400_000_000_000
 """1 January 2200: dates behind it must still fit into 64 bits of nanoseconds, which end in 2262."""
 
-AHEAD_MS: Final = 600_000
-"""How far ahead of the venue's clock a command id may have been made."""
+AHEAD_MS: Final = 60_000
+"""How far ahead of a real clock a command id may have been made: a caller whose clock is that wrong is told so."""
 
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
 _ENCODER = msgspec.msgpack.Encoder()
@@ -129,7 +129,7 @@ def _known(state: State, command: Any, digest: bytes, at_ns: int) -> Outcome | N
         detail = "a command id is a UUID of version 7 in lower case (RFC 9562), so that its age is known"
         return Outcome((), Refusal(Refused.malformed, detail), at_ns)
     made_ms = _made_ms(command.key)
-    if made_ms <= state.forgotten_before_ms:
+    if made_ms <= state.forgotten_ms.get(command.actor, state.ids_from_ms):
         detail = "this id is older than the remembered ones: look whether the first attempt happened, then use a new id"
         return Outcome((), Refusal(Refused.id_expired, detail), at_ns)
     if not state.simulated and made_ms > at_ns // 1_000_000 + AHEAD_MS:
@@ -162,7 +162,17 @@ def _remember(state: State, key: str, digest: bytes, raw: bytes) -> None:
     if len(state.remembered) > REMEMBERED:
         oldest = next(iter(state.remembered))
         del state.remembered[oldest]
-        state.forgotten_before_ms = max(state.forgotten_before_ms, _made_ms(oldest.partition(":")[2]))
+        _forget(state, *oldest.split(":"))
+
+
+def _forget(state: State, actor: str, key: str) -> None:
+    """From now on ids of this participant that are not newer are refused: whatever its clock says, it is its own.
+
+    What comes without a participant is a registration, and a public key registers once whatever id it comes with.
+    """
+    if actor:
+        known = state.forgotten_ms.get(actor, state.ids_from_ms)
+        state.forgotten_ms[actor] = max(known, _made_ms(key))
 
 
 # ---- replaying

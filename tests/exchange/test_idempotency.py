@@ -9,7 +9,7 @@ from exchange import events as e
 from exchange import venue
 from exchange.state import encode_state
 from exchange.venue import AHEAD_MS
-from tests.exchange.world import OPERATOR, START_NS, World, changed, command_id, kinds
+from tests.exchange.world import OPERATOR, START_NS, World, changed, command_id, kinds, public_key
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_an_id_older_than_the_remembered_ones_has_expired(
 def test_an_old_id_that_arrives_late_does_not_shorten_the_memory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ids are forgotten in the order they came; the bound is the newest of those forgotten."""
+    """Ids are forgotten in the order they came; the bound is its own newest of those forgotten."""
     monkeypatch.setattr(venue, "REMEMBERED", 2)
     made = [START_NS + ms * 1_000_000 for ms in (50, 10, 60, 70)]
     commands = [
@@ -149,10 +149,52 @@ def test_an_old_id_that_arrives_late_does_not_shorten_the_memory(
     ]
     for command in commands[:3]:
         world.must(command)
-    assert world.state.forgotten_before_ms == made[0] // 1_000_000
+    assert world.state.forgotten_ms[OPERATOR] == made[0] // 1_000_000
     assert world.do(commands[1]).repeated, "it is still remembered, whatever its age"
     world.must(commands[3])
     assert world.code(commands[1]) == "id_expired"
+    world.check()
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_nobody_makes_the_ids_of_others_expire(monkeypatch: pytest.MonkeyPatch, simulated: bool) -> None:
+    """Ids dated ahead cost nothing, for refusals are kept; they bind whoever made them and nobody else."""
+    monkeypatch.setattr(venue, "REMEMBERED", 5)
+    world = World(simulated)
+    listing, poor = world.listing(world.merchant()), world.buyer(cash_fen=0)
+    ahead_ns = 10**18 if simulated else (AHEAD_MS - 20) * 1_000_000
+    dated = [command_id(world.at_ns + ahead_ns + number * 1_000_000, number) for number in range(20)]
+    orders = [e.PlaceOrder(actor=poor, key=key, listing=listing, quantity=1) for key in dated]
+    for number, order in enumerate(orders):
+        assert world.code(order) == "funds_insufficient"
+        honest = cash_in(world, key=world.new_id(), bank_reference=f"now {number}")
+        assert not world.must(honest).repeated
+        assert world.do(honest).repeated
+    assert len(world.state.remembered) == 5
+    assert list(world.state.forgotten_ms) == [poor, OPERATOR]
+    assert world.code(orders[0]) == "id_expired", "a forgotten id, however far ahead, is never taken twice"
+    world.check()
+
+
+def test_ids_of_registrations_never_expire_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registrations come from nobody yet; the public key keeps each from happening twice."""
+    monkeypatch.setattr(venue, "REMEMBERED", 2)
+    world = World()
+    ahead_ns = world.at_ns + AHEAD_MS * 1_000_000
+    registrations = [
+        e.RegisterParticipant(
+            actor="",
+            key=command_id(ahead_ns, number),
+            legal_name="name",
+            public_key=public_key(f"many {number}"),
+        )
+        for number in range(5)
+    ]
+    for registration in registrations:
+        world.must(registration)
+    assert world.code(registrations[0]) == "already_exists"
+    world.must(changed(registrations[0], key=world.new_id(), public_key=public_key("honest")))
+    assert world.state.forgotten_ms == {}
     world.check()
 
 
