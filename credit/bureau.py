@@ -181,19 +181,20 @@ class Bureau:
     # --- the register ---
 
     def admission_refusal(self, participant: Participant) -> Code | None:
-        """Why a new row cannot enter the register, or None. A key or credit code names one participant
-        only."""
+        """Why a new row cannot enter the register, or None. A key names one participant, a credit code one
+        verified one."""
         if participant.id in self.participants:
             return "duplicate_id"
         if participant.public_key and participant.public_key in self.by_key:
             return "duplicate_key"
-        if participant.uscc and participant.uscc in self.by_uscc:
-            return "duplicate_uscc"
-        return None
+        return self._code_refusal(participant, participant.uscc)
 
     def admit(self, participant: Participant) -> None:
         """Enter a row that admission_refusal() let pass."""
         assert self.admission_refusal(participant) is None, participant.id
+        self._enter(participant)
+
+    def _enter(self, participant: Participant) -> None:
         self.participants[participant.id] = participant
         self._index(participant)
 
@@ -205,12 +206,15 @@ class Bureau:
         at_ns: int,
         changes: Mapping[str, str] | None = None,
     ) -> Code | None:
-        """Why a step cannot be taken now, or None. `decider_id` is empty for a date that has passed."""
+        """Why a step cannot be taken now, or None."""
         participant = self.participants.get(participant_id)
         if participant is None:
             return "unknown_participant"
         decider = self.participants.get(decider_id)
-        return may(participant, taken, decider, at_ns) or self._change_refusal(participant, changes or {})
+        code = may(participant, taken, decider, at_ns)
+        if code is None and taken in ("verify", "resubmit"):
+            return self._code_refusal(participant, (changes or {}).get("uscc", participant.uscc))
+        return code
 
     def step(
         self,
@@ -226,7 +230,6 @@ class Bureau:
     ) -> None:
         """Take a step that refusal() let pass, and keep the indexes true. Parameters as in merchant.step."""
         participant = self.participants[participant_id]
-        assert self._change_refusal(participant, changes or {}) is None, (participant_id, taken)
         self._unindex(participant)
         step(
             participant,
@@ -240,22 +243,31 @@ class Bureau:
         )
         self._index(participant)
 
-    def _change_refusal(self, participant: Participant, changes: Mapping[str, str]) -> Code | None:
-        if self.by_key.get(changes.get("public_key", ""), participant.id) != participant.id:
-            return "duplicate_key"
-        if self.by_uscc.get(changes.get("uscc", ""), participant.id) != participant.id:
-            return "duplicate_uscc"
-        return None
+    def replace_key(self, participant_id: str, public_key: str) -> None:
+        """Another key that nobody has; the one before signs nothing from now on."""
+        participant = self.participants[participant_id]
+        assert public_key not in self.by_key, participant_id
+        self._unindex(participant)
+        participant.public_key = public_key
+        participant.key_number += 1
+        self._index(participant)
+
+    def _code_refusal(self, participant: Participant, uscc: str) -> Code | None:
+        taken = self.by_uscc.get(uscc, participant.id) != participant.id
+        return "duplicate_uscc" if taken else None
 
     def _index(self, participant: Participant) -> None:
+        """A credit code leads to whoever was verified with it, as long as it is verified and its account open."""
         if participant.public_key:
             self.by_key[participant.public_key] = participant.id
-        if participant.uscc:
+        if participant.uscc and participant.identity == "verified" and participant.status != "closed":
+            assert self.by_uscc.get(participant.uscc, participant.id) == participant.id, participant.uscc
             self.by_uscc[participant.uscc] = participant.id
 
     def _unindex(self, participant: Participant) -> None:
         self.by_key.pop(participant.public_key, None)
-        self.by_uscc.pop(participant.uscc, None)
+        if self.by_uscc.get(participant.uscc) == participant.id:
+            del self.by_uscc[participant.uscc]
 
     # --- conduct and credit ---
 
@@ -329,7 +341,7 @@ class Bureau:
             raise msgspec.ValidationError(f"credit dump of format {data['format']}, this code reads {FORMAT}")
         bureau = cls()
         for row in data["participants"]:
-            bureau.admit(msgspec.convert(row, Participant))
+            bureau._enter(msgspec.convert(row, Participant))
         for name, good, faults in data["conduct"]:
             bureau.conduct[name] = _load_log(good, faults)
         return bureau

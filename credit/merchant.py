@@ -9,6 +9,9 @@ cannot happen.
 
 A ban is not a state but a date: it ends by itself and leaves the three lives as they are.
 
+A credit code names one verified participant. Registration is open to everybody, so neither an unverified row nor
+a refused one keeps the code from the company it belongs to: the reviewer's acceptance decides.
+
 Two rules run through all of it. Nobody decides their own case: a decision on a participant is taken by
 somebody who is neither that participant nor under the same controller. And no personal data lives here: the
 agent's name, contact and id number are in an erasable row elsewhere, and this register keeps only its
@@ -36,17 +39,13 @@ Step = Literal[
     "verify",
     "refuse_identity",
     "resubmit",
-    "amend",
-    "identity_lapse",
     "apply",
-    "withdraw_application",
     "refuse_credential",
     "accredit",
     "renew",
     "suspend_credential",
     "restore_credential",
     "revoke",
-    "credential_lapse",
     "suspend",
     "resume",
     "close",
@@ -65,7 +64,6 @@ Code = Literal[
     "identity_not_verified",
     "mandate_expired",
     "not_merchant",
-    "not_due",
     "duplicate_id",
     "duplicate_key",
     "duplicate_uscc",
@@ -74,27 +72,20 @@ Code = Literal[
 IDENTITY: Final[Mapping[tuple[Identity, Step], Identity]] = {
     ("unverified", "verify"): "verified",
     ("unverified", "refuse_identity"): "refused",
-    ("unverified", "amend"): "unverified",
     ("refused", "resubmit"): "unverified",
-    ("refused", "amend"): "unverified",
-    ("verified", "amend"): "unverified",  # what was verified has changed: it is checked again
     ("verified", "verify"): "verified",  # a new mandate for the agent
     ("verified", "refuse_identity"): "refused",  # found wrong later
-    ("verified", "identity_lapse"): "unverified",  # the agent's mandate has run out
 }
 
 CREDENTIAL: Final[Mapping[tuple[Credential, Step], Credential]] = {
     ("none", "apply"): "applied",
-    ("applied", "withdraw_application"): "none",
     ("applied", "refuse_credential"): "none",
     ("applied", "accredit"): "accredited",
     ("accredited", "renew"): "accredited",
     ("accredited", "suspend_credential"): "suspended",
     ("accredited", "revoke"): "revoked",
-    ("accredited", "credential_lapse"): "none",
     ("suspended", "restore_credential"): "accredited",
     ("suspended", "revoke"): "revoked",
-    ("suspended", "credential_lapse"): "none",
     (
         "revoked",
         "apply",
@@ -112,11 +103,8 @@ STATUS: Final[Mapping[tuple[Status, Step], Status]] = {
     ("suspended", "lift_ban"): "suspended",
 }
 
-OWN_STEPS: Final[tuple[Step, ...]] = ("resubmit", "amend", "apply", "withdraw_application", "close")
-"""Steps the participant takes for itself; an operator may also close an account."""
-
-LAPSES: Final[tuple[Step, ...]] = ("identity_lapse", "credential_lapse")
-"""Steps nobody decides: the venue's clock takes them once their date has passed."""
+OWN_STEPS: Final[tuple[Step, ...]] = ("resubmit", "apply")
+"""Steps the participant takes for itself."""
 
 DECIDING_ROLES: Final[Mapping[Step, tuple[Role, ...]]] = {
     "verify": ("reviewer",),
@@ -158,12 +146,11 @@ WORDS: Final[Mapping[Code, tuple[str, str]]] = {
         "The agent's mandate has run out: submit a new one.",
     ),
     "not_merchant": ("未以数据商身份登记。", "The participant is not registered as a merchant."),
-    "not_due": ("期限未到。", "The date has not passed yet."),
     "duplicate_id": ("该编号已被使用。", "The id is taken."),
     "duplicate_key": ("该公钥已被登记。", "The public key is registered already."),
     "duplicate_uscc": (
-        "该统一社会信用代码已被登记。",
-        "The unified social credit code is registered already.",
+        "该统一社会信用代码已有通过核验的参与方；如属冒用，请联系审核员。",
+        "A verified participant has this unified social credit code: if it is yours, tell a reviewer.",
     ),
 }
 
@@ -172,24 +159,28 @@ class Participant(msgspec.Struct, kw_only=True):
     """One row of the register.
 
     `uscc` is empty for people of the venue itself (operator, reviewer, auditor). `public_key` is base64 of
-    the 32 raw bytes of an Ed25519 key (RFC 8032). `owner_id` names the ultimate beneficial owner and
-    `group_id` the group of companies, both empty when not known; they feed the related-party rules and are
-    checked with the identity. `identity_log` holds (at_ns, state) of each change, so that a rating as of an
-    earlier instant sees the identity of then. Dates are UTC ns; 0 means none.
+    the 32 raw bytes of an Ed25519 key (RFC 8032); `key_number` counts those that it has replaced. `owner_id`
+    names the ultimate beneficial owner and `group_id` the group of companies, both empty when not known; they
+    feed the related-party rules and are checked with the identity. `identity_log` holds (at_ns, state) of each
+    change, so that a rating as of an earlier instant sees the identity of then; `identity_evidence` is the hash
+    of what came with a resubmission. Dates are UTC ns; 0 means none.
     """
 
     id: str
     legal_name: str
     uscc: str = ""
     public_key: str = ""
+    key_number: int = 0
     roles: tuple[Role, ...] = ()
     owner_id: str = ""
     group_id: str = ""
     region: str = ""
     status: Status = "active"
+    status_reason: str = ""
     identity: Identity = "unverified"
     identity_reasons: tuple[str, ...] = ()
     identity_log: tuple[tuple[int, Identity], ...] = ()
+    identity_evidence: str = ""
     mandate_until_ns: int = 0
     credential: Credential = "none"
     credential_until_ns: int = 0
@@ -206,14 +197,12 @@ class Participant(msgspec.Struct, kw_only=True):
 AMENDABLE: Final[tuple[str, ...]] = (
     "legal_name",
     "uscc",
-    "public_key",
     "owner_id",
     "group_id",
     "region",
-    "personal_sha256",
+    "identity_evidence",
 )
-"""Fields the step `amend` may change; each of them was verified, so the identity is checked again
-afterwards."""
+"""Fields the step `resubmit` may change: what a reviewer holds against the evidence."""
 
 _USCC_WORDS: Final[Mapping[type[ValidationError], str]] = {
     InvalidLength: "a unified social credit code has 18 characters: copy it from the business licence",
@@ -249,11 +238,11 @@ def check_public_key(text: str) -> str | None:
 
 
 def check_region(text: str) -> str | None:
-    """What is wrong with a region, or None: the shape of ISO 3166-2, for example CN-46; the code itself is
-    not looked up."""
-    if re.fullmatch(r"[A-Z]{2}-[A-Z0-9]{1,3}", text):
+    """What is wrong with a region, or None: the shape of ISO 3166, a country or a part of it; the code itself
+    is not looked up."""
+    if re.fullmatch(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", text):
         return None
-    return "write the region as ISO 3166-2, for example CN-46 for Hainan"
+    return "write the region as ISO 3166, for example CN, or CN-46 for Hainan"
 
 
 def same_controller(one: Participant, other: Participant) -> bool:
@@ -265,6 +254,11 @@ def same_controller(one: Participant, other: Participant) -> bool:
         return True
     owners = (one.owner_id or one.id, other.owner_id or other.id)
     return owners[0] == owners[1] or one.id == other.owner_id or other.id == one.owner_id
+
+
+def holds(participant: Participant, role: Role, at_ns: int) -> bool:
+    """Whether a participant may act in a role now: whoever is suspended, closed or banned acts in none."""
+    return role in participant.roles and participant.status == "active" and at_ns >= participant.ban_until_ns
 
 
 def identity_as_of(participant: Participant, as_of_ns: int) -> Identity:
@@ -291,7 +285,10 @@ def may(participant: Participant, step: Step, decider: Participant | None, at_ns
         return "participant_closed"
     if not _in_a_table(participant, step):
         return "step_impossible"
-    return _decider_refusal(participant, step, decider, at_ns) or _condition_refusal(participant, step, at_ns)
+    refusal = _decider_refusal(participant, step, decider, at_ns)
+    if refusal is None and step in ("apply", "accredit", "renew", "restore_credential"):
+        return _credential_refusal(participant, at_ns)
+    return refusal
 
 
 def step(
@@ -308,8 +305,8 @@ def step(
     """Take a step that may() allowed, on the row itself.
 
     `until_ns` is the mandate's end for verify, the credential's end for accredit and renew, the ban's end
-    for ban. `number` is the credential's number. `changes` are the fields of an amend. A step outside the
-    tables is a bug.
+    for ban. `number` is the credential's number. `changes` are the fields of a resubmission. A step outside
+    the tables is a bug.
     """
     assert participant.status != "closed", (participant.id, taken)
     assert _in_a_table(participant, taken), (participant.id, taken)
@@ -332,27 +329,13 @@ def _in_a_table(participant: Participant, taken: Step) -> bool:
 def _decider_refusal(
     participant: Participant, taken: Step, decider: Participant | None, at_ns: int
 ) -> Code | None:
-    if taken in LAPSES:
-        return None if decider is None else "decider_not_entitled"
     if decider is None:
         return "decider_required"
     if taken in OWN_STEPS and decider.id == participant.id:
         return None
-    if decider.status != "active" or at_ns < decider.ban_until_ns:
-        return "decider_not_entitled"
-    if not any(role in decider.roles for role in DECIDING_ROLES.get(taken, ())):
+    if not any(holds(decider, role, at_ns) for role in DECIDING_ROLES.get(taken, ())):
         return "decider_not_entitled"
     return "own_case" if same_controller(participant, decider) else None
-
-
-def _condition_refusal(participant: Participant, taken: Step, at_ns: int) -> Code | None:
-    if taken == "identity_lapse":
-        return None if participant.mandate_until_ns <= at_ns else "not_due"
-    if taken == "credential_lapse":
-        return None if participant.credential_until_ns <= at_ns else "not_due"
-    if taken in ("apply", "accredit", "renew", "restore_credential"):
-        return _credential_refusal(participant, at_ns)
-    return None
 
 
 def _credential_refusal(participant: Participant, at_ns: int) -> Code | None:
@@ -407,3 +390,5 @@ def _step_status(participant: Participant, taken: Step, until_ns: int, reasons: 
     if taken in ("ban", "lift_ban"):
         participant.ban_until_ns = until_ns if taken == "ban" else 0
         participant.ban_reason = "; ".join(reasons) if taken == "ban" else ""
+    else:
+        participant.status_reason = "; ".join(reasons)

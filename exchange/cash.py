@@ -13,7 +13,7 @@ MAX_CASH_FEN: Final = 10**13
 
 def book_in(state: State, command: BookCashIn, at_ns: int) -> Refusal | list[Event]:
     """One booking for each of the bank's references."""
-    if (refusal := role_refusal(state, command.actor, "operator")) is not None:
+    if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
         return refusal
     if command.participant not in state.bureau.participants:
         return Refusal(Refused.not_found, f"there is no participant {command.participant}")

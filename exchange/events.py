@@ -238,6 +238,40 @@ class GrantRole(Command, frozen=True, kw_only=True):
     role: str
 
 
+class RevokeRole(Command, frozen=True, kw_only=True):
+    participant: str
+    role: str
+    reason: str
+
+
+class SetStatus(Command, frozen=True, kw_only=True):
+    """`step` of `credit.merchant.STATUS`: suspend, resume, close."""
+
+    participant: str
+    step: str
+    reason: str
+
+
+class ReplaceKey(Command, frozen=True, kw_only=True):
+    """By the participant itself, who signed with `replaced`, or by an operator who gives the reason."""
+
+    participant: str
+    public_key: str
+    replaced: str = ""
+    reason: str = ""
+
+
+class ResubmitIdentity(Command, frozen=True, kw_only=True):
+    """What a refused participant says of itself instead, with the evidence for it."""
+
+    legal_name: str
+    uscc: str
+    evidence_sha256: str
+    owner_id: str = ""
+    group_id: str = ""
+    region: str = "CN"
+
+
 class DecideIdentity(Command, frozen=True, kw_only=True):
     participant: str
     accept: bool
@@ -480,6 +514,40 @@ class RoleGranted(Event, frozen=True):
     participant: str
     role: str
     by: str
+
+
+class RoleRevoked(Event, frozen=True):
+    participant: str
+    role: str
+    reason: str
+    by: str
+
+
+class StatusSet(Event, frozen=True):
+    """`status` is what the step led to."""
+
+    participant: str
+    step: str
+    status: str
+    reason: str
+    by: str
+
+
+class KeyReplaced(Event, frozen=True):
+    participant: str
+    public_key: str
+    reason: str
+    by: str
+
+
+class IdentityResubmitted(Event, frozen=True):
+    participant: str
+    legal_name: str
+    uscc: str
+    owner_id: str
+    group_id: str
+    region: str
+    evidence_sha256: str
 
 
 class IdentityDecided(Event, frozen=True):
@@ -810,6 +878,10 @@ AnyEvent = (
     | ClockAdvanced
     | ParticipantRegistered
     | RoleGranted
+    | RoleRevoked
+    | StatusSet
+    | KeyReplaced
+    | IdentityResubmitted
     | IdentityDecided
     | AccreditationApplied
     | AccreditationDecided

@@ -195,9 +195,9 @@ def _fit_refusal(terms: Terms) -> Refusal | None:
 
 def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event]:
     listing = state.listings.get(command.listing)
-    if listing is None or not may_see(state, listing, command.actor):
+    if listing is None or not may_see(state, listing, command.actor, at_ns):
         return Refusal(Refused.not_found, f"there is no listing {command.listing}")
-    refusal = _mover_refusal(state, listing, command)
+    refusal = _mover_refusal(state, listing, command, at_ns)
     if refusal is not None:
         return refusal
     if (listing.state, command.step) not in LIFE:
@@ -243,7 +243,7 @@ def _tariff_refusal(product: Product, command: MoveListing) -> Refusal | None:
     return None
 
 
-def _mover_refusal(state: State, listing: Listing, command: MoveListing) -> Refusal | None:
+def _mover_refusal(state: State, listing: Listing, command: MoveListing, at_ns: int) -> Refusal | None:
     who = WHO.get(command.step, ())
     if "merchant" in who:
         return (
@@ -251,17 +251,17 @@ def _mover_refusal(state: State, listing: Listing, command: MoveListing) -> Refu
             if command.actor == listing.merchant
             else Refusal(Refused.forbidden, "only its merchant does this")
         )
-    if not any(has_role(state, command.actor, role) for role in who):
+    if not any(has_role(state, command.actor, role, at_ns) for role in who):
         return Refusal(Refused.forbidden, f"this needs the role {' or '.join(who)}")
     product = state.products[listing.product]
     return own_case_refusal(state, command.actor, listing.merchant, *gainers(state, product))
 
 
-def may_see(state: State, listing: Listing, participant: str) -> bool:
+def may_see(state: State, listing: Listing, participant: str, at_ns: int) -> bool:
     """Published listings are everybody's; before that the merchant's, the reviewers' and the operators'."""
     if listing.state in VISIBLE or participant == listing.merchant:
         return True
-    return any(has_role(state, participant, role) for role in ("reviewer", "operator", "auditor"))
+    return any(has_role(state, participant, role, at_ns) for role in ("reviewer", "operator", "auditor"))
 
 
 def law_refusal(

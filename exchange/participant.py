@@ -11,7 +11,16 @@ from typing import Any, Final
 
 from clearing.house import NEVER_NS, Party, digest_of
 from clearing.notrade import BuyerFacts, SellerFacts
-from credit.merchant import WORDS, Participant, check_public_key, check_uscc, same_controller
+from credit.merchant import (
+    STATUS,
+    WORDS,
+    Participant,
+    check_public_key,
+    check_region,
+    check_uscc,
+    holds,
+    same_controller,
+)
 from exchange.events import (
     AccreditationApplied,
     AccreditationDecided,
@@ -22,13 +31,21 @@ from exchange.events import (
     Event,
     GrantRole,
     IdentityDecided,
+    IdentityResubmitted,
+    KeyReplaced,
     OpenVenue,
     ParticipantRegistered,
     Refusal,
     Refused,
     RegisterParticipant,
+    ReplaceKey,
+    ResubmitIdentity,
+    RevokeRole,
     RoleGranted,
+    RoleRevoked,
     SetBan,
+    SetStatus,
+    StatusSet,
     VenueOpened,
 )
 from exchange.state import State
@@ -40,6 +57,9 @@ DAY_MS: Final = 86_400_000
 """Command ids made more than a day before the venue opened are refused as expired."""
 
 GRANTED_ROLES: Final = ("auditor", "operator", "reviewer")
+
+STATUS_STEPS: Final = ("suspend", "resume", "close")
+"""Steps of `credit.merchant.STATUS` that have a command of their own; a ban leaves the status as it is."""
 
 ACCREDITATION_STEPS: Final = {
     "accredit": "accredit",
@@ -70,14 +90,15 @@ _CREDENTIAL_FACT: Final[dict[str, Any]] = {"applied": "registered"}
 """Credential state as `seller.credential` where the names differ."""
 
 
-def has_role(state: State, participant: str, role: str) -> bool:
+def has_role(state: State, participant: str, role: str, at_ns: int) -> bool:
+    """Whether a participant may act in a role now; see `credit.merchant.holds`."""
     row = state.bureau.participants.get(participant)
-    return row is not None and row.status == "active" and role in row.roles
+    return row is not None and holds(row, role, at_ns)  # type: ignore[arg-type]
 
 
-def role_refusal(state: State, participant: str, *roles: str) -> Refusal | None:
-    """None when the participant holds one of the roles."""
-    if any(has_role(state, participant, role) for role in roles):
+def role_refusal(state: State, participant: str, at_ns: int, *roles: str) -> Refusal | None:
+    """None when the participant may act in one of the roles now."""
+    if any(has_role(state, participant, role, at_ns) for role in roles):
         return None
     return Refusal(Refused.forbidden, f"this needs the role {' or '.join(roles)}")
 
@@ -142,8 +163,8 @@ def register(state: State, command: RegisterParticipant, at_ns: int) -> Refusal 
         )
     if (wrong := check_public_key(command.public_key)) is not None:
         return Refusal(Refused.identity_invalid, f"public_key: {wrong}")
-    if (roles or command.uscc) and (wrong := check_uscc(command.uscc)) is not None:
-        return Refusal(Refused.identity_invalid, f"uscc: {wrong}")
+    if (refusal := _said_refusal(command, bool(roles))) is not None:
+        return refusal
     participant = state.next_id("P")
     row = Participant(
         id=participant, legal_name=command.legal_name, uscc=command.uscc, public_key=command.public_key
@@ -165,8 +186,40 @@ def register(state: State, command: RegisterParticipant, at_ns: int) -> Refusal 
     ]
 
 
+def _said_refusal(said: RegisterParticipant | ResubmitIdentity, trades: bool) -> Refusal | None:
+    """What of a registration cannot be so, whoever it is. People of the venue itself need no credit code."""
+    if (trades or said.uscc) and (wrong := check_uscc(said.uscc)) is not None:
+        return Refusal(Refused.identity_invalid, f"uscc: {wrong}")
+    if (wrong := check_region(said.region)) is not None:
+        return Refusal(Refused.identity_invalid, f"region: {wrong}")
+    return None
+
+
+def resubmit_identity(state: State, command: ResubmitIdentity, at_ns: int) -> Refusal | list[Event]:
+    """A refused identity is mended and waits for a reviewer again. Before a decision nothing changes under its eyes."""
+    code = state.bureau.refusal(command.actor, "resubmit", command.actor, at_ns, {"uscc": command.uscc})
+    if code is not None:
+        return _bureau_refusal(code)
+    row = state.bureau.participants[command.actor]
+    if (refusal := _said_refusal(command, bool(row.roles))) is not None:
+        return refusal
+    if not command.evidence_sha256:
+        return Refusal(Refused.evidence_missing, "evidence_sha256: the hash of the new evidence is needed")
+    return [
+        IdentityResubmitted(
+            command.actor,
+            command.legal_name,
+            command.uscc,
+            command.owner_id,
+            command.group_id,
+            command.region,
+            command.evidence_sha256,
+        )
+    ]
+
+
 def grant_role(state: State, command: GrantRole, at_ns: int) -> Refusal | list[Event]:
-    if (refusal := role_refusal(state, command.actor, "operator")) is not None:
+    if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
         return refusal
     row = state.bureau.participants.get(command.participant)
     if row is None:
@@ -176,6 +229,87 @@ def grant_role(state: State, command: GrantRole, at_ns: int) -> Refusal | list[E
     if command.role in row.roles:
         return Refusal(Refused.already_exists, f"{command.participant} has the role {command.role} already")
     return [RoleGranted(command.participant, command.role, command.actor)]
+
+
+def revoke_role(state: State, command: RevokeRole, at_ns: int) -> Refusal | list[Event]:
+    """An office is taken away. An operator may give up its own, but not the last one that works."""
+    if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
+        return refusal
+    row = state.bureau.participants.get(command.participant)
+    if row is None:
+        return Refusal(Refused.not_found, f"there is no participant {command.participant}")
+    if command.role not in GRANTED_ROLES or not command.reason.strip():
+        return Refusal(Refused.malformed, f"role is one of {', '.join(GRANTED_ROLES)}, and needs a reason")
+    if command.role not in row.roles:
+        return Refusal(Refused.wrong_state, f"{command.participant} does not have the role {command.role}")
+    if command.role == "operator" and not _other_operator(state, row, at_ns):
+        return Refusal(
+            Refused.wrong_state, "this is the last operator: grant the role to somebody else first"
+        )
+    return [RoleRevoked(command.participant, command.role, command.reason, command.actor)]
+
+
+def _other_operator(state: State, besides: Participant, at_ns: int) -> bool:
+    return any(
+        row is not besides and holds(row, "operator", at_ns) for row in state.bureau.participants.values()
+    )
+
+
+def set_status(state: State, command: SetStatus, at_ns: int) -> Refusal | list[Event]:
+    """An account is suspended, resumed or closed (海南 22), by an operator and never one's own."""
+    if command.step not in STATUS_STEPS or not command.reason.strip():
+        return Refusal(Refused.malformed, f"step is one of {', '.join(STATUS_STEPS)}, and needs a reason")
+    code = state.bureau.refusal(command.participant, command.step, command.actor, at_ns)  # type: ignore[arg-type]
+    if code is not None:
+        return _bureau_refusal(code)
+    if command.step == "close" and (trades := _unfinished(state, command.participant)):
+        detail = f"{trades} trades of it are not finished: suspend the account until they are"
+        return Refusal(Refused.wrong_state, detail)
+    row = state.bureau.participants[command.participant]
+    status = STATUS[row.status, command.step]  # type: ignore[index]
+    return [StatusSet(command.participant, command.step, status, command.reason, command.actor)]
+
+
+def _unfinished(state: State, participant: str) -> int:
+    """Trades whose price lies in escrow."""
+    return sum(
+        participant in (trade.buyer, trade.seller) and trade.state != "held"
+        for trade in state.trades.values()
+    )
+
+
+def replace_key(state: State, command: ReplaceKey, at_ns: int) -> Refusal | list[Event]:
+    """A new key for a participant: by itself with the old one, or by an operator where that is lost or stolen.
+
+    The door has seen the signatures; what may have changed since is looked at here.
+    """
+    row = state.bureau.participants.get(command.participant)
+    if row is None:
+        return Refusal(Refused.not_found, f"there is no participant {command.participant}")
+    if (refusal := _replacer_refusal(state, command, row, at_ns)) is not None:
+        return refusal
+    if row.status == "closed":
+        return _bureau_refusal("participant_closed")
+    if (wrong := check_public_key(command.public_key)) is not None:
+        return Refusal(Refused.identity_invalid, f"public_key: {wrong}")
+    if command.public_key in state.bureau.by_key:
+        return _bureau_refusal("duplicate_key")
+    return [KeyReplaced(command.participant, command.public_key, command.reason, command.actor)]
+
+
+def _replacer_refusal(state: State, command: ReplaceKey, row: Participant, at_ns: int) -> Refusal | None:
+    if command.actor == row.id:
+        if command.replaced == row.public_key:
+            return None
+        return Refusal(
+            Refused.signature_wrong,
+            "one's own key is replaced with a signature of the key that is registered now",
+        )
+    if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
+        return refusal
+    if same_house(state, row.id, command.actor):
+        return _bureau_refusal("own_case")
+    return None if command.reason.strip() else Refusal(Refused.malformed, "give the reason")
 
 
 def decide_identity(state: State, command: DecideIdentity, at_ns: int) -> Refusal | list[Event]:
@@ -299,6 +433,37 @@ def apply_role(state: State, event: RoleGranted, at_ns: int) -> None:
     row = state.bureau.participants[event.participant]
     row.roles = tuple(sorted((*row.roles, event.role)))  # type: ignore[arg-type]
     state.forget_participant(event.participant)
+
+
+def apply_role_revoked(state: State, event: RoleRevoked, at_ns: int) -> None:
+    row = state.bureau.participants[event.participant]
+    row.roles = tuple(role for role in row.roles if role != event.role)
+    state.forget_participant(event.participant)
+
+
+def apply_status(state: State, event: StatusSet, at_ns: int) -> None:
+    reasons = (event.reason,)
+    state.bureau.step(event.participant, event.step, at_ns, event.by, reasons=reasons)  # type: ignore[arg-type]
+    state.forget_participant(event.participant)
+
+
+def apply_key(state: State, event: KeyReplaced, at_ns: int) -> None:
+    state.bureau.replace_key(event.participant, event.public_key)
+
+
+def apply_resubmitted(state: State, event: IdentityResubmitted, at_ns: int) -> None:
+    changes = {
+        "legal_name": event.legal_name,
+        "uscc": event.uscc,
+        "owner_id": event.owner_id,
+        "group_id": event.group_id,
+        "region": event.region,
+        "identity_evidence": event.evidence_sha256,
+    }
+    owner = ultimate_owner(state.bureau.participants, event.participant)
+    state.bureau.step(event.participant, "resubmit", at_ns, event.participant, changes=changes)
+    state.forget_participant(event.participant)
+    _owner_changed(state, event.participant, owner)
 
 
 def apply_identity(state: State, event: IdentityDecided, at_ns: int) -> None:

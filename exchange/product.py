@@ -170,7 +170,7 @@ def decide(state: State, command: DecideProduct, at_ns: int) -> Refusal | list[E
     product = state.products.get(command.product)
     if product is None:
         return Refusal(Refused.not_found, f"there is no product {command.product}")
-    refusal = reviewer_refusal(state, command.actor, product)
+    refusal = reviewer_refusal(state, command.actor, product, at_ns)
     if refusal is not None:
         return refusal
     if product.state != "pending" or (product.state, command.decision) not in LIFE:
@@ -279,7 +279,7 @@ def confirm(state: State, command: ConfirmFacts, at_ns: int) -> Refusal | list[E
     product = state.products.get(command.product)
     if product is None:
         return Refusal(Refused.not_found, f"there is no product {command.product}")
-    refusal = reviewer_refusal(state, command.actor, product)
+    refusal = reviewer_refusal(state, command.actor, product, at_ns)
     if refusal is not None:
         return refusal
     if (refusal := revision_refusal(product, command.revision)) is not None:
@@ -305,7 +305,7 @@ def record(state: State, command: RecordFact, at_ns: int) -> Refusal | list[Even
     by_holder, step = REGISTER_ENTRIES[command.entry]
     if not (by_holder and command.actor == product.holder):
         recorded = [command.participant] if command.participant in state.bureau.participants else []
-        refusal = reviewer_refusal(state, command.actor, product, *recorded)
+        refusal = reviewer_refusal(state, command.actor, product, at_ns, *recorded)
         if refusal is not None:
             return refusal
     if (refusal := evidence_refusal(command.evidence_sha256)) is not None:
@@ -354,9 +354,9 @@ def own_case_refusal(state: State, actor: str, *parties: str) -> Refusal | None:
     return None
 
 
-def reviewer_refusal(state: State, actor: str, product: Product, *others: str) -> Refusal | None:
+def reviewer_refusal(state: State, actor: str, product: Product, at_ns: int, *others: str) -> Refusal | None:
     """Decided by a reviewer who is none of those that gain, nor of their houses; `others` gain from this step only."""
-    if not has_role(state, actor, "reviewer"):
+    if not has_role(state, actor, "reviewer", at_ns):
         return Refusal(Refused.forbidden, "only a reviewer decides this")
     return own_case_refusal(state, actor, *gainers(state, product), *others)
 

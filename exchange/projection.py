@@ -34,6 +34,7 @@ from exchange.events import (
     Held,
     HoldCured,
     HoldReleased,
+    IdentityResubmitted,
     KeyIssued,
     ListingCreated,
     ListingMoved,
@@ -363,6 +364,11 @@ def fold(view: View, event: AnyEvent, at_ns: int) -> None:
 def _participant(view: View, event: ParticipantRegistered, at_ns: int) -> None:
     number = number_of(event.participant)
     view.participants.add(ParticipantName(number=number, id=event.participant, legal_name=event.legal_name))
+
+
+def _renamed(view: View, event: IdentityResubmitted, at_ns: int) -> None:
+    """Listings made from now on show the new name."""
+    view.participants.change(event.participant).legal_name = event.legal_name
 
 
 def _rulebook(view: View, event: RulebookAdopted, at_ns: int) -> None:
@@ -743,6 +749,7 @@ def _entitlement_ended(view: View, event: EntitlementEnded, at_ns: int) -> None:
 
 HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ParticipantRegistered: _participant,
+    IdentityResubmitted: _renamed,
     RulebookAdopted: _rulebook,
     ProductSubmitted: _product,
     FactsAmended: _amended,

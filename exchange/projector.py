@@ -34,6 +34,7 @@ from exchange.events import (
     Held,
     HoldCured,
     HoldReleased,
+    IdentityResubmitted,
     KeyIssued,
     ListingCreated,
     ListingMoved,
@@ -242,6 +243,8 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                 wanted.entitlements[event.entitlement] = None
             case ListingCreated():
                 wanted.participants[event.merchant] = wanted.products[event.product] = None
+            case IdentityResubmitted():
+                wanted.participants[event.participant] = None
             case ListingRevised() | ListingMoved():
                 wanted.listings[event.listing] = None
             case FactsAmended():

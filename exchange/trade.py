@@ -146,7 +146,7 @@ def issue_key(state: State, command: IssueKey, at_ns: int) -> Refusal | list[Eve
 def cure(state: State, command: CureHold, at_ns: int) -> Refusal | Iterator[Event]:
     trade = state.holds.get(command.trade)
     involved = trade is not None and command.actor in (trade.buyer, trade.seller)
-    if trade is None or not (involved or has_role(state, command.actor, "reviewer")):
+    if trade is None or not (involved or has_role(state, command.actor, "reviewer", at_ns)):
         return Refusal(Refused.not_found, f"there is no hold {command.trade}")
     if command.rule not in trade.violated or command.rule not in CURES:
         return Refusal(Refused.malformed, f"the hold names {', '.join(trade.violated)}: cure one of these")
@@ -156,7 +156,7 @@ def cure(state: State, command: CureHold, at_ns: int) -> Refusal | Iterator[Even
             return Refusal(Refused.forbidden, "only the buyer confirms this")
         return _cured(state, trade, command, [], at_ns)
     refusal = (
-        reviewer_refusal(state, command.actor, product)
+        reviewer_refusal(state, command.actor, product, at_ns)
         or revision_refusal(product, command.revision)
         or evidence_refusal(command.evidence_sha256)
     )

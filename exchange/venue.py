@@ -196,7 +196,7 @@ def _adopt(state: State, command: happened.AdoptRulebook, at_ns: int) -> Decisio
 
 
 def _advance(state: State, command: happened.AdvanceClock, at_ns: int) -> Decision:
-    if (refusal := role_refusal(state, command.actor, "operator")) is not None:
+    if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
         return refusal
     if not state.simulated:
         return Refusal(Refused.clock_is_real, "this venue lives by the real clock")
@@ -270,6 +270,10 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.AdvanceClock: _advance,
     happened.RegisterParticipant: participant.register,
     happened.GrantRole: participant.grant_role,
+    happened.RevokeRole: participant.revoke_role,
+    happened.SetStatus: participant.set_status,
+    happened.ReplaceKey: participant.replace_key,
+    happened.ResubmitIdentity: participant.resubmit_identity,
     happened.DecideIdentity: participant.decide_identity,
     happened.ApplyForAccreditation: participant.apply_for_accreditation,
     happened.DecideAccreditation: participant.decide_accreditation,
@@ -305,6 +309,10 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.ClockAdvanced: _apply_advanced,
     happened.ParticipantRegistered: participant.apply_registered,
     happened.RoleGranted: participant.apply_role,
+    happened.RoleRevoked: participant.apply_role_revoked,
+    happened.StatusSet: participant.apply_status,
+    happened.KeyReplaced: participant.apply_key,
+    happened.IdentityResubmitted: participant.apply_resubmitted,
     happened.IdentityDecided: participant.apply_identity,
     happened.AccreditationApplied: participant.apply_application,
     happened.AccreditationDecided: participant.apply_accreditation,

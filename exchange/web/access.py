@@ -19,11 +19,14 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from credit.merchant import Participant
 
 TOKEN_NS: Final = 30 * 60 * 1_000_000_000
 CHALLENGE_NS: Final = 60 * 1_000_000_000
@@ -32,6 +35,7 @@ USED_CHALLENGES: Final = 100_000
 KEY_BYTES: Final = 32
 LONGEST_TOKEN: Final = 200
 REGISTRATION_PREFIX: Final = "shuji-register"
+KEY_PREFIX: Final = "shuji-key"
 
 _NOBODY: Final = base64.b64encode(bytes([88]) + bytes([102]) * 31).decode()
 """A valid public key (the curve's base point) against which an unknown participant's signature is checked in vain."""
@@ -77,23 +81,31 @@ def registration_text(public_key: str, uscc: str) -> str:
     return f"{REGISTRATION_PREFIX}:{public_key}:{uscc}"
 
 
+def key_text(participant: str, public_key: str) -> str:
+    """What is signed, by the new key and by the old, when a participant's key is replaced."""
+    return f"{KEY_PREFIX}:{participant}:{public_key}"
+
+
 class Tokens:
-    """HMAC-SHA256 over participant, end and a random part: `P7.<end ns>.<random>.<mac>`."""
+    """HMAC-SHA256 over participant, which of its keys signed, end and a random part: `P7.0.<end ns>.<random>.<mac>`.
+
+    A token opens nothing once its participant's key is replaced or its account is not active.
+    """
 
     __slots__ = ("_key", "_verified")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._verified: dict[str, tuple[str, int]] = {}
+        self._verified: dict[str, tuple[str, int, int]] = {}
 
-    def issue(self, participant: str, now_ns: int) -> tuple[str, int]:
+    def issue(self, participant: str, key_number: int, now_ns: int) -> tuple[str, int]:
         """(token, when it ends)."""
         until_ns = now_ns + TOKEN_NS
-        text = f"{participant}.{until_ns}.{secrets.token_urlsafe(12)}"
+        text = f"{participant}.{key_number}.{until_ns}.{secrets.token_urlsafe(12)}"
         return f"{text}.{_mac(self._key, text)}", until_ns
 
-    def holder(self, token: str, now_ns: int) -> str | None:
-        """The participant of a good token; None for a forged, malformed or ended one."""
+    def holder(self, token: str, now_ns: int, people: Mapping[str, Participant]) -> str | None:
+        """The participant of a good token; None for a forged, malformed, ended or withdrawn one."""
         known = self._verified.get(token)
         if known is None:
             known = self._verify(token)
@@ -102,16 +114,20 @@ class Tokens:
             if len(self._verified) >= REMEMBERED_TOKENS:
                 self._verified.clear()
             self._verified[token] = known
-        return known[0] if now_ns < known[1] else None
+        participant, key_number, until_ns = known
+        row = people.get(participant)
+        if row is None or row.key_number != key_number or row.status != "active":
+            return None
+        return participant if now_ns < until_ns else None
 
-    def _verify(self, token: str) -> tuple[str, int] | None:
+    def _verify(self, token: str) -> tuple[str, int, int] | None:
         parts = token.split(".")
-        if len(token) > LONGEST_TOKEN or len(parts) != 4 or not token.isascii():
+        if len(token) > LONGEST_TOKEN or len(parts) != 5 or not token.isascii():
             return None
         text, mac = token.rsplit(".", 1)
         if not hmac.compare_digest(mac, _mac(self._key, text)):
             return None
-        return parts[0], int(parts[1])
+        return parts[0], int(parts[1]), int(parts[2])
 
     def secret(self, purpose: str, text: str) -> bytes:
         """A secret that only this venue can make, the same again for the same text: 32 bytes."""

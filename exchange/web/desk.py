@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
+from credit.merchant import Participant
 from exchange.board import Board
 from exchange.engine import Engine
 from exchange.projector import Progress
@@ -28,3 +29,7 @@ class Desk:
     boards: Mapping[str, Board]
     files: Path
     name: str = VENUE_NAME
+
+    def people(self) -> Mapping[str, Participant]:
+        """The register as the engine decides on it, which replaces its state where it recovers."""
+        return self.engine.state.bureau.participants

@@ -200,10 +200,10 @@ async def move(call: Call, body: Move) -> ListingStep:
 
 async def list_own(call: Call, asked: ListingQuery) -> Response[bytes]:
     """A reviewer's list holds everybody's listings; anybody else's their own."""
-    participant = call.participant
+    participant, now_ns = call.participant, call.now_ns
 
     def look(state: State) -> list[ListingView]:
-        whole = bool(roles_of(state, participant).intersection(OFFICES))
+        whole = bool(roles_of(state, participant, now_ns).intersection(OFFICES))
         found = []
         for listing in state.listings.values():
             wanted = (whole or listing.merchant == participant) and asked.state in ("", listing.state)
@@ -218,11 +218,11 @@ async def list_own(call: Call, asked: ListingQuery) -> Response[bytes]:
 
 
 async def show(call: Call, asked: None) -> ListingView:
-    identifier, visitor = call.path["listing"], call.visitor
+    identifier, visitor, now_ns = call.path["listing"], call.visitor, call.now_ns
 
     def look(state: State) -> ListingView | Refusal:
         listing = state.listings.get(identifier)
-        if listing is None or not may_see(state, listing, visitor):
+        if listing is None or not may_see(state, listing, visitor, now_ns):
             return Refusal(Refused.not_found, f"there is no listing {identifier}")
         return listing_view(state, listing)
 
@@ -232,11 +232,11 @@ async def show(call: Call, asked: None) -> ListingView:
 
 
 async def depth(call: Call, asked: None) -> Depth:
-    identifier, visitor = call.path["listing"], call.visitor
+    identifier, visitor, now_ns = call.path["listing"], call.visitor, call.now_ns
 
     def look(state: State) -> Depth | Refusal:
         listing = state.listings.get(identifier)
-        if listing is None or not may_see(state, listing, visitor):
+        if listing is None or not may_see(state, listing, visitor, now_ns):
             return Refusal(Refused.not_found, f"there is no listing {identifier}")
         return _depth(state, listing)
 

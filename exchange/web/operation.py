@@ -23,6 +23,7 @@ from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta, Struct
 
+from credit.merchant import holds
 from exchange.events import Refusal, Refused
 from exchange.projector import CursorInvalid, ProjectorStopped
 from exchange.state import State
@@ -161,7 +162,7 @@ class Call:
     def participant(self) -> str:
         """The participant that the token names."""
         token = bearer(self.scope["headers"])
-        holder = self.desk.tokens.holder(token, self.now_ns)
+        holder = self.desk.tokens.holder(token, self.now_ns, self.desk.people())
         if holder is None:
             raise Refusing(
                 Refused.not_signed_in, "sign in (POST /v1/login) and send `Authorization: Bearer TOKEN`"
@@ -198,8 +199,8 @@ class Call:
 
     async def roles(self) -> frozenset[str]:
         """Roles of the signed-in participant as they are now, not as they were at login."""
-        participant = self.participant
-        return await self.read(lambda state: roles_of(state, participant))
+        participant, now_ns = self.participant, self.now_ns
+        return await self.read(lambda state: roles_of(state, participant, now_ns))
 
     async def need_role(self, *roles: str) -> None:
         if not (await self.roles()).intersection(roles):
@@ -262,9 +263,10 @@ def command_id(text: str) -> str:
     return lower
 
 
-def roles_of(state: State, participant: str) -> frozenset[str]:
+def roles_of(state: State, participant: str, at_ns: int) -> frozenset[str]:
+    """The roles that a participant may act in now."""
     row = state.bureau.participants.get(participant)
-    return frozenset() if row is None or row.status != "active" else frozenset(row.roles)
+    return frozenset() if row is None else frozenset(role for role in row.roles if holds(row, role, at_ns))
 
 
 def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:

@@ -6,7 +6,7 @@ once, one command, one await, one struct to bytes. Anything that can go wrong le
 everywhere else.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -14,6 +14,7 @@ from litestar import Request, Response
 from litestar.handlers import ASGIRouteHandler
 from msgspec import Meta, Struct
 
+from credit.merchant import Participant
 from exchange import projector
 from exchange.events import CancelOrder, PlaceOrder, Refused
 from exchange.projection import OrderRecord
@@ -117,15 +118,17 @@ class EntryDoor:
         reasons: Reasons,
         submit: Submit,
         submit_many: SubmitMany,
+        people: Callable[[], Mapping[str, Participant]],
     ) -> None:
         self._tokens = tokens
         self._now_ns = now_ns
         self._reasons = reasons
         self._submit = submit
         self._submit_many = submit_many
+        self._people = people
 
     def _participant(self, scope: Any) -> str:
-        holder = self._tokens.holder(bearer(scope["headers"]), self._now_ns())
+        holder = self._tokens.holder(bearer(scope["headers"]), self._now_ns(), self._people())
         if holder is None:
             raise Refusing(
                 Refused.not_signed_in, "sign in (POST /v1/login) and send `Authorization: Bearer TOKEN`"
@@ -305,7 +308,7 @@ async def _has_its_own_route(call: Call, asked: Any) -> None:
 def entry_routes(desk: Desk) -> list[ASGIRouteHandler]:
     """The bare routes of orders. A bare route takes every method, so the list of orders goes through it too."""
     engine = desk.engine
-    door = EntryDoor(desk.tokens, engine.now_ns, desk.reasons, engine.submit, engine.submit_many)
+    door = EntryDoor(desk.tokens, engine.now_ns, desk.reasons, engine.submit, engine.submit_many, desk.people)
     listing = next(one for one in OPERATIONS if (one.method, one.path) == ("GET", "/v1/orders"))
     perform = performer(listing)
 

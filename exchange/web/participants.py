@@ -1,4 +1,4 @@
-"""Participants: registration, login, and the decisions on identity, accreditation and bans.
+"""Participants: registration, login, keys, and the decisions on identity, accreditation, bans, offices and accounts.
 
 Personal data (the agent's name, contact and id number) goes into an erasable row only; the command carries its
 salted hash. A row that was erased leaves the hash, from which nobody finds the person again, because the salt went
@@ -7,7 +7,7 @@ with the row.
 
 import hashlib
 import secrets
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from litestar import Response
@@ -23,15 +23,23 @@ from exchange.events import (
     DecideIdentity,
     GrantRole,
     IdentityDecided,
+    IdentityResubmitted,
+    KeyReplaced,
     ParticipantRegistered,
     Refusal,
     Refused,
     RegisterParticipant,
+    ReplaceKey,
+    ResubmitIdentity,
+    RevokeRole,
     RoleGranted,
+    RoleRevoked,
     SetBan,
+    SetStatus,
+    StatusSet,
 )
 from exchange.state import State
-from exchange.web.access import registration_text, signed_by
+from exchange.web.access import key_text, registration_text, signed_by
 from exchange.web.desk import Desk
 from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
 from exchange.web.operation import Call, Id, Name, Operation, Paging, Sha256, roles_of
@@ -44,6 +52,8 @@ SALT_BYTES: Final = 16
 
 PublicKey = Annotated[str, Meta(max_length=64, description="base64 of the 32 raw bytes of an Ed25519 key")]
 Signature = Annotated[str, Meta(max_length=128, description="base64 Ed25519 signature")]
+Region = Annotated[str, Meta(max_length=10, description="ISO 3166, a country or a part of it: CN, CN-46")]
+Reason = Annotated[str, Meta(min_length=1, max_length=1_000)]
 Reasons = tuple[Annotated[str, Meta(max_length=1_000)], ...]
 
 
@@ -71,7 +81,7 @@ class Registration(Struct, kw_only=True, forbid_unknown_fields=True):
     uscc: Id = ""
     owner_id: Id = ""
     group_id: Id = ""
-    region: Annotated[str, Meta(max_length=10, description="ISO 3166-2")] = "CN"
+    region: Region = "CN"
     agent: Agent | None = None
     signature: Signature
 
@@ -92,6 +102,41 @@ class Login(Claim, kw_only=True, forbid_unknown_fields=True):
 
 class Role(Struct, kw_only=True, forbid_unknown_fields=True):
     role: Annotated[str, Meta(max_length=20, description="reviewer, operator or auditor")]
+
+
+class RoleRevocation(Role, kw_only=True, forbid_unknown_fields=True):
+    reason: Reason
+
+
+class StatusStep(Struct, kw_only=True, forbid_unknown_fields=True):
+    step: Annotated[str, Meta(max_length=20, description="suspend, resume or close")]
+    reason: Reason
+
+
+class OwnKey(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Both signatures are over the ASCII text `shuji-key:<participant>:<public_key>`: `signature` by the new key,
+    `old_signature` by the one that it replaces."""
+
+    public_key: PublicKey
+    signature: Signature
+    old_signature: Signature
+
+
+class OtherKey(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`signature` by the new key, over the ASCII text `shuji-key:<participant>:<public_key>`."""
+
+    public_key: PublicKey
+    signature: Signature
+    reason: Reason
+
+
+class Resubmission(Struct, kw_only=True, forbid_unknown_fields=True):
+    legal_name: Annotated[str, Meta(min_length=1, max_length=200)]
+    uscc: Id
+    owner_id: Id = ""
+    group_id: Id = ""
+    region: Region = "CN"
+    evidence_sha256: Sha256
 
 
 class IdentityDecision(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -126,7 +171,7 @@ class Ban(Struct, kw_only=True, forbid_unknown_fields=True):
     """`until` null lifts the ban."""
 
     until: Instant | None
-    reason: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    reason: Reason
 
 
 class ParticipantQuery(Paging, kw_only=True, forbid_unknown_fields=True):
@@ -181,6 +226,8 @@ class ParticipantView(Struct, kw_only=True, omit_defaults=True):
     owner_id: str | None = None
     group_id: str | None = None
     identity_reasons: tuple[str, ...] = ()
+    identity_evidence_sha256: str = ""
+    status_reason: str = ""
     credential_reasons: tuple[str, ...] = ()
     mandate_until: str | None = None
     ban_until: str | None = None
@@ -199,6 +246,30 @@ class ParticipantList(Struct):
 class RoleView(Struct):
     participant: str
     role: str
+
+
+class StatusView(Struct):
+    participant: str
+    status: str
+    reason: str
+
+
+class KeyView(Struct):
+    """Tokens of the key before open nothing any more: sign in with this one."""
+
+    participant: str
+    public_key: str
+
+
+class ResubmissionView(Struct):
+    participant: str
+    legal_name: str
+    uscc: str
+    owner_id: str
+    group_id: str
+    region: str
+    evidence_sha256: str
+    identity: str
 
 
 class IdentityView(Struct):
@@ -248,6 +319,8 @@ def _add_whole(view: ParticipantView, row: Participant) -> None:
     view.owner_id = row.owner_id
     view.group_id = row.group_id
     view.identity_reasons = row.identity_reasons
+    view.identity_evidence_sha256 = row.identity_evidence
+    view.status_reason = row.status_reason
     view.credential_reasons = row.credential_reasons
     view.mandate_until = optional_text(row.mandate_until_ns)
     view.ban_until = optional_text(row.ban_until_ns)
@@ -336,6 +409,16 @@ def _claim_text(claim: Claim) -> str:
     return f"participant {claim.participant}" if claim.participant else f"key {claim.public_key}"
 
 
+class Account(NamedTuple):
+    """What of a participant signing in needs."""
+
+    participant: str
+    public_key: str
+    key_number: int
+    roles: tuple[str, ...]
+    status: str
+
+
 async def challenge(call: Call, body: Claim) -> ChallengeView:
     """Given to anybody: it says nothing about whether the participant exists."""
     text, until_ns = call.desk.challenges.issue(_claim_text(body), call.now_ns)
@@ -343,19 +426,23 @@ async def challenge(call: Call, body: Claim) -> ChallengeView:
 
 
 async def login(call: Call, body: Login) -> Session:
-    """An unknown participant is answered like a wrong signature."""
+    """An unknown participant is answered like a wrong signature; only the key's holder hears of a closed account."""
     claim, now_ns = _claim_text(body), call.now_ns
 
-    def look(state: State) -> tuple[str, str | None, tuple[str, ...]]:
+    def look(state: State) -> Account | None:
         name = body.participant or state.bureau.by_key.get(body.public_key, "")
         row = state.bureau.participants.get(name)
-        return (name, None, ()) if row is None else (name, row.public_key, row.roles)
+        return None if row is None else Account(name, row.public_key, row.key_number, row.roles, row.status)
 
-    participant, public_key, roles = await call.read(look)
-    if not call.desk.challenges.accepts(claim, public_key, body.challenge, body.signature, now_ns):
+    account = await call.read(look)
+    public_key = account and account.public_key
+    good = call.desk.challenges.accepts(claim, public_key, body.challenge, body.signature, now_ns)
+    if account is None or not good:
         raise Refusing(Refused.signature_wrong, "ask for a new challenge and sign it with the registered key")
-    token, until_ns = call.desk.tokens.issue(participant, now_ns)
-    return Session(token, participant, roles, text_of(until_ns))
+    if account.status != "active":
+        raise Refusing(Refused.standing_denied, f"the account is {account.status}: ask an operator")
+    token, until_ns = call.desk.tokens.issue(account.participant, account.key_number, now_ns)
+    return Session(token, account.participant, account.roles, text_of(until_ns))
 
 
 # ---- reading
@@ -366,8 +453,8 @@ async def me(call: Call, asked: None) -> ParticipantView:
 
 
 async def show(call: Call, asked: None) -> ParticipantView:
-    participant, visitor = call.path["participant"], call.visitor
-    roles = await call.read(lambda state: roles_of(state, visitor))
+    participant, visitor, now_ns = call.path["participant"], call.visitor, call.now_ns
+    roles = await call.read(lambda state: roles_of(state, visitor, now_ns))
     return await _show(call, participant, participant == visitor or bool(roles.intersection(OFFICES)))
 
 
@@ -423,6 +510,93 @@ async def grant_role(call: Call, body: Role) -> RoleView:
     event = (await call.submit(command)).events[0]
     assert isinstance(event, RoleGranted)
     return RoleView(event.participant, event.role)
+
+
+async def revoke_role(call: Call, body: RoleRevocation) -> RoleView:
+    command = RevokeRole(
+        actor=call.participant,
+        key=call.key,
+        participant=call.path["participant"],
+        role=body.role,
+        reason=body.reason,
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, RoleRevoked)
+    return RoleView(event.participant, event.role)
+
+
+async def set_status(call: Call, body: StatusStep) -> StatusView:
+    command = SetStatus(
+        actor=call.participant,
+        key=call.key,
+        participant=call.path["participant"],
+        step=body.step,
+        reason=body.reason,
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, StatusSet)
+    return StatusView(event.participant, event.status, event.reason)
+
+
+async def replace_own_key(call: Call, body: OwnKey) -> KeyView:
+    """A token alone replaces no key: the key that it came from signs too."""
+    participant = call.participant
+    replaced = await call.read(lambda state: state.bureau.participants[participant].public_key)
+    text = key_text(participant, body.public_key)
+    signed = signed_by(body.public_key, text, body.signature) and signed_by(
+        replaced, text, body.old_signature
+    )
+    if not signed:
+        raise Refusing(Refused.signature_wrong, f"sign the text {text} with the new key and with the old one")
+    return await _replace_key(call, participant, body.public_key, replaced, "")
+
+
+async def replace_key(call: Call, body: OtherKey) -> KeyView:
+    """The old key is lost or stolen: an operator who knows whose the new one is replaces it."""
+    participant = call.path["participant"]
+    text = key_text(participant, body.public_key)
+    if not signed_by(body.public_key, text, body.signature):
+        raise Refusing(Refused.signature_wrong, f"the new key's holder signs the text {text}")
+    return await _replace_key(call, participant, body.public_key, "", body.reason)
+
+
+async def _replace_key(call: Call, participant: str, public_key: str, replaced: str, reason: str) -> KeyView:
+    command = ReplaceKey(
+        actor=call.participant,
+        key=call.key,
+        participant=participant,
+        public_key=public_key,
+        replaced=replaced,
+        reason=reason,
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, KeyReplaced)
+    return KeyView(event.participant, event.public_key)
+
+
+async def resubmit_identity(call: Call, body: Resubmission) -> ResubmissionView:
+    command = ResubmitIdentity(
+        actor=call.participant,
+        key=call.key,
+        legal_name=body.legal_name,
+        uscc=body.uscc,
+        owner_id=body.owner_id,
+        group_id=body.group_id,
+        region=body.region,
+        evidence_sha256=body.evidence_sha256,
+    )
+    event = (await call.submit(command)).events[0]
+    assert isinstance(event, IdentityResubmitted)
+    return ResubmissionView(
+        event.participant,
+        event.legal_name,
+        event.uscc,
+        event.owner_id,
+        event.group_id,
+        event.region,
+        event.evidence_sha256,
+        "unverified",
+    )
 
 
 async def decide_identity(call: Call, body: IdentityDecision) -> IdentityView:
@@ -554,9 +728,9 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST", "/v1/login", login, "Give the signed challenge, get a token for 30 minutes", "identity",
-        asks=Login, answers=Session, signed_in=False, refused=(Refused.signature_wrong,),
+        asks=Login, answers=Session, signed_in=False, refused=(Refused.signature_wrong, Refused.standing_denied),
         example={"participant": "P2", "challenge": "shuji-login.1795428060000000000.4uS0.mac", "signature": _SIGNATURE},
-        example_answer={"token": "P2.1795429800000000000.r4nd.mac", "participant": "P2", "roles": ["merchant"],
+        example_answer={"token": "P2.0.1795429800000000000.r4nd.mac", "participant": "P2", "roles": ["merchant"],
                         "expires_at": _WHEN},
     ),
     Operation(
@@ -571,6 +745,21 @@ OPERATIONS: Final = (
                         "reasons": []},
     ),
     Operation(
+        "POST", "/v1/participants/me/identity", resubmit_identity, "Mend a refused identity, with new evidence",
+        "identity", status=201, asks=Resubmission, answers=ResubmissionView,
+        refused=(Refused.already_exists, Refused.wrong_state, Refused.identity_invalid, Refused.not_found),
+        example={"legal_name": "海南示例数据有限公司", "uscc": _USCC, "region": "CN-46", "evidence_sha256": _SHA},
+        example_answer={"participant": "P2", "legal_name": "海南示例数据有限公司", "uscc": _USCC, "owner_id": "",
+                        "group_id": "", "region": "CN-46", "evidence_sha256": _SHA, "identity": "unverified"},
+    ),
+    Operation(
+        "POST", "/v1/participants/me/key", replace_own_key, "Replace the own key, signing with the old one too",
+        "identity", asks=OwnKey, answers=KeyView,
+        refused=(Refused.signature_wrong, Refused.already_exists, Refused.identity_invalid, Refused.not_found),
+        example={"public_key": _KEY, "signature": _SIGNATURE, "old_signature": _SIGNATURE},
+        example_answer={"participant": "P2", "public_key": _KEY},
+    ),
+    Operation(
         "GET", "/v1/participants/{participant}", show, "Public facts of a participant", "identity",
         answers=ParticipantView, signed_in=False, refused=(Refused.not_signed_in, Refused.not_found),
         example_answer=_PUBLIC,
@@ -582,9 +771,31 @@ OPERATIONS: Final = (
         example_answer={"participant": "P3", "role": "reviewer"},
     ),
     Operation(
+        "POST", "/v1/participants/{participant}/role-revocations", revoke_role, "Take an office away (operator)",
+        "identity", status=201, asks=RoleRevocation, answers=RoleView,
+        refused=(Refused.forbidden, Refused.not_found, Refused.wrong_state),
+        example={"role": "reviewer", "reason": "已离职"}, example_answer={"participant": "P3", "role": "reviewer"},
+    ),
+    Operation(
+        "POST", "/v1/participants/{participant}/status", set_status,
+        "Suspend, resume or close an account (operator)", "identity", asks=StatusStep, answers=StatusView,
+        refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.wrong_state, Refused.standing_denied),
+        example={"step": "suspend", "reason": "密钥失窃"},
+        example_answer={"participant": "P2", "status": "suspended", "reason": "密钥失窃"},
+    ),
+    Operation(
+        "POST", "/v1/participants/{participant}/key", replace_key,
+        "Replace a key that is lost or stolen (operator)", "identity", asks=OtherKey, answers=KeyView,
+        refused=(Refused.signature_wrong, Refused.forbidden, Refused.own_case, Refused.not_found,
+                 Refused.already_exists, Refused.identity_invalid, Refused.standing_denied),
+        example={"public_key": _KEY, "signature": _SIGNATURE, "reason": "密钥失窃"},
+        example_answer={"participant": "P2", "public_key": _KEY},
+    ),
+    Operation(
         "POST", "/v1/participants/{participant}/identity", decide_identity, "Verify or refuse an identity (reviewer)",
         "identity", asks=IdentityDecision, answers=IdentityView,
-        refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.wrong_state, Refused.out_of_bounds),
+        refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.wrong_state, Refused.already_exists,
+                 Refused.out_of_bounds, Refused.evidence_missing),
         example={"accept": True, "owner_id": "owner-7", "group_id": "group-7", "mandate_until": _LATER,
                  "evidence_sha256": _SHA, "reasons": []},
         example_answer={"participant": "P2", "identity": "verified", "owner_id": "owner-7", "group_id": "group-7",

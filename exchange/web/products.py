@@ -302,8 +302,8 @@ def product_view(state: State, product: Product, whole: bool) -> ProductView:
     return view
 
 
-def sees_whole(state: State, product: Product, visitor: str) -> bool:
-    return visitor == product.holder or bool(roles_of(state, visitor).intersection(OFFICES))
+def sees_whole(state: State, product: Product, visitor: str, at_ns: int) -> bool:
+    return visitor == product.holder or bool(roles_of(state, visitor, at_ns).intersection(OFFICES))
 
 
 def is_public(state: State, product: Product) -> bool:
@@ -449,10 +449,10 @@ async def record(call: Call, body: RegisterEntry) -> Recorded:
 
 async def list_own(call: Call, asked: ProductQuery) -> Response[bytes]:
     """A reviewer's list holds everybody's products; anybody else's their own."""
-    participant = call.participant
+    participant, now_ns = call.participant, call.now_ns
 
     def look(state: State) -> list[ProductView]:
-        whole = bool(roles_of(state, participant).intersection(OFFICES))
+        whole = bool(roles_of(state, participant, now_ns).intersection(OFFICES))
         found = []
         for product in state.products.values():
             wanted = (whole or product.holder == participant) and asked.state in ("", product.state)
@@ -467,13 +467,13 @@ async def list_own(call: Call, asked: ProductQuery) -> Response[bytes]:
 
 
 async def show(call: Call, asked: None) -> ProductView:
-    identifier, visitor = call.path["product"], call.visitor
+    identifier, visitor, now_ns = call.path["product"], call.visitor, call.now_ns
 
     def look(state: State) -> ProductView | Refusal:
         product = state.products.get(identifier)
-        if product is None or not (sees_whole(state, product, visitor) or is_public(state, product)):
+        if product is None or not (sees_whole(state, product, visitor, now_ns) or is_public(state, product)):
             return Refusal(Refused.not_found, f"there is no product {identifier}")
-        return product_view(state, product, sees_whole(state, product, visitor))
+        return product_view(state, product, sees_whole(state, product, visitor, now_ns))
 
     view = await call.read(look)
     assert isinstance(view, ProductView)
@@ -481,11 +481,11 @@ async def show(call: Call, asked: None) -> ProductView:
 
 
 async def sample(call: Call, asked: None) -> Sample:
-    identifier, visitor = call.path["product"], call.participant
+    identifier, visitor, now_ns = call.path["product"], call.participant, call.now_ns
 
     def look(state: State) -> Sample | Refusal:
         product = state.products.get(identifier)
-        if product is None or not (sees_whole(state, product, visitor) or is_public(state, product)):
+        if product is None or not (sees_whole(state, product, visitor, now_ns) or is_public(state, product)):
             return Refusal(Refused.not_found, f"there is no product {identifier}")
         description = product.description
         return Sample(identifier, description.title, _fields(description), description.sample)

@@ -11,6 +11,8 @@ ORDER_PATHS = [("/v1/orders", "post"), ("/v1/orders/batch", "post"), ("/v1/order
 PATHS = """
 /healthz /readyz /v1/venue /v1/boards /v1/boards/{} /v1/rules /v1/rules/{} /v1/catalogue /v1/listings/{}
 /v1/listings/{}/book /v1/products/{} /v1/products/{}/sample /v1/participants /v1/participants/me
+/v1/participants/me/identity /v1/participants/me/key /v1/participants/{}/key /v1/participants/{}/status
+/v1/participants/{}/role-revocations
 /v1/participants/{} /v1/login /v1/login/challenge /v1/participants/{}/roles /v1/participants/{}/identity
 /v1/participants/me/accreditation /v1/participants/{}/accreditation /v1/participants/{}/ban
 /v1/participants/{}/personal /v1/products /v1/products/{}/decision /v1/products/{}/facts

@@ -52,11 +52,13 @@ def test_registration_proves_possession_of_the_key(venue: Venue) -> None:
     refused(answer, 401, "signature_wrong")
 
 
-def test_a_key_and_a_code_are_registered_once(venue: Venue) -> None:
-    person, twin = venue.participant("buyer"), venue.stranger()
+def test_a_key_is_registered_once_and_a_code_verified_once(venue: Venue) -> None:
+    person, twin, late = venue.participant("buyer"), venue.stranger(), venue.stranger()
     refused(venue.register(person, "buyer"), 409, "already_exists")
-    twin.uscc = person.uscc
-    refused(venue.register(twin, "buyer"), 409, "already_exists")
+    twin.uscc = late.uscc = person.uscc
+    done(venue.register(twin, "buyer"), 201)
+    done(venue.verify_identity(person))
+    refused(venue.register(late, "buyer"), 409, "already_exists")
 
 
 def test_a_wrong_signature_gives_no_token(venue: Venue) -> None:
@@ -269,3 +271,74 @@ def test_the_personal_row_can_be_erased_by_its_subject_or_the_operator(venue: Ve
 
 def test_invented_codes_differ() -> None:
     assert len({invented_uscc() for _ in range(50)}) == 50
+
+
+# -- stolen keys and bad officials
+
+
+def key_body(person: Person, fresh: Person, **changes: Any) -> dict[str, Any]:
+    text = f"shuji-key:{person.participant}:{fresh.public_key}"
+    return {
+        "public_key": fresh.public_key,
+        "signature": fresh.sign(text),
+        "old_signature": person.sign(text),
+        **changes,
+    }
+
+
+def test_a_replaced_key_and_its_tokens_open_nothing(venue: Venue) -> None:
+    person, fresh = venue.buyer(), venue.stranger()
+    fresh.participant = person.participant
+    unsigned = key_body(person, fresh, old_signature=fresh.sign("something else"))
+    refused(person.post("/v1/participants/me/key", unsigned), 401, "signature_wrong")
+    done(person.post("/v1/participants/me/key", key_body(person, fresh)), 200)
+    refused(person.get("/v1/participants/me"), 401, "not_signed_in")
+    refused(person.post("/v1/orders", {"listing": "L1", "quantity": 1}), 401, "not_signed_in")
+    refused(answered(venue, person, (asked := challenge_of(venue, person)), person.sign(asked)), 401)
+    assert done(fresh.get("/v1/participants/me"), 200)["participant"] == person.participant
+
+
+def test_an_operator_replaces_a_stolen_key(venue: Venue) -> None:
+    person, fresh = venue.buyer(), venue.stranger()
+    fresh.participant = person.participant
+    path = f"/v1/participants/{person.participant}/key"
+    body = key_body(person, fresh, reason="stolen")
+    del body["old_signature"]
+    refused(venue.buyer().post(path, body), 403, "forbidden")
+    refused(venue.operator.post(path, {**body, "signature": person.sign("x")}), 401, "signature_wrong")
+    done(venue.operator.post(path, body), 200)
+    refused(person.get("/v1/participants/me"), 401, "not_signed_in")
+    assert done(fresh.get("/v1/participants/me"), 200)["participant"] == person.participant
+
+
+def test_a_suspended_account_is_shut_until_it_is_resumed(venue: Venue) -> None:
+    person = venue.buyer()
+    path = f"/v1/participants/{person.participant}/status"
+    done(person.get("/v1/participants/me"), 200)
+    refused(person.post(path, {"step": "suspend", "reason": "x"}), 403, "forbidden")
+    answer = done(venue.operator.post(path, {"step": "suspend", "reason": "key stolen"}), 200)
+    assert answer == {"participant": person.participant, "status": "suspended", "reason": "key stolen"}
+    refused(person.get("/v1/participants/me"), 401, "not_signed_in")
+    refused(answered(venue, person, (asked := challenge_of(venue, person)), person.sign(asked)), 403)
+    done(venue.operator.post(path, {"step": "resume", "reason": "found"}), 200)
+    done(person.get("/v1/participants/me"), 200)
+
+
+def test_an_office_is_taken_away(venue: Venue) -> None:
+    reviewer = venue.official("reviewer")
+    path = f"/v1/participants/{reviewer.participant}/role-revocations"
+    done(venue.operator.post(path, {"role": "reviewer", "reason": "left"}), 201)
+    refused(reviewer.get("/v1/participants"), 403, "forbidden")
+    assert done(reviewer.get("/v1/participants/me"), 200)["roles"] == []
+
+
+def test_a_refused_identity_is_mended(venue: Venue) -> None:
+    person = venue.participant("buyer")
+    body = {"legal_name": "改名公司", "uscc": person.uscc, "evidence_sha256": sha256_of("the right licence")}
+    refused(person.post("/v1/participants/me/identity", body), 409, "wrong_state")
+    done(venue.verify_identity(person, accept=False, reasons=["the name is another's"]))
+    done(person.post("/v1/participants/me/identity", body), 201)
+    me = done(person.get("/v1/participants/me"), 200)
+    assert (me["identity"], me["legal_name"]) == ("unverified", "改名公司")
+    assert me["identity_evidence_sha256"] == sha256_of("the right licence")
+    done(venue.verify_identity(person))

@@ -57,7 +57,8 @@ def test_the_accredited_merchant_who_also_buys_may_do_everything() -> None:
 
 def test_the_unverified_may_browse_only() -> None:
     bureau = market()
-    bureau.step("buyer", "amend", START_NS, changes={"legal_name": "Other"})
+    bureau.step("buyer", "refuse_identity", START_NS)
+    bureau.step("buyer", "resubmit", START_NS, changes={"legal_name": "Other"})
     standing = bureau.standing("buyer", START_NS)
     assert (standing.may_browse, standing.may_buy, standing.may_list) == (True, False, False)
     assert codes(bureau, "buyer") == ["identity_unverified", "credential_none"]
@@ -119,17 +120,34 @@ def test_a_key_and_a_credit_code_name_one_participant() -> None:
     assert bureau.admission_refusal(verified("first")) == "duplicate_id"
 
 
+def test_only_a_verified_holder_keeps_a_credit_code_from_others() -> None:
+    bureau = market()
+    for number, name in enumerate(("squatter", "company")):
+        row = verified(name)
+        row.public_key, row.uscc, row.identity = key_of(number), SOUND_USCC, "unverified"
+        assert bureau.admission_refusal(row) is None
+        bureau.admit(row)
+    bureau.step("company", "verify", START_NS, "reviewer", until_ns=FOREVER_NS)
+    assert bureau.refusal("squatter", "verify", "reviewer", START_NS) == "duplicate_uscc"
+    bureau.step("squatter", "refuse_identity", START_NS, "reviewer")
+    assert bureau.refusal("squatter", "resubmit", "squatter", START_NS) == "duplicate_uscc"
+    assert bureau.by_uscc == {SOUND_USCC: "company"}
+    bureau.step("company", "refuse_identity", START_NS, "reviewer")
+    assert bureau.by_uscc == {}
+    bureau.step("squatter", "resubmit", START_NS)
+    assert bureau.refusal("squatter", "verify", "reviewer", START_NS) is None
+
+
 def test_a_new_key_takes_the_place_of_the_old_one() -> None:
     bureau = market()
     for number, name in enumerate(("first", "second")):
         row = verified(name)
         row.public_key = key_of(number)
         bureau.admit(row)
-    taken = {"public_key": key_of(1)}
-    assert bureau.refusal("first", "amend", "first", START_NS, taken) == "duplicate_key"
-    fresh = {"public_key": key_of(9)}
-    assert bureau.refusal("first", "amend", "first", START_NS, fresh) is None
-    bureau.step("first", "amend", START_NS, changes=fresh)
+    with pytest.raises(AssertionError):
+        bureau.replace_key("first", key_of(1))
+    bureau.replace_key("first", key_of(9))
+    assert bureau.participants["first"].key_number == 1
     assert bureau.by_key == {key_of(9): "first", key_of(1): "second"}
 
 
@@ -171,15 +189,14 @@ def test_the_register_tells_what_a_counterparty_is_worth() -> None:
 def test_an_owner_found_out_later_takes_back_what_self_dealing_earned() -> None:
     bureau = market()
     assert after(bureau, *(fact("completed_sale", day=number) for number in range(60))).score > 631
-    bureau.step("buyer", "amend", START_NS + 101 * DAY_NS, changes={"owner_id": "boss"})
+    bureau.participants["buyer"].owner_id = "boss"
     assert after(bureau).score == 631
 
 
-def test_a_lapsed_identity_leaves_earlier_ratings_as_they_were() -> None:
+def test_an_identity_refused_later_leaves_earlier_ratings_as_they_were() -> None:
     bureau = market()
     before = after(bureau, fact("completed_sale"), day=95)
-    bureau.participants["buyer"].mandate_until_ns = START_NS + 96 * DAY_NS
-    bureau.step("buyer", "identity_lapse", START_NS + 96 * DAY_NS)
+    bureau.step("buyer", "refuse_identity", START_NS + 96 * DAY_NS)
     assert after(bureau, day=95) == before
     assert after(bureau, day=97).score < before.score
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from credit.merchant import Participant
 from exchange.web import access
 from exchange.web.access import (
     CHALLENGE_NS,
@@ -23,6 +24,7 @@ from exchange.web.access import (
 
 NOW = 1_795_428_000_000_000_000
 KEY = bytes(range(32))
+PEOPLE = {f"P{number}": Participant(id=f"P{number}", legal_name="name") for number in range(1, 11)}
 
 
 class Holder:
@@ -41,46 +43,62 @@ class Holder:
 
 def test_a_token_names_its_holder_until_it_ends() -> None:
     tokens = Tokens(KEY)
-    token, until_ns = tokens.issue("P7", NOW)
+    token, until_ns = tokens.issue("P7", 0, NOW)
     assert until_ns == NOW + TOKEN_NS
-    assert tokens.holder(token, NOW) == "P7"
-    assert tokens.holder(token, until_ns - 1) == "P7"
-    assert tokens.holder(token, until_ns) is None
+    assert tokens.holder(token, NOW, PEOPLE) == "P7"
+    assert tokens.holder(token, until_ns - 1, PEOPLE) == "P7"
+    assert tokens.holder(token, until_ns, PEOPLE) is None
 
 
 def test_a_token_serves_after_a_restart_with_the_same_key() -> None:
-    token, _ = Tokens(KEY).issue("P7", NOW)
-    assert Tokens(KEY).holder(token, NOW) == "P7"
-    assert Tokens(b"x" * 32).holder(token, NOW) is None
+    token, _ = Tokens(KEY).issue("P7", 0, NOW)
+    assert Tokens(KEY).holder(token, NOW, PEOPLE) == "P7"
+    assert Tokens(b"x" * 32).holder(token, NOW, PEOPLE) is None
 
 
 @pytest.mark.parametrize("place", [0, 3, -1])
 def test_a_changed_token_is_forged(place: int) -> None:
     tokens = Tokens(KEY)
-    token, _ = tokens.issue("P7", NOW)
+    token, _ = tokens.issue("P7", 0, NOW)
     changed = list(token)
     changed[place] = "A" if changed[place] != "A" else "B"
-    assert tokens.holder("".join(changed), NOW) is None
+    assert tokens.holder("".join(changed), NOW, PEOPLE) is None
 
 
 def test_nobody_moves_the_end_of_a_token() -> None:
     tokens = Tokens(KEY)
-    token, until_ns = tokens.issue("P7", NOW)
+    token, until_ns = tokens.issue("P7", 0, NOW)
     later = token.replace(str(until_ns), str(until_ns + TOKEN_NS))
-    assert tokens.holder(later, until_ns + 1) is None
+    assert tokens.holder(later, until_ns + 1, PEOPLE) is None
+
+
+def test_a_token_opens_nothing_once_the_key_is_replaced_or_the_account_is_not_active() -> None:
+    tokens, row = Tokens(KEY), Participant(id="P7", legal_name="name")
+    people = {"P7": row}
+    token, _ = tokens.issue("P7", 0, NOW)
+    assert tokens.holder(token, NOW, {}) is None
+    assert tokens.holder(token, NOW, people) == "P7"
+    for status in ("suspended", "closed"):
+        row.status = status
+        assert tokens.holder(token, NOW, people) is None
+    row.status, row.key_number = "active", 1
+    assert tokens.holder(token, NOW, people) is None
+    assert tokens.holder(tokens.issue("P7", 1, NOW)[0], NOW, people) == "P7"
 
 
 @given(st.text(max_size=300))
 def test_any_text_is_simply_no_token(text: str) -> None:
-    assert Tokens(KEY).holder(text, NOW) is None
+    assert Tokens(KEY).holder(text, NOW, PEOPLE) is None
 
 
 def test_the_memory_of_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "REMEMBERED_TOKENS", 3)
     tokens = Tokens(KEY)
-    issued = [tokens.issue(f"P{number}", NOW)[0] for number in range(1, 11)]
+    issued = [tokens.issue(f"P{number}", 0, NOW)[0] for number in range(1, 11)]
     for _ in range(2):
-        assert [tokens.holder(token, NOW) for token in issued] == [f"P{number}" for number in range(1, 11)]
+        assert [tokens.holder(token, NOW, PEOPLE) for token in issued] == [
+            f"P{number}" for number in range(1, 11)
+        ]
     assert len(tokens._verified) <= 3
 
 

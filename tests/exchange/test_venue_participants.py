@@ -5,9 +5,9 @@ from typing import Any, get_args
 
 import pytest
 
-from credit.merchant import CREDENTIAL, IDENTITY, STATUS, Credential, Identity
+from credit.merchant import CREDENTIAL, IDENTITY, STATUS, Credential, Identity, Status
 from exchange import events as e
-from exchange.participant import ACCREDITATION_STEPS, ultimate_owner
+from exchange.participant import ACCREDITATION_STEPS, STATUS_STEPS, ultimate_owner
 from exchange.state import DAY_NS
 from tests.exchange.world import EVIDENCE, OPERATOR, World, changed, credit_code, kinds, only, public_key
 
@@ -78,6 +78,7 @@ def test_a_registered_participant_is_unverified_and_may_browse_only(world: World
         ({"uscc": credit_code(71)[:-1] + credit_code(70)[-1]}, "identity_invalid", "check digit"),
         ({"uscc": "I" * 18}, "identity_invalid", ""),
         ({"roles": (), "uscc": "nonsense"}, "identity_invalid", ""),
+        ({"region": "hainan"}, "identity_invalid", "CN-46"),
         ({"public_key": public_key("operator")}, "already_exists", "public key"),
     ],
 )
@@ -89,9 +90,73 @@ def test_a_registration_is_refused_with_what_is_wrong(
     assert word in refusal.detail
 
 
-def test_a_credit_code_names_one_participant(world: World) -> None:
-    world.must(registration())
-    assert world.code(registration(public_key=public_key("other"))) == "already_exists"
+def test_nobody_keeps_a_credit_code_from_the_company_it_belongs_to(world: World) -> None:
+    """Registration is open to everybody: only a verified holder keeps the code, and a refusal frees it."""
+    squatter = only(world.must(registration()), e.ParticipantRegistered).participant
+    company = only(
+        world.must(registration(public_key=public_key("other"))), e.ParticipantRegistered
+    ).participant
+    world.verify(company)
+    refusal = world.refused(identity(world, squatter))
+    assert refusal.code.name == "already_exists"
+    assert "verified participant has this unified social credit code" in refusal.detail
+    assert world.code(registration(public_key=public_key("third"))) == "already_exists"
+    world.must(identity(world, company, accept=False, reasons=("the licence is forged",)))
+    world.verify(squatter)
+    world.check()
+
+
+def test_a_closed_account_frees_its_credit_code(world: World) -> None:
+    first = only(world.must(registration()), e.ParticipantRegistered).participant
+    world.verify(first)
+    world.must(status(first, "close"))
+    again = only(
+        world.must(registration(public_key=public_key("other"))), e.ParticipantRegistered
+    ).participant
+    world.verify(again)
+    world.check()
+
+
+# ---- mending a refused identity
+
+
+def mended(participant: str, number: int = 70, **fields: Any) -> e.ResubmitIdentity:
+    whole: dict[str, Any] = {
+        "legal_name": "Harbour Data Co., Ltd",
+        "uscc": credit_code(number),
+        "region": "CN-46",
+        "evidence_sha256": EVIDENCE,
+        **fields,
+    }
+    return e.ResubmitIdentity(actor=participant, **whole)
+
+
+def test_a_refused_identity_is_mended_and_verified(world: World) -> None:
+    buyer = only(world.must(registration()), e.ParticipantRegistered).participant
+    assert world.code(mended(buyer)) == "wrong_state", "nothing changes while a reviewer looks at it"
+    world.must(identity(world, buyer, accept=False, reasons=("the name is another's",)))
+    assert world.code(mended(buyer, uscc="?")) == "identity_invalid"
+    assert world.code(mended(buyer, region="hainan")) == "identity_invalid"
+    assert world.code(mended(buyer, evidence_sha256="")) == "evidence_missing"
+    world.must(mended(buyer, 71))
+    row = world.state.bureau.participants[buyer]
+    assert (row.identity, row.legal_name, row.uscc) == (
+        "unverified",
+        "Harbour Data Co., Ltd",
+        credit_code(71),
+    )
+    assert row.identity_evidence == EVIDENCE
+    assert row.identity_reasons == ()
+    world.verify(buyer)
+    assert world.code(mended(buyer)) == "wrong_state"
+    world.check()
+
+
+def test_an_identity_is_not_mended_into_somebody_verified(world: World) -> None:
+    world.verify(only(world.must(registration()), e.ParticipantRegistered).participant)
+    other = only(world.must(registration(71)), e.ParticipantRegistered).participant
+    world.must(identity(world, other, accept=False, reasons=("forged",)))
+    assert world.code(mended(other, 70)) == "already_exists"
 
 
 def test_people_of_the_venue_need_no_credit_code(world: World) -> None:
@@ -299,10 +364,136 @@ def test_a_ban_ends_by_itself_and_the_rules_see_it(world: World) -> None:
     world.check()
 
 
-def test_the_status_life_is_entered_by_bans_only(world: World) -> None:
-    """Suspending and closing accounts has no command yet: only the entries that keep the state are taken."""
-    assert {step for (_, step), _ in STATUS.items()} == {"suspend", "resume", "close", "ban", "lift_ban"}
-    assert STATUS["active", "ban"] == STATUS["active", "lift_ban"] == "active"
+def test_a_banned_official_decides_nothing(world: World) -> None:
+    """A ban ends by itself, also where nothing else has happened since."""
+    merchant = world.merchant()
+    product = world.submitted(merchant)
+    world.ban(world.reviewer, days=1)
+    assert world.code(world.decision(product)) == "forbidden"
+    world.wait(days=1)
+    world.must(world.decision(product))
+    world.check()
+
+
+# ---- the account
+
+
+def status(participant: str, step: str, **fields: Any) -> e.SetStatus:
+    return e.SetStatus(
+        **{"actor": OPERATOR, "participant": participant, "step": step, "reason": "stolen", **fields}
+    )
+
+
+WAY_TO_STATUS: dict[str, tuple[str, ...]] = {"active": (), "suspended": ("suspend",), "closed": ("close",)}
+
+
+@pytest.mark.parametrize("before", get_args(Status))
+@pytest.mark.parametrize("step", STATUS_STEPS)
+def test_every_entry_and_no_other_of_the_status_life(world: World, before: str, step: str) -> None:
+    buyer = world.buyer()
+    for way in WAY_TO_STATUS[before]:
+        world.must(status(buyer, way))
+    after = STATUS.get((before, step))  # type: ignore[arg-type]
+    if after is None:
+        assert world.code(status(buyer, step)) == ("standing_denied" if before == "closed" else "wrong_state")
+    else:
+        world.must(status(buyer, step))
+        assert world.state.bureau.participants[buyer].status == after
+    world.check()
+
+
+def test_an_account_is_suspended_by_an_operator_and_never_ones_own(world: World) -> None:
+    buyer = world.buyer()
+    assert world.code(status(buyer, "crown")) == "malformed"
+    assert world.code(status(buyer, "suspend", reason=" ")) == "malformed"
+    assert world.code(status(buyer, "suspend", actor=world.reviewer)) == "forbidden"
+    assert world.code(status("P99", "suspend")) == "not_found"
+    assert world.code(status(OPERATOR, "suspend")) == "own_case"
+    assert world.code(status(OPERATOR, "close")) == "own_case"
+    world.must(status(buyer, "suspend"))
+    assert world.state.bureau.participants[buyer].status_reason == "stolen"
+    listing = world.listing(world.merchant())
+    refused = world.order(buyer, listing).refusal
+    assert refused is not None
+    assert refused.code.name in ("unlawful", "standing_denied")
+    world.must(status(buyer, "resume"))
+    world.buy(buyer, listing)
+
+
+def test_a_suspended_reviewer_decides_nothing(world: World) -> None:
+    world.must(status(world.reviewer, "suspend"))
+    assert world.code(identity(world, world.person("buyer"))) == "forbidden"
+
+
+def test_an_account_with_open_trades_is_suspended_and_not_closed(world: World) -> None:
+    merchant, buyer = world.merchant(), world.buyer()
+    trade = world.buy(buyer, world.listing(merchant))
+    for party in (merchant, buyer):
+        refusal = world.refused(status(party, "close"))
+        assert refusal.code.name == "wrong_state"
+        assert "suspend" in refusal.detail
+    world.deliver(trade)
+    world.accept(trade)
+    world.must(status(buyer, "close"))
+    world.check()
+
+
+# ---- offices and keys
+
+
+def test_an_office_is_taken_away(world: World) -> None:
+    revoke = e.RevokeRole(actor=OPERATOR, participant=world.reviewer, role="reviewer", reason="left")
+    assert world.code(changed(revoke, actor=world.reviewer)) == "forbidden"
+    assert world.code(changed(revoke, participant="P99")) == "not_found"
+    assert world.code(changed(revoke, role="buyer")) == "malformed"
+    assert world.code(changed(revoke, reason="")) == "malformed"
+    assert world.code(changed(revoke, role="auditor")) == "wrong_state"
+    world.must(revoke)
+    assert world.code(identity(world, world.person("buyer"))) == "forbidden"
+    assert world.code(revoke) == "wrong_state"
+    world.check()
+
+
+def test_the_last_operator_stays(world: World) -> None:
+    revoke = e.RevokeRole(actor=OPERATOR, participant=OPERATOR, role="operator", reason="left")
+    assert world.code(revoke) == "wrong_state"
+    second = world.person()
+    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    world.ban(second)
+    assert world.code(revoke) == "wrong_state", "a banned operator cannot act"
+    world.ban(second, days=0)
+    world.must(revoke)
+    assert world.code(e.GrantRole(actor=OPERATOR, participant=second, role="auditor")) == "forbidden"
+    assert world.code(changed(revoke, actor=second, participant=second)) == "wrong_state"
+
+
+def test_a_key_is_replaced_by_its_holder_or_an_operator(world: World) -> None:
+    buyer = world.buyer()
+    row = world.state.bureau.participants[buyer]
+    first = row.public_key
+    own = e.ReplaceKey(actor=buyer, participant=buyer, public_key=public_key("second"), replaced=first)
+    assert world.code(changed(own, replaced=public_key("other"))) == "signature_wrong"
+    assert world.code(changed(own, public_key="?")) == "identity_invalid"
+    assert world.code(changed(own, public_key=first)) == "already_exists"
+    world.must(own)
+    assert (row.public_key, row.key_number) == (public_key("second"), 1)
+    assert world.code(changed(own, public_key=public_key("third"))) == "signature_wrong", (
+        "the old key signs no more"
+    )
+    by_operator = e.ReplaceKey(
+        actor=OPERATOR, participant=buyer, public_key=public_key("third"), reason="stolen"
+    )
+    assert world.code(changed(by_operator, actor=world.reviewer)) == "forbidden"
+    assert world.code(changed(by_operator, participant="P99")) == "not_found"
+    assert world.code(changed(by_operator, participant=OPERATOR)) == "signature_wrong"
+    assert world.code(changed(by_operator, reason="")) == "malformed"
+    world.must(by_operator)
+    assert row.key_number == 2
+    assert world.state.bureau.by_key[public_key("third")] == buyer
+    assert first not in world.state.bureau.by_key
+    world.must(status(buyer, "close"))
+    assert world.code(changed(by_operator, public_key=public_key("fourth"))) == "standing_denied"
+    world.check()
 
 
 # ---- money

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from clearing import notrade
+from credit.merchant import Participant
 from exchange.events import (
     Held,
     OrderClosed,
@@ -29,6 +30,7 @@ NOW = 1_795_428_000_000_000_000
 REASONS = Reasons(notrade.load(), "CN-46")
 TOKENS = Tokens(b"k" * 32)
 ANYBODY = ("everyone", "venue")
+PEOPLE = {"P4": Participant(id="P4", legal_name="name")}
 ID = "019ab0d2-3c40-7a52-9d1e-0d5f3a9c1b77"
 
 
@@ -78,8 +80,8 @@ async def post(
     asked: Asked, body: Any, batch: bool = False, token: str | None = None
 ) -> tuple[int, Any, dict[str, str]]:
     """Status, content and headers of the answer; bytes are sent as they are, all else as JSON."""
-    door = EntryDoor(TOKENS, lambda: NOW, REASONS, asked.submit, asked.submit_many)
-    given = TOKENS.issue("P4", NOW)[0] if token is None else token
+    door = EntryDoor(TOKENS, lambda: NOW, REASONS, asked.submit, asked.submit_many, lambda: PEOPLE)
+    given = TOKENS.issue("P4", 0, NOW)[0] if token is None else token
     scope = {
         "headers": [(b"authorization", f"Bearer {given}".encode())],
         "path": "/v1/orders",
