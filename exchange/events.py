@@ -684,7 +684,8 @@ class OrderPlaced(Event, frozen=True, gc=False):
 
 
 class OrderClosed(Event, frozen=True, gc=False):
-    """What was left of an order is gone. `reason`: cancelled, ioc, self_trade, withdrawn, expired."""
+    """What was left of an order is gone. `reason`: cancelled, ioc, self_trade, withdrawn, expired,
+    refused, standing (its participant may not place it any more)."""
 
     order: str
     reason: str
@@ -760,7 +761,7 @@ class Held(Event, frozen=True):
 
 
 class TradeRefused(Event, frozen=True):
-    """Verdict reject or indeterminate at clearing: nothing moved, the pair is barred for the taker's life."""
+    """Verdict reject or indeterminate at clearing: nothing moved, and the taker meets this maker no more."""
 
     trade: str
     listing: str

@@ -6,8 +6,9 @@
       └────── revised and submitted again ──┘                                     ├──withdraw──> withdrawn
                                                                                   └──end of its days──> expired
 
-On a board without a public notice `approve` publishes at once. A withdrawn listing cancels its orders; entitlements
-live on.
+On a board without a public notice `approve` publishes at once. A withdrawn listing cancels its orders and releases its
+holds: nothing of it is sold any more. One whose days end cancels its orders; what was held before may still be cured.
+Entitlements live on.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from exchange.events import (
     VENUE,
     CreateListing,
     Event,
+    HoldReleased,
     ListingCreated,
     ListingMoved,
     ListingRevised,
@@ -317,6 +319,12 @@ def _moves(state: State, listing: Listing, command: MoveListing, at_ns: int) -> 
             OrderClosed(order.id, "withdrawn" if step == "withdraw" else "expired", order.remaining)
             for order in state.orders.values()
             if order.listing == listing.id
+        ]
+    if step == "withdraw":
+        events += [
+            HoldReleased(trade.id, "withdrawn", trade.violated)
+            for trade in state.holds.values()
+            if trade.listing == listing.id
         ]
     return events
 

@@ -3,8 +3,8 @@
 The order of the questions: does the listing trade, does the order fit its terms, is the participant verified (and to
 sell, accredited), may these parties trade by law (phase `order`, so that a ban is answered with its article), is there
 supply, is there money. Then each fill is judged again (phase `clearing`) on the facts as they are at that instant, and
-settles, is held, or is refused. Refused at clearing, the maker keeps its place, the pair is barred for the taker's life
-and the taker goes on.
+settles, is held, or is refused. Refused at clearing, the maker keeps its place and the taker goes on, for its life
+past everything of that participant: one judgement a counterparty. Whoever may not trade any more has no order left.
 """
 
 from collections.abc import Iterator
@@ -395,7 +395,7 @@ def _booked(
         if maker.owner == order.owner:
             yield OrderClosed(identifier, "self_trade", order.remaining)
             return
-        if maker.id in order.barred or identifier in maker.barred:
+        if maker.participant in order.barred or order.participant in maker.barred:
             continue
         quantity = min(order.remaining, maker.remaining)
         buy, sell = (order, maker) if order.side == BUY else (maker, order)
@@ -536,6 +536,24 @@ def cancel(state: State, command: CancelOrder, at_ns: int) -> Refusal | list[Eve
     if order is None or order.participant != command.actor:
         return Refusal(Refused.not_found, f"you have no open order {command.order}")
     return [OrderClosed(order.id, "cancelled", order.remaining)]
+
+
+def close_without_standing(state: State, participant: str, at_ns: int) -> list[Event]:
+    """The open orders of a participant that it could not place any more: nobody meets them in vain."""
+    standing = state.bureau.standing(participant, at_ns)
+    if standing.may_buy and standing.may_list:
+        return []
+    return [
+        OrderClosed(order.id, "standing", order.remaining)
+        for order in state.orders.values()
+        if order.participant == participant
+        and not (standing.may_buy if order.side == BUY else standing.may_list)
+    ]
+
+
+def on_standing_due(state: State, participant: str, due_ns: int, at_ns: int) -> list[Event]:
+    """A mandate or a credential has run out, unless it was renewed since."""
+    return close_without_standing(state, participant, at_ns)
 
 
 # ---- events
@@ -729,9 +747,9 @@ def apply_held(state: State, event: Held, at_ns: int) -> None:
 
 
 def apply_trade_refused(state: State, event: TradeRefused, at_ns: int) -> None:
-    """Nothing moves; the maker keeps its place and the pair is barred for the taker's life."""
+    """Nothing moves; the maker keeps its place and its participant is barred for the taker's life."""
     state.took_id(event.trade)
     order = state.orders.get(event.taker_order)
     if order is not None and event.sell_order:
-        maker = event.sell_order if event.taker_order == event.buy_order else event.buy_order
+        maker = event.seller if event.taker_order == event.buy_order else event.buyer
         order.barred = (*order.barred, maker)

@@ -480,6 +480,8 @@ def apply_identity(state: State, event: IdentityDecided, at_ns: int) -> None:
     row.owner_id, row.group_id = event.owner_id, event.group_id
     state.forget_participant(event.participant)
     _owner_changed(state, event.participant, owner)
+    if event.accept:
+        state.start_timer(event.mandate_until_ns, "standing", event.participant)
 
 
 def apply_application(state: State, event: AccreditationApplied, at_ns: int) -> None:
@@ -498,6 +500,8 @@ def apply_accreditation(state: State, event: AccreditationDecided, at_ns: int) -
         reasons=event.reasons,
     )
     state.forget_participant(event.participant)
+    if event.step in ("accredit", "renew"):
+        state.start_timer(event.valid_until_ns, "standing", event.participant)
 
 
 def apply_ban(state: State, event: BanSet, at_ns: int) -> None:

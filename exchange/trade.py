@@ -197,6 +197,16 @@ def _cured(
 def judge_holds(state: State, product: str, at_ns: int) -> Iterator[Event]:
     """A register of the product has changed: look at its holds again; what may stand settles, what may not ends."""
     waiting = [trade for trade in state.holds.values() if state.listings[trade.listing].product == product]
+    yield from _judge_again(state, waiting, at_ns)
+
+
+def judge_holds_of(state: State, participant: str, at_ns: int) -> Iterator[Event]:
+    """What the register says of a participant has changed: look at the holds it is party to again."""
+    waiting = [trade for trade in state.holds.values() if participant in (trade.buyer, trade.seller)]
+    yield from _judge_again(state, waiting, at_ns)
+
+
+def _judge_again(state: State, waiting: list[Trade], at_ns: int) -> Iterator[Event]:
     for trade in waiting:
         deal = _deal_of(state, trade)
         verdict, facts_sha256 = judge_clearing(state, deal, at_ns)

@@ -261,6 +261,25 @@ def _followed(state: State, first: Iterable[Event], changed: str, at_ns: int) ->
     yield from trade.judge_holds(state, changed, at_ns)
 
 
+def _then_standing(handler: Handler) -> Handler:
+    """What a participant may do changes: its orders that it may not place any more are closed in the same entry, and
+    its holds judged again."""
+
+    def changed(state: State, command: Any, at_ns: int) -> Decision:
+        decision = handler(state, command, at_ns)
+        if type(decision) is Refusal:
+            return decision
+        return _with_standing(state, decision, command.participant, at_ns)  # type: ignore[arg-type]
+
+    return changed
+
+
+def _with_standing(state: State, first: Iterable[Event], changed: str, at_ns: int) -> Iterator[Event]:
+    yield from first
+    yield from order.close_without_standing(state, changed, at_ns)
+    yield from trade.judge_holds_of(state, changed, at_ns)
+
+
 HANDLERS: Final[dict[type, Handler]] = {
     PlaceOrder: order.place,
     happened.CancelOrder: order.cancel,
@@ -271,13 +290,13 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.RegisterParticipant: participant.register,
     happened.GrantRole: participant.grant_role,
     happened.RevokeRole: participant.revoke_role,
-    happened.SetStatus: participant.set_status,
+    happened.SetStatus: _then_standing(participant.set_status),
     happened.ReplaceKey: participant.replace_key,
     happened.ResubmitIdentity: participant.resubmit_identity,
-    happened.DecideIdentity: participant.decide_identity,
+    happened.DecideIdentity: _then_standing(participant.decide_identity),
     happened.ApplyForAccreditation: participant.apply_for_accreditation,
-    happened.DecideAccreditation: participant.decide_accreditation,
-    happened.SetBan: participant.set_ban,
+    happened.DecideAccreditation: _then_standing(participant.decide_accreditation),
+    happened.SetBan: _then_standing(participant.set_ban),
     happened.SubmitProduct: product.submit,
     happened.DecideProduct: product.decide,
     happened.AmendFacts: _then_holds(product.amend),
@@ -343,5 +362,6 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], list[Event]]]] = {
     "listing": listing.on_due,
     "trade": trade.on_due,
     "entitlement": trade.on_entitlement_due,
+    "standing": order.on_standing_due,
 }
 """Kind of timer: what happens when its instant has passed."""

@@ -34,10 +34,10 @@ LONG_QUEUE: Final = 64
 class Order(msgspec.Struct, gc=False):
     """A limit order. Only `remaining` changes while it rests, and only through `Book.reduce`.
 
-    `owner` is the ultimate owner, by which trades with oneself are prevented. `barred` names whom this order
-    may no longer meet, by order id, participant or owner, because clearing rejected the pair; it lasts as
-    long as the order. The book reads id, side, price_fen and remaining (and `check` also owner, participant
-    and barred); the rest is the venue's.
+    `owner` is the ultimate owner, by which trades with oneself are prevented. `barred` names the participants
+    that this order may no longer meet, because clearing rejected the pair; it lasts as long as the order. The
+    book reads id, side, price_fen and remaining (and `check` also owner, participant and barred); the rest is
+    the venue's.
     """
 
     id: str
@@ -60,11 +60,7 @@ def kept_apart(one: Order, other: Order) -> bool:
     """Whether these two may not trade with each other: the same owner, or a pair that clearing rejected."""
     if one.owner == other.owner:
         return True
-    return _names(one.barred, other) or _names(other.barred, one)
-
-
-def _names(barred: tuple[str, ...], order: Order) -> bool:
-    return bool(barred) and (order.id in barred or order.participant in barred or order.owner in barred)
+    return other.participant in one.barred or one.participant in other.barred
 
 
 class _Level:

@@ -301,6 +301,7 @@ def test_a_replaced_key_and_its_tokens_open_nothing(venue: Venue) -> None:
 def test_an_operator_replaces_a_stolen_key(venue: Venue) -> None:
     person, fresh = venue.buyer(), venue.stranger()
     fresh.participant = person.participant
+    done(person.get("/v1/participants/me"), 200)
     path = f"/v1/participants/{person.participant}/key"
     body = key_body(person, fresh, reason="stolen")
     del body["old_signature"]

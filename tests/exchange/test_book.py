@@ -246,20 +246,20 @@ def test_a_maker_filled_in_part_is_not_met_twice() -> None:
 
 def test_check_refuses_a_crossing_but_for_pairs_kept_apart() -> None:
     book = Book()
-    book.add(order("s1", SELL, 100, 1, owner="甲公司"))
+    book.add(msgspec.structs.replace(order("s1", SELL, 100, 1, owner="甲公司"), participant="卖方"))
     book.add(order("b1", BUY, 100, 1, owner="甲公司"))
     book.check()
     book.add(order("b2", BUY, 101, 1, owner="乙公司"))
     with pytest.raises(AssertionError, match="b2 and s1 cross"):
         book.check()
     book.remove("b2")
-    barred = msgspec.structs.replace(order("b3", BUY, 101, 1, owner="乙公司"), barred=("s1",))
+    barred = msgspec.structs.replace(order("b3", BUY, 101, 1, owner="乙公司"), barred=("卖方",))
     book.add(barred)
     book.check()
 
 
 @pytest.mark.parametrize(
-    ("barred", "apart"), [((), False), (("s1",), True), (("卖方",), True), (("他人",), False)]
+    ("barred", "apart"), [((), False), (("卖方子公司",), True), (("s1",), False), (("卖方",), False)]
 )
 def test_kept_apart_reads_either_orders_bar(barred: tuple[str, ...], apart: bool) -> None:
     sell = Order("s1", SELL, 1, 1, "卖方", participant="卖方子公司")

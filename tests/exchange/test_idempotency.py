@@ -166,6 +166,7 @@ def test_nobody_makes_the_ids_of_others_expire(monkeypatch: pytest.MonkeyPatch, 
     dated = [command_id(world.at_ns + ahead_ns + number * 1_000_000, number) for number in range(20)]
     orders = [e.PlaceOrder(actor=poor, key=key, listing=listing, quantity=1) for key in dated]
     for number, order in enumerate(orders):
+        world.wait(ns=1_000_000)
         assert world.code(order) == "funds_insufficient"
         honest = cash_in(world, key=world.new_id(), bank_reference=f"now {number}")
         assert not world.must(honest).repeated

@@ -258,6 +258,28 @@ def test_withdrawing_cancels_the_orders_and_leaves_the_entitlements(world: World
     world.check()
 
 
+@pytest.mark.parametrize("step", ["withdraw", "expire"])
+def test_what_is_held_ends_with_a_withdrawal_and_not_with_the_listings_days(
+    world: World, merchant: str, step: str
+) -> None:
+    """Who withdraws sells no more; who let the days pass has sold before."""
+    product = world.product(merchant)
+    listing, buyer = world.listing(merchant, product, listed_days=5), world.buyer(cash_fen=500)
+    world.record(product, "objection_raised")
+    held = only(world.order(buyer, listing), e.Held)
+    if step == "withdraw":
+        released = only(world.move(merchant, listing, "withdraw"), e.HoldReleased)
+        assert (released.trade, released.reason) == (held.trade, "withdrawn")
+        assert world.money(buyer) == (500, 0)
+        assert world.state.bureau.conduct == {}, "nobody's fault"
+        assert world.record(product, "objection_settled").events[1:] == ()
+    else:
+        world.wait(days=6)
+        assert "HoldReleased" not in kinds(world.tick())
+        assert "Settled" in kinds(world.record(product, "objection_settled"))
+    world.check()
+
+
 def test_an_expired_book_cancels_its_orders(world: World, merchant: str) -> None:
     book, buyer = world.book(merchant, listed_days=10), world.buyer()
     world.bid(buyer, book, 5, 100)

@@ -676,17 +676,19 @@ def test_owners_are_compared_and_not_names(world: World) -> None:
 
 
 # ---- refused at clearing
+#
+# An owner that is found out while an order rests keeps the pair apart by law (E05) and not by self-trade prevention.
 
 
 def test_after_a_refusal_the_taker_goes_on_and_the_maker_keeps_its_place(market: Market) -> None:
     world, (one, two) = market.world, market.dealers
     world.ask(one, market.book, 5, 100)
     world.ask(two, market.book, 5, 101)
-    world.ban(one)
+    world.verify(one, owner_id=market.buyer)
     outcome = world.bid(market.buyer, market.book, 10, 105)
     assert kinds(outcome) == ["OrderPlaced", "TradeRefused", "Settled"]
     refused = only(outcome, e.TradeRefused)
-    assert (refused.outcome, refused.violated, refused.seller) == ("reject", ("E03",), one)
+    assert (refused.outcome, refused.violated, refused.seller) == ("reject", ("E05",), one)
     assert fills(outcome) == [(two, 5, 101)]
     assert world.depth(market.book) == ([(105, 5, 1)], [(100, 5, 1)]), "barred from each other, they cross"
     world.check()
@@ -695,9 +697,9 @@ def test_after_a_refusal_the_taker_goes_on_and_the_maker_keeps_its_place(market:
 def test_a_barred_pair_never_meets_again_and_others_do(market: Market) -> None:
     world, (one, _) = market.world, market.dealers
     world.ask(one, market.book, 5, 100)
-    world.ban(one)
+    world.verify(one, owner_id=market.buyer)
     waiting = only(world.bid(market.buyer, market.book, 5, 100), e.OrderPlaced).order
-    world.ban(one, days=0)
+    world.verify(one, owner_id=one)
     assert waiting in world.state.orders
     outcome = world.bid(market.shop, market.book, 5, 100)
     assert fills(outcome) == [(one, 5, 100)], "the maker met somebody else"
@@ -710,23 +712,23 @@ def test_a_refused_maker_meets_the_next_order_of_the_same_buyer(market: Market) 
     """The bar lasts for the taker's life, not for the participant's."""
     world, (one, _) = market.world, market.dealers
     world.ask(one, market.book, 5, 100)
-    world.ban(one)
+    world.verify(one, owner_id=market.buyer)
     first = only(world.bid(market.buyer, market.book, 5, 100), e.OrderPlaced).order
     world.must(e.CancelOrder(actor=market.buyer, order=first))
-    world.ban(one, days=0)
+    world.verify(one, owner_id=one)
     assert fills(world.bid(market.buyer, market.book, 5, 100)) == [(one, 5, 100)]
     world.check()
 
 
 def test_a_seller_may_be_the_taker_of_a_refused_pair(market: Market) -> None:
-    world, banned = market.world, market.buyer
-    world.bid(banned, market.book, 5, 100)
+    world, sister = market.world, market.buyer
+    world.bid(sister, market.book, 5, 100)
     other = world.buyer()
     world.bid(other, market.book, 5, 99)
-    world.ban(banned)
+    world.verify(sister, owner_id=market.shop)
     outcome = world.ask(market.shop, market.book, 5, 99)
     assert kinds(outcome) == ["OrderPlaced", "TradeRefused", "Settled"]
-    assert only(outcome, e.TradeRefused).buyer == banned
+    assert only(outcome, e.TradeRefused).buyer == sister
     assert only(outcome, e.Settled).buyer == other
     world.check()
 
@@ -736,12 +738,96 @@ def test_a_market_order_passed_on_by_a_refusal_never_spends_more_than_it_reserve
     world, (one, two) = market.world, market.dealers
     world.ask(one, market.book, 5, 100)
     world.ask(two, market.book, 10, 130)
-    world.ban(one)
+    world.verify(one, owner_id=market.buyer)
     outcome = world.order(market.buyer, market.book, 5)
     assert kinds(outcome) == ["OrderPlaced", "TradeRefused", "Settled", "OrderClosed"]
     assert only(outcome, e.OrderPlaced).reserved == 500
     assert fills(outcome) == [(two, 3, 130)]
     assert world.money(market.buyer) == (10**9 - 390, 0)
+    world.check()
+
+
+def test_one_judgement_a_counterparty_is_enough(market: Market) -> None:
+    """Many orders of somebody whom the law keeps apart cost a taker one refusal and not one each."""
+    world, (one, two) = market.world, market.dealers
+    for _ in range(40):
+        world.ask(one, market.book, 5, 100)
+    world.ask(two, market.book, 5, 100)
+    world.verify(one, owner_id=market.buyer)
+    outcome = world.bid(market.buyer, market.book, 5, 100)
+    assert kinds(outcome) == ["OrderPlaced", "TradeRefused", "Settled"]
+    waiting = only(world.bid(market.buyer, market.book, 5, 100), e.OrderPlaced).order
+    assert world.state.orders[waiting].barred == (one,)
+    assert "TradeRefused" not in kinds(world.ask(one, market.book, 5, 100)), "nor from the other side"
+    world.check()
+
+
+# ---- who may not trade has no order left
+
+
+def lose_standing(world: World, participant: str, how: str) -> Any:
+    """The outcome of a decision after which a participant may neither buy nor sell, or only not sell."""
+    act: dict[str, Any] = {"actor": world.reviewer, "participant": participant, "reasons": ("because",)}
+    commands: dict[str, Any] = {
+        "ban": e.SetBan(
+            actor=OPERATOR, participant=participant, until_ns=world.at_ns + DAY_NS, reason="cheated"
+        ),
+        "suspend": e.SetStatus(actor=OPERATOR, participant=participant, step="suspend", reason="stolen"),
+        "close": e.SetStatus(actor=OPERATOR, participant=participant, step="close", reason="left"),
+        "identity": e.DecideIdentity(accept=False, **act),
+        "credential": e.DecideAccreditation(step="suspend", **act),
+        "revoked": e.DecideAccreditation(step="revoke", **act),
+    }
+    return world.must(commands[how])
+
+
+@pytest.mark.parametrize(
+    ("how", "gone"),
+    [
+        ("ban", ["buy", "sell"]),
+        ("suspend", ["buy", "sell"]),
+        ("close", ["buy", "sell"]),
+        ("identity", ["buy", "sell"]),
+        ("credential", ["sell"]),
+        ("revoked", ["sell"]),
+    ],
+)
+def test_who_may_not_trade_any_more_has_no_order_left(market: Market, how: str, gone: list[str]) -> None:
+    """In the entry of the decision itself, so that no taker meets them."""
+    world, (dealer, other) = market.world, market.dealers
+    orders = {
+        "buy": only(world.bid(dealer, market.book, 5, 90), e.OrderPlaced).order,
+        "sell": only(world.ask(dealer, market.book, 5, 110), e.OrderPlaced).order,
+    }
+    world.ask(other, market.book, 5, 111)
+    closed = [row for row in lose_standing(world, dealer, how).events if isinstance(row, e.OrderClosed)]
+    assert [(row.order, row.reason) for row in closed] == [(orders[side], "standing") for side in gone]
+    assert fills(world.bid(market.buyer, market.book, 1, 111)) == (
+        [(other, 1, 111)] if "sell" in gone else [(dealer, 1, 110)]
+    )
+    world.check()
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_an_order_does_not_outlive_mandate_and_credential(world: World, renewed: bool) -> None:
+    market = Market(world, listed_days=2_000)
+    dealer, _ = market.dealers
+    row = world.state.bureau.participants[dealer]
+    first_ns = row.mandate_until_ns
+    order = only(world.ask(dealer, market.book, 5, 110), e.OrderPlaced).order
+    if renewed:
+        for participant in (dealer, market.shop):
+            world.verify(participant, mandate_until_ns=first_ns + 900 * DAY_NS)
+            world.must(
+                e.DecideAccreditation(
+                    actor=world.reviewer,
+                    participant=participant,
+                    step="renew",
+                    valid_until_ns=first_ns + 900 * DAY_NS,
+                )
+            )
+    closed = [row for row in world.tick_at(first_ns + DAY_NS).events if isinstance(row, e.OrderClosed)]
+    assert [(row.order, row.reason) for row in closed] == ([] if renewed else [(order, "standing")])
     world.check()
 
 

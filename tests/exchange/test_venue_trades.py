@@ -7,7 +7,7 @@ import pytest
 from exchange import events as e
 from exchange import venue
 from exchange.state import DAY_NS, Entitlement
-from tests.exchange.world import EVIDENCE, World, authorisation, changed, kinds, only
+from tests.exchange.world import EVIDENCE, OPERATOR, World, authorisation, changed, kinds, only
 
 ADDRESS = e.Delivery(kind="address", url="https://data.example/berths")
 FILE = e.Delivery(kind="file", sha256="cd" * 32, size=7, name="rows.csv")
@@ -516,4 +516,40 @@ def test_nobody_trades_with_themselves_outside_either(pair: Bilateral) -> None:
     world.must(pair.report("sell", counterparty=pair.merchant))
     outcome = world.must(pair.report("buy", actor=pair.merchant))
     assert "E05" in only(outcome, e.TradeRefused).violated
+    world.check()
+
+
+# ---- holds follow what the register says of their parties
+
+
+@pytest.mark.parametrize("party", ["buyer", "seller"])
+def test_a_hold_ends_when_a_party_is_banned(party: str) -> None:
+    world = World()
+    merchant, buyer = world.merchant(), world.buyer(cash_fen=500)
+    product = world.product(merchant)
+    listing = world.listing(merchant, product)
+    world.record(product, "objection_raised")
+    held = only(world.order(buyer, listing), e.Held)
+    who = buyer if party == "buyer" else merchant
+    outcome = world.must(
+        e.SetBan(actor=OPERATOR, participant=who, until_ns=world.at_ns + DAY_NS, reason="cheated")
+    )
+    released = only(outcome, e.HoldReleased)
+    assert (released.trade, released.reason) == (held.trade, "refused")
+    assert "E03" in released.violated
+    assert world.money(buyer) == (500, 0)
+    world.check()
+
+
+def test_a_hold_ends_when_the_merchant_loses_its_credential() -> None:
+    world = World()
+    merchant, buyer = world.merchant(), world.buyer(cash_fen=500)
+    product = world.product(merchant)
+    listing = world.listing(merchant, product)
+    world.record(product, "objection_raised")
+    world.order(buyer, listing)
+    revoke = e.DecideAccreditation(
+        actor=world.reviewer, participant=merchant, step="revoke", reasons=("forged",)
+    )
+    assert "E01" in only(world.must(revoke), e.HoldReleased).violated
     world.check()
