@@ -437,6 +437,10 @@ class ReportTrade(Command, frozen=True, kw_only=True):
     accepts_prior: bool = False
 
 
+class WithdrawReport(Command, frozen=True, kw_only=True):
+    report: str
+
+
 class Deliver(Command, frozen=True, kw_only=True):
     trade: str
     delivery: Delivery
@@ -817,6 +821,15 @@ class TradeReported(Event, frozen=True):
     accepts_prior: bool
     matches: str = ""
     """The other side's earlier report of the same terms, which this one answers."""
+    until_ns: int = 0
+    """Unanswered until then, the report ends."""
+
+
+class ReportEnded(Event, frozen=True):
+    """Nobody answered a report. `reason`: expired, withdrawn."""
+
+    report: str
+    reason: str
 
 
 class Delivered(Event, frozen=True):
@@ -905,6 +918,7 @@ AnyEvent = (
     | HoldCured
     | HoldReleased
     | TradeReported
+    | ReportEnded
     | Delivered
     | DeliveryRejected
     | Completed

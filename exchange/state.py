@@ -135,6 +135,10 @@ class Entitlement(Struct, kw_only=True, gc=False):
     delivery: Delivery | None = None
 
 
+ReportedTerms = tuple[str, str, str, int, int, str, str, str]
+"""Listing, seller, buyer, quantity, price, purpose, territory, contract."""
+
+
 class Report(Struct, kw_only=True):
     """One side's report of a bilateral trade, waiting for the other's."""
 
@@ -149,6 +153,25 @@ class Report(Struct, kw_only=True):
     territory: str
     contract_sha256: str
     accepts_prior: bool
+    until_ns: int
+
+    @property
+    def terms(self) -> ReportedTerms:
+        """What both sides have to say alike: seller first."""
+        parties = (
+            (self.participant, self.counterparty)
+            if self.side == "sell"
+            else (self.counterparty, self.participant)
+        )
+        return (
+            self.listing,
+            *parties,
+            self.quantity,
+            self.price_fen,
+            self.purpose,
+            self.territory,
+            self.contract_sha256,
+        )
 
 
 class Remembered(Struct, array_like=True, gc=False):
@@ -162,7 +185,7 @@ class State:
     """The whole venue. `sequence` counts journal entries; `counters` hold the last number of each kind of id.
 
     Command ids made up to `ids_from_ms` are refused as expired, and of a participant in `forgotten_ms` those made
-    up to its newest forgotten one.
+    up to its newest forgotten one. `reported` finds a waiting report by its terms.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -180,6 +203,7 @@ class State:
         self.entitlements: dict[str, Entitlement] = {}
         self.keys: dict[str, str] = {}
         self.reports: dict[str, Report] = {}
+        self.reported: dict[ReportedTerms, str] = {}
         self.cash_references: dict[str, str] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
@@ -302,6 +326,7 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.holds = {row.id: row for row in dumped.trades if row.state == "held"}
     state.entitlements = {row.id: row for row in dumped.entitlements}
     state.reports = {row.id: row for row in dumped.reports}
+    state.reported = {row.terms: row.id for row in dumped.reports}
     state.timers = dumped.timers
     heapify(state.timers)
     _copy_plain(state, dumped)

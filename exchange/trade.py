@@ -38,8 +38,10 @@ from exchange.events import (
     Refusal,
     Refused,
     RejectDelivery,
+    ReportEnded,
     ReportTrade,
     TradeReported,
+    WithdrawReport,
 )
 from exchange.listing import cell_of
 from exchange.order import (
@@ -54,6 +56,9 @@ from exchange.order import (
 from exchange.participant import has_role, standing_refusal
 from exchange.product import evidence_refusal, reviewer_refusal, revision_refusal
 from exchange.state import DAY_NS, Report, State, Trade
+
+REPORT_NS: Final = 10 * DAY_NS
+"""How long a report waits for the other side's."""
 
 CURES: Final = {
     "B11": (
@@ -254,16 +259,30 @@ def report(state: State, command: ReportTrade, at_ns: int) -> Refusal | Iterable
     refusal = _report_refusal(state, command, seller, at_ns)
     if refusal is not None:
         return refusal
-    first = next((row for row in state.reports.values() if _matches(row, command)), None)
+    reported = _reported(state, command, at_ns)
+    first = state.reports.get(state.reported.get(_report_of(reported).terms, ""))
     if first is None:
-        return [_reported(state, command, "")]
+        return [reported]
+    if first.until_ns < at_ns:
+        return [ReportEnded(first.id, "expired"), reported]
+    if first.side == command.side:
+        detail = f"your report {first.id} of these terms waits for the other side: withdraw it to change it"
+        return Refusal(Refused.already_exists, detail)
     refusal = supply_refusal(listing, command.quantity)
     if refusal is not None:
         return refusal
     amount = amount_fen(command.price_fen, listing.terms.price_per_units, command.quantity)
     if state.ledger.available(buyer, CNY) < amount:
         return Refusal(Refused.funds_insufficient, f"the buyer needs {amount} fen available to settle")
-    return _settle_report(state, command, first, buyer, seller, amount, at_ns)
+    answer = replace(reported, matches=first.id, until_ns=0)
+    return _settle_report(state, command, answer, first, buyer, seller, amount, at_ns)
+
+
+def withdraw_report(state: State, command: WithdrawReport, at_ns: int) -> Refusal | list[Event]:
+    report = state.reports.get(command.report)
+    if report is None or report.participant != command.actor:
+        return Refusal(Refused.not_found, f"you have no waiting report {command.report}")
+    return [ReportEnded(report.id, "withdrawn")]
 
 
 def _report_refusal(state: State, command: ReportTrade, seller: str, at_ns: int) -> Refusal | None:
@@ -284,19 +303,7 @@ def _report_refusal(state: State, command: ReportTrade, seller: str, at_ns: int)
     return standing_refusal(state, command.actor, deed, at_ns) or evidence_refusal(command.contract_sha256)
 
 
-def _matches(report: Report, command: ReportTrade) -> bool:
-    return (
-        report.participant == command.counterparty
-        and report.counterparty == command.actor
-        and report.side != command.side
-        and report.listing == command.listing
-        and (report.quantity, report.price_fen) == (command.quantity, command.price_fen)
-        and (report.purpose, report.territory) == (command.purpose, command.territory)
-        and report.contract_sha256 == command.contract_sha256
-    )
-
-
-def _reported(state: State, command: ReportTrade, matches: str) -> TradeReported:
+def _reported(state: State, command: ReportTrade, at_ns: int) -> TradeReported:
     return TradeReported(
         state.next_id("R"),
         command.listing,
@@ -309,14 +316,39 @@ def _reported(state: State, command: ReportTrade, matches: str) -> TradeReported
         command.territory,
         command.contract_sha256,
         command.accepts_prior,
-        matches,
+        "",
+        at_ns + REPORT_NS,
+    )
+
+
+def _report_of(event: TradeReported) -> Report:
+    return Report(
+        id=event.report,
+        listing=event.listing,
+        side=event.side,
+        participant=event.participant,
+        counterparty=event.counterparty,
+        quantity=event.quantity,
+        price_fen=event.price_fen,
+        purpose=event.purpose,
+        territory=event.territory,
+        contract_sha256=event.contract_sha256,
+        accepts_prior=event.accepts_prior,
+        until_ns=event.until_ns,
     )
 
 
 def _settle_report(
-    state: State, command: ReportTrade, first: Report, buyer: str, seller: str, amount: int, at_ns: int
+    state: State,
+    command: ReportTrade,
+    answer: TradeReported,
+    first: Report,
+    buyer: str,
+    seller: str,
+    amount: int,
+    at_ns: int,
 ) -> Iterator[Event]:
-    yield _reported(state, command, first.id)
+    yield answer
     order = state.next_id("O")
     accepts_prior = command.accepts_prior if command.side == "buy" else first.accepts_prior
     where = (command.purpose, command.territory)
@@ -375,6 +407,11 @@ def _expired(state: State, trade: Trade, at_ns: int) -> HoldReleased:
     parties = (("buyer", trade.buyer), ("reviewer", trade.seller))
     blamed = tuple(party for curer, party in parties if curer in curers)
     return HoldReleased(trade.id, "expired", trade.violated, blamed=blamed)
+
+
+def on_report_due(state: State, report: str, due_ns: int, at_ns: int) -> list[Event]:
+    """The other side has not answered: what was agreed long ago is not settled by surprise."""
+    return [ReportEnded(report, "expired")] if report in state.reports else []
 
 
 def on_entitlement_due(state: State, entitlement_id: str, due_ns: int, at_ns: int) -> list[Event]:
@@ -476,21 +513,20 @@ def apply_released(state: State, event: HoldReleased, at_ns: int) -> None:
 def apply_reported(state: State, event: TradeReported, at_ns: int) -> None:
     state.took_id(event.report)
     if event.matches:
-        del state.reports[event.matches]
+        _forget_report(state, event.matches)
         return
-    state.reports[event.report] = Report(
-        id=event.report,
-        listing=event.listing,
-        side=event.side,
-        participant=event.participant,
-        counterparty=event.counterparty,
-        quantity=event.quantity,
-        price_fen=event.price_fen,
-        purpose=event.purpose,
-        territory=event.territory,
-        contract_sha256=event.contract_sha256,
-        accepts_prior=event.accepts_prior,
-    )
+    report = state.reports[event.report] = _report_of(event)
+    state.reported[report.terms] = report.id
+    state.start_timer(event.until_ns, "report", report.id)
+
+
+def apply_report_ended(state: State, event: ReportEnded, at_ns: int) -> None:
+    _forget_report(state, event.report)
+
+
+def _forget_report(state: State, identifier: str) -> None:
+    report = state.reports.pop(identifier)
+    del state.reported[report.terms]
 
 
 def apply_key(state: State, event: KeyIssued, at_ns: int) -> None:

@@ -307,6 +307,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.MoveListing: listing.move,
     happened.BookCashIn: cash.book_in,
     happened.ReportTrade: trade.report,
+    happened.WithdrawReport: trade.withdraw_report,
     happened.Deliver: trade.deliver,
     happened.AcceptDelivery: trade.accept,
     happened.RejectDelivery: trade.reject,
@@ -348,6 +349,7 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.HoldCured: trade.apply_cured,
     happened.HoldReleased: trade.apply_released,
     happened.TradeReported: trade.apply_reported,
+    happened.ReportEnded: trade.apply_report_ended,
     happened.Delivered: trade.apply_delivered,
     happened.DeliveryRejected: trade.apply_rejected,
     happened.Completed: trade.apply_completed,
@@ -362,6 +364,7 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], list[Event]]]] = {
     "listing": listing.on_due,
     "trade": trade.on_due,
     "entitlement": trade.on_entitlement_due,
+    "report": trade.on_report_due,
     "standing": order.on_standing_due,
 }
 """Kind of timer: what happens when its instant has passed."""

@@ -126,6 +126,7 @@ _PATH_EXAMPLES: Final = {
     "order": "O1",
     "trade": "T1",
     "entitlement": "E1",
+    "report": "R1",
     "board": "general",
     "rule": "A01",
     "code": "unlawful",

@@ -15,8 +15,10 @@ from exchange.events import (
     DeliveryRejected,
     Refused,
     RejectDelivery,
+    ReportEnded,
     ReportTrade,
     TradeReported,
+    WithdrawReport,
 )
 from exchange.projection import RefusalRecord, TradeRecord
 from exchange.trade import CURES
@@ -214,10 +216,11 @@ class RefusalList(Struct):
 
 
 class ReportView(Struct, omit_defaults=True):
-    """`state` awaiting_counterparty, or the state of the trade that both reports made."""
+    """`state` awaiting_counterparty until a date, withdrawn, or the state of the trade that both reports made."""
 
     report: str
     state: str
+    until: str | None = None
     trade: str = ""
     fill: Fill | None = None
 
@@ -465,8 +468,15 @@ async def report(call: Call, body: TradeReportBody) -> ReportView:
     fills = [fill_of(event, call.desk.reasons, outcome.at_ns) for event in outcome.events]
     fill = next((one for one in fills if one is not None), None)
     if fill is None:
-        return ReportView(reported.report, "awaiting_counterparty")
-    return ReportView(reported.report, fill.state, fill.trade, fill)
+        return ReportView(reported.report, "awaiting_counterparty", optional_text(reported.until_ns))
+    return ReportView(reported.report, fill.state, None, fill.trade, fill)
+
+
+async def withdraw_report(call: Call, asked: None) -> ReportView:
+    command = WithdrawReport(actor=call.participant, key=call.key, report=call.path["report"])
+    ended = (await call.submit(command)).events[0]
+    assert isinstance(ended, ReportEnded)
+    return ReportView(ended.report, ended.reason)
 
 
 # ---- the operations
@@ -530,8 +540,12 @@ OPERATIONS: Final = (
               status=201, asks=TradeReportBody, answers=ReportView,
               refused=(Refused.not_found, Refused.mechanism_not_allowed, Refused.outside_terms, Refused.not_verified,
                        Refused.not_accredited, Refused.standing_denied, Refused.evidence_missing,
-                       Refused.supply_exhausted, Refused.funds_insufficient, Refused.unlawful),
+                       Refused.already_exists, Refused.supply_exhausted, Refused.funds_insufficient, Refused.unlawful),
               example={"listing": "L4", "side": "buy", "counterparty": "P2", "quantity": 1, "price_fen": 30_000,
                        "purpose": "market_analysis", "territory": "CN", "contract_sha256": _SHA},
-              example_answer={"report": "R1", "state": "awaiting_counterparty"}),
+              example_answer={"report": "R1", "state": "awaiting_counterparty", "until": _DUE}),
+    Operation("DELETE", "/v1/trade-reports/{report}", withdraw_report,
+              "Withdraw an own report that the other side has not answered", "orders", answers=ReportView,
+              refused=(Refused.not_found, Refused.id_conflict),
+              example_answer={"report": "R1", "state": "withdrawn"}),
 )  # fmt: skip

@@ -17,7 +17,8 @@ PATHS = """
 /v1/participants/me/accreditation /v1/participants/{}/accreditation /v1/participants/{}/ban
 /v1/participants/{}/personal /v1/products /v1/products/{}/decision /v1/products/{}/facts
 /v1/products/{}/confirmations /v1/products/{}/records /v1/listings /v1/cash-in /v1/accounts/me /v1/accounts
-/v1/statement /v1/orders /v1/orders/batch /v1/orders/{} /v1/trade-reports /v1/trades /v1/trades/{} /v1/files
+/v1/statement /v1/orders /v1/orders/batch /v1/orders/{} /v1/trade-reports /v1/trade-reports/{} /v1/trades /v1/trades/{}
+/v1/files
 /v1/trades/{}/delivery /v1/trades/{}/acceptance /v1/trades/{}/rejection /v1/entitlements /v1/entitlements/{}
 /v1/entitlements/{}/key /v1/entitlements/{}/content /v1/entitlements/check /v1/holds /v1/holds/{}/cure
 /v1/refusals /v1/credit/me /v1/credit/{} /v1/operations /v1/clock/advance /v1/clock/accept /v1/journal

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.story import Person, Venue, done, refused, settled, sha256_of, unlawful
+from tests.story import Person, Venue, done, parsed, refused, settled, sha256_of, unlawful
 
 
 @pytest.fixture(scope="module")
@@ -331,6 +331,16 @@ def test_reports_that_differ_settle_nothing(venue: Venue, merchant: Person, buye
     second = report(venue, buyer, merchant, listing, "buy", price_fen=29_999)
     assert second["state"] == "awaiting_counterparty"
     assert buyer.account() == before
+
+
+def test_a_report_is_withdrawn_before_it_is_answered(venue: Venue, merchant: Person, buyer: Person) -> None:
+    listing = venue.listing(merchant, mechanism="off_venue")
+    made = report(venue, buyer, merchant, listing, "buy")
+    assert parsed(made["until"]) > venue.now()
+    path = f"/v1/trade-reports/{made['report']}"
+    refused(merchant.delete(path), 404, "not_found")
+    assert done(buyer.delete(path), 200)["state"] == "withdrawn"
+    assert report(venue, merchant, buyer, listing, "sell")["state"] == "awaiting_counterparty"
 
 
 def test_an_off_venue_trade_is_judged_like_any_other(venue: Venue, merchant: Person) -> None:

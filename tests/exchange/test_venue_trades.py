@@ -479,6 +479,55 @@ def test_only_off_venue_listings_take_reports_and_they_no_orders(pair: Bilateral
     assert refusal.code is e.Refused.mechanism_not_allowed
 
 
+def test_an_unanswered_report_ends_after_its_days(pair: Bilateral) -> None:
+    """A buyer who told of a trade long ago is not debited by surprise."""
+    world = pair.world
+    told = only(world.must(pair.report("buy")), e.TradeReported)
+    assert told.until_ns == world.at_ns + 10 * DAY_NS
+    world.tick_at(told.until_ns)
+    assert list(world.state.reports) == ["R1"]
+    ended = only(world.tick_at(told.until_ns + 1_000), e.ReportEnded)
+    assert (ended.report, ended.reason) == ("R1", "expired")
+    assert kinds(world.must(pair.report("sell"))) == ["TradeReported"]
+    assert world.money(pair.buyer) == (100_000, 0)
+    world.check()
+
+
+def test_an_answer_after_the_date_is_a_report_of_its_own(pair: Bilateral) -> None:
+    """Also where no tick has come yet."""
+    world = pair.world
+    until_ns = only(world.must(pair.report("buy")), e.TradeReported).until_ns
+    world.at_ns = until_ns
+    assert kinds(world.must(pair.report("sell"))) == ["ReportEnded", "TradeReported"]
+    assert list(world.state.reports) == ["R2"]
+    world.tick()
+    assert list(world.state.reports) == ["R2"]
+    world.check()
+
+
+def test_a_report_is_withdrawn_by_who_made_it(pair: Bilateral) -> None:
+    world = pair.world
+    world.must(pair.report("buy"))
+    withdraw = e.WithdrawReport(actor=pair.buyer, report="R1")
+    assert world.code(changed(withdraw, actor=pair.merchant)) == "not_found"
+    assert only(world.must(withdraw), e.ReportEnded).reason == "withdrawn"
+    assert world.code(withdraw) == "not_found"
+    assert kinds(world.must(pair.report("sell"))) == ["TradeReported"]
+    world.check()
+
+
+def test_the_same_report_is_not_made_twice(pair: Bilateral) -> None:
+    world = pair.world
+    world.must(pair.report("sell"))
+    refusal = world.refused(pair.report("sell"))
+    assert refusal.code.name == "already_exists"
+    assert "R1" in refusal.detail
+    world.must(e.WithdrawReport(actor=pair.merchant, report="R1"))
+    world.must(pair.report("sell"))
+    assert "Settled" in kinds(world.must(pair.report("buy")))
+    world.check()
+
+
 def test_a_reported_trade_is_judged_as_any_other(pair: Bilateral) -> None:
     """Everything reserved for it is free again when clearing refuses it."""
     world = pair.world
