@@ -20,7 +20,7 @@ That order binds the public credit system; here it is a model.
 """
 
 from collections.abc import Mapping
-from math import log10
+from decimal import Context, Decimal
 from typing import Final, Literal
 
 import msgspec
@@ -278,10 +278,25 @@ def order_weight_micro(amount_fen: int) -> int:
     """What an order of this amount weighs, in millionths: linear to 10,000 CNY, then 1 + log10, at most 3
     (1,000,000 CNY).
 
-    On the linear part a fen is exactly one millionth, so sums of weights are exact integers.
+    On the linear part a fen is exactly one millionth, so sums of weights are exact integers. Above it the
+    logarithm lies on a straight line between two places of `_LOG10_NANO`, rounded to the nearest millionth, which
+    is that of the true value or the next: the same on every machine, for weights are state.
     """
     if amount_fen <= WHOLE_ORDER_FEN:
         return amount_fen if amount_fen > 0 else 0
     if amount_fen >= _HEAVIEST_ORDER_FEN:
         return _HEAVIEST_MICRO
-    return 1_000_000 + int(1_000_000 * log10(amount_fen / WHOLE_ORDER_FEN))
+    doublings = amount_fen.bit_length() - 1
+    over = (amount_fen << 27 >> doublings) & 0x7FFFFFF
+    place = over >> 17
+    low = _LOG10_NANO[place]
+    nano = doublings * _LOG10_2_NANO + low + ((_LOG10_NANO[place + 1] - low) * (over & 0x1FFFF) >> 17)
+    return (nano - 4_999_999_500) // 1_000
+
+
+_EXACT: Final = Context(prec=20)
+_LOG10_NANO: Final = tuple(
+    int((1 + Decimal(place) / 1024).log10(_EXACT) * 10**9 + Decimal("0.5")) for place in range(1025)
+)
+"""log10 of 1, 1 + 1/1024, ... 2, in billionths. A decimal logarithm is correctly rounded, unlike a C library's."""
+_LOG10_2_NANO: Final = _LOG10_NANO[-1]

@@ -608,7 +608,8 @@ class ProductDecided(Event, frozen=True):
     valid_until_ns: int
     reasons: tuple[str, ...]
     by: str
-    violated: tuple[str, ...] = ()
+    state: str
+    """What the product is from then on."""
 
 
 class FactsAmended(Event, frozen=True):
@@ -629,12 +630,15 @@ class FactsConfirmed(Event, frozen=True):
 
 
 class FactRecorded(Event, frozen=True):
+    """`state` is what the product is from then on, empty where the entry leaves that as it is."""
+
     product: str
     entry: str
     evidence_sha256: str
     reason: str
     participant: str
     by: str
+    state: str = ""
 
 
 class ListingCreated(Event, frozen=True):

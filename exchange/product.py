@@ -180,7 +180,7 @@ def decide(state: State, command: DecideProduct, at_ns: int) -> Refusal | list[E
     if command.decision != "register":
         if not command.reasons:
             return Refusal(Refused.malformed, "give the reasons of the decision")
-        return [_decided(state, command, "", 0)]
+        return [_decided(product, command, "", 0)]
     return _register(state, product, command, at_ns)
 
 
@@ -218,11 +218,13 @@ def _register(state: State, product: Product, command: DecideProduct, at_ns: int
         bound = capacities(cell.product, cell.source)
         return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown, bound)
     return [
-        _decided(state, command, f"SJ-{at_ns // 1_000_000_000}-{command.product}", command.valid_until_ns)
+        _decided(product, command, f"SJ-{at_ns // 1_000_000_000}-{command.product}", command.valid_until_ns)
     ]
 
 
-def _decided(state: State, command: DecideProduct, certificate: str, valid_until_ns: int) -> ProductDecided:
+def _decided(
+    product: Product, command: DecideProduct, certificate: str, valid_until_ns: int
+) -> ProductDecided:
     return ProductDecided(
         command.product,
         command.decision,
@@ -232,6 +234,7 @@ def _decided(state: State, command: DecideProduct, certificate: str, valid_until
         valid_until_ns,
         command.reasons,
         command.actor,
+        LIFE[product.state, command.decision],
     )
 
 
@@ -329,6 +332,7 @@ def record(state: State, command: RecordFact, at_ns: int) -> Refusal | list[Even
             command.reason,
             command.participant,
             command.actor,
+            LIFE[product.state, step] if step else "",
         )
     ]
 
@@ -383,7 +387,7 @@ def apply_submitted(state: State, event: ProductSubmitted, at_ns: int) -> None:
 
 def apply_decided(state: State, event: ProductDecided, at_ns: int) -> None:
     product = state.products[event.product]
-    product.state = LIFE[product.state, event.decision]
+    product.state = event.state
     product.confirmed = dict.fromkeys(event.confirmed, event.by)
     product.rights, product.certificate = event.rights, event.certificate
     product.valid_until_ns, product.reasons, product.decided_by = (
@@ -414,9 +418,8 @@ def apply_confirmed(state: State, event: FactsConfirmed, at_ns: int) -> None:
 
 def apply_recorded(state: State, event: FactRecorded, at_ns: int) -> None:
     product = state.products[event.product]
-    step = REGISTER_ENTRIES[event.entry][1]
-    if step:
-        product.state = LIFE[product.state, step]
+    if event.state:
+        product.state = event.state
     elif event.entry.startswith("authorisation_"):
         product.authorisation_status = {"restored": "granted"}.get(event.entry[14:], event.entry[14:])
     elif event.entry.startswith("risk_"):

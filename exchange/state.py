@@ -118,7 +118,6 @@ class Trade(Struct, kw_only=True, gc=False):
     accepts_prior: bool = False
     violated: tuple[str, ...] = ()
     delivery: Delivery | None = None
-    redelivered: bool = False
 
 
 class Entitlement(Struct, kw_only=True, gc=False):

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from clearing.delivery import ENTITLEMENT_FOLLOWS, ENTITLEMENT_LIFE, TRADE_LIFE, WHEN_LATE
+from clearing.delivery import ENTITLEMENT_LIFE, TRADE_LIFE, WHEN_LATE
 from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import capacities
@@ -54,6 +54,7 @@ from exchange.order import (
     supply_refusal,
 )
 from exchange.participant import has_role, standing_refusal
+from exchange.product import LIFE as PRODUCT_LIFE
 from exchange.product import evidence_refusal, reviewer_refusal, revision_refusal
 from exchange.state import DAY_NS, Report, State, Trade
 
@@ -183,11 +184,12 @@ def _cure_records(state: State, trade: Trade, command: CureHold) -> list[Event]:
         ]
     entries = []
     if product.state == "suspended":
-        entries.append("registration_resumed")
+        entries.append(("registration_resumed", PRODUCT_LIFE["suspended", "resume"]))
     if product.objection:
-        entries.append("objection_settled")
+        entries.append(("objection_settled", ""))
     return [
-        FactRecorded(product.id, entry, command.evidence_sha256, "", "", command.actor) for entry in entries
+        FactRecorded(product.id, entry, command.evidence_sha256, "", "", command.actor, after)
+        for entry, after in entries
     ]
 
 
@@ -429,20 +431,19 @@ def on_entitlement_due(state: State, entitlement_id: str, due_ns: int, at_ns: in
 
 def apply_delivered(state: State, event: Delivered, at_ns: int) -> None:
     trade = state.trades[event.trade]
-    trade.state = TRADE_LIFE[trade.state, event.step]  # type: ignore[index]
-    trade.delivery, trade.due_ns, trade.redelivered = event.delivery, event.due_ns, event.step == "redeliver"
-    _follow(state, trade, event.step, event.delivery, event.entitlement_until_ns)
+    trade.state = "redelivered" if event.step == "redeliver" else "delivered"
+    trade.delivery, trade.due_ns = event.delivery, event.due_ns
+    _follow(state, trade, "active", event.delivery, event.entitlement_until_ns)
     state.start_timer(event.due_ns, "trade", trade.id)
     state.start_timer(event.entitlement_until_ns, "entitlement", trade.entitlement)
     if event.step == "redeliver":
         _conduct(state, "redelivered", trade, at_ns)
 
 
-def _follow(state: State, trade: Trade, step: str, delivery: Delivery | None, until_ns: int) -> None:
+def _follow(state: State, trade: Trade, after: str, delivery: Delivery | None, until_ns: int) -> None:
     """The entitlement, and the exclusive right in it, take the trade's step with it."""
     entitlement = state.entitlements[trade.entitlement]
-    entitlement.state = ENTITLEMENT_LIFE[entitlement.state, ENTITLEMENT_FOLLOWS[step]]  # type: ignore[index]
-    entitlement.delivery, entitlement.until_ns = delivery, until_ns
+    entitlement.state, entitlement.delivery, entitlement.until_ns = after, delivery, until_ns
     product = state.products[state.listings[trade.listing].product]
     if product.exclusives:
         product.exclusives = tuple(
@@ -454,7 +455,7 @@ def _follow(state: State, trade: Trade, step: str, delivery: Delivery | None, un
 def apply_rejected(state: State, event: DeliveryRejected, at_ns: int) -> None:
     trade = state.trades[event.trade]
     trade.state, trade.due_ns = "rejected", event.due_ns
-    _follow(state, trade, "reject", None, 0)
+    _follow(state, trade, "granted", None, 0)
     state.start_timer(event.due_ns, "trade", trade.id)
     _conduct(state, "rejected_delivery", trade, at_ns)
 

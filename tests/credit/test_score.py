@@ -1,6 +1,7 @@
 """The credit model: known figures, and the properties that hold for every log."""
 
 from collections.abc import Iterable
+from math import log10
 from random import Random
 from typing import get_args
 
@@ -85,6 +86,21 @@ def test_weights_of_orders() -> None:
     assert order_weight_micro(10_000_000) == 2_000_000
     assert order_weight_micro(100_000_000) == order_weight_micro(10**15) == 3_000_000
     assert order_weight_micro(99_999_999) <= 3_000_000
+
+
+@given(st.integers(1_000_001, 99_999_999))
+def test_the_weight_of_a_large_order_is_its_logarithm_to_the_millionth(amount_fen: int) -> None:
+    weight = order_weight_micro(amount_fen)
+    assert abs(weight - (1_000_000 + 1_000_000 * log10(amount_fen / 1_000_000))) < 1
+    assert order_weight_micro(amount_fen - 1) <= weight <= order_weight_micro(amount_fen + 1)
+
+
+def test_weights_are_the_same_on_every_machine() -> None:
+    """They are part of the state, whose hash a replay elsewhere must find again."""
+    amounts = (1_000_001, 1_234_567, 2_097_152, 5_000_000, 31_415_926, 99_999_999)
+    assert [order_weight_micro(fen) for fen in amounts] == [
+        1_000_000, 1_091_515, 1_321_630, 1_698_970, 2_497_150, 3_000_000,
+    ]  # fmt: skip
 
 
 @given(st.integers(0, 2 * 10**8), st.integers(0, 10**6))

@@ -5,10 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from clearing import delivery
 from clearing.notrade import ProductFacts
 from exchange import events as e
 from exchange.product import AGAINST_ONESELF, GROUPS, LIFE, REGISTER_ENTRIES, cell_facts
-from exchange.state import DAY_NS, Product
+from exchange.state import DAY_NS, Product, encode_state
 from tests.exchange.world import (
     EVIDENCE,
     OPERATOR,
@@ -594,3 +595,17 @@ def test_a_recorded_licensee_may_list(world: World, merchant: str) -> None:
     world.record(product, "licensee_recorded", participant=licensee)
     world.must(command)
     world.check()
+
+
+def test_a_changed_table_does_not_change_the_past(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events say what a product and a trade became; a replay asks no table."""
+    merchant, buyer = world.merchant(), world.buyer()
+    product = world.product(merchant)
+    trade = world.buy(buyer, world.listing(merchant, product))
+    world.deliver(trade)
+    world.reject(trade)
+    world.record(product, "registration_suspended")
+    for life in (LIFE, delivery.TRADE_LIFE, delivery.ENTITLEMENT_LIFE):
+        for step in life:
+            monkeypatch.setitem(life, step, "another")  # type: ignore[arg-type]
+    assert encode_state(world.replayed()) == encode_state(world.state)
