@@ -92,10 +92,11 @@ class Tokens:
     A token opens nothing once its participant's key is replaced or its account is not active.
     """
 
-    __slots__ = ("_key", "_verified")
+    __slots__ = ("_key", "_passing", "_verified")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._passing = secrets.token_bytes(KEY_BYTES)
         self._verified: dict[str, tuple[str, int, int]] = {}
 
     def issue(self, participant: str, key_number: int, now_ns: int) -> tuple[str, int]:
@@ -132,6 +133,10 @@ class Tokens:
     def secret(self, purpose: str, text: str) -> bytes:
         """A secret that only this venue can make, the same again for the same text: 32 bytes."""
         return hmac.digest(self._key, f"{purpose}\n{text}".encode(), "sha256")
+
+    def passing_secret(self, content: bytes) -> bytes:
+        """The same again for the same content while this process lives; after it nobody can make it: 32 bytes."""
+        return hmac.digest(self._passing, content, "sha256")
 
 
 class Challenges:

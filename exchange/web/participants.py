@@ -6,7 +6,6 @@ with the row.
 """
 
 import hashlib
-import secrets
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
@@ -371,7 +370,11 @@ async def register(call: Call, body: Registration) -> Registered:
 
 
 async def _personal_row(desk: Desk, body: Registration) -> tuple[bytes, bytes] | None:
-    """(salt, body) of the row. A registration that is sent again finds the salt of the first time, so its id fits."""
+    """(salt, body) of the row. A registration that is sent again has the salt of the first time, so its id fits.
+
+    Later it is found in the row. At the same time it is made again, out of a secret of this process: one that lived
+    on would lead from the hash that stays in the journal to an erased person.
+    """
     if body.agent is None:
         return None
     content = msgspec.json.encode(body.agent)
@@ -383,7 +386,8 @@ async def _personal_row(desk: Desk, body: Registration) -> tuple[bytes, bytes] |
     )
     if kept is not None and kept["body"] == content:
         return kept["salt"], content
-    return secrets.token_bytes(SALT_BYTES), content
+    salt = desk.tokens.passing_secret(f"{body.public_key}\n".encode() + content)
+    return salt[:SALT_BYTES], content
 
 
 async def read_agent(desk: Desk, participant: str) -> Agent | None:

@@ -109,6 +109,13 @@ def test_a_secret_repeats_and_is_its_purposes_own() -> None:
     assert tokens.secret("key", "E1") != tokens.secret("other", "E1")
 
 
+def test_a_passing_secret_repeats_while_the_process_lives() -> None:
+    tokens = Tokens(KEY)
+    assert tokens.passing_secret(b"agent") == tokens.passing_secret(b"agent")
+    assert tokens.passing_secret(b"agent") != tokens.passing_secret(b"other")
+    assert tokens.passing_secret(b"agent") != Tokens(KEY).passing_secret(b"agent")
+
+
 @pytest.mark.parametrize(
     ("header", "token"),
     [

@@ -606,6 +606,7 @@ def test_a_changed_table_does_not_change_the_past(world: World, monkeypatch: pyt
     world.reject(trade)
     world.record(product, "registration_suspended")
     for life in (LIFE, delivery.TRADE_LIFE, delivery.ENTITLEMENT_LIFE):
+        table: Any = life
         for step in life:
-            monkeypatch.setitem(life, step, "another")  # type: ignore[arg-type]
+            monkeypatch.setitem(table, step, "another")
     assert encode_state(world.replayed()) == encode_state(world.state)

@@ -1,5 +1,6 @@
 """The web over a real venue: what every operation has in common, and the doors that the stories do not try."""
 
+import asyncio
 import hashlib
 import stat
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from exchange.settings import Settings
+from exchange.web import participants
 from exchange.web.access import load_key
 from exchange.web.openapi import refused_codes
 from exchange.web.operation import Operation
@@ -20,7 +22,14 @@ from tests.story import command_id, parsed
 
 NEW_ID = "019ab0d2-3c40-7a52-9d1e-0d5f3a9c1b77"
 EXAMPLES = {"participant": "P99", "product": "D99", "listing": "L99", "order": "O99", "trade": "T99"}
-EXAMPLES |= {"entitlement": "E99", "board": "moonshine", "rule": "Z99", "code": "nothing", "step": "submit"}
+EXAMPLES |= {
+    "entitlement": "E99",
+    "report": "R99",
+    "board": "moonshine",
+    "rule": "Z99",
+    "code": "nothing",
+    "step": "submit",
+}
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -190,6 +199,31 @@ async def test_a_registration_sent_again_has_the_same_answer(web: Doors) -> None
     assert (again.status_code, again.content) == (first.status_code, first.content) == (201, first.content)
     other = await person.register(agent={**agent, "name": "李四"}, key=command)
     assert (other.status_code, other.json()["code"]) == (409, "id_conflict")
+
+
+async def test_a_registration_sent_twice_at_once_is_one(web: Doors) -> None:
+    person, now = Person(web.http), (await web.http.get("/v1/venue")).json()["clock"]["now"]
+    command = command_id(parsed(now))
+    agent = {"name": "张三", "contact": "zhangsan@shuji.example"}
+    answers = await asyncio.gather(*[person.register(agent=agent, key=command) for _ in range(3)])
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    assert len({answer.text for answer in answers}) == 1
+
+
+async def test_two_attempts_before_either_is_committed_have_one_salt(web: Doors) -> None:
+    person, other = Person(web.http), Person(web.http)
+    agent = participants.Agent(name="张三", contact="zhangsan@shuji.example")
+
+    async def salt_of(who: Person) -> bytes:
+        body = participants.Registration(
+            legal_name="示例", public_key=who.public_key, agent=agent, signature=""
+        )
+        row = await participants._personal_row(web.venue.desk, body)
+        assert row is not None
+        return row[0]
+
+    assert await salt_of(person) == await salt_of(person)
+    assert await salt_of(person) != await salt_of(other)
 
 
 async def test_personal_data_is_salted_erasable_and_nobody_elses(web: Doors) -> None:
