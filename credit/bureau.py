@@ -15,8 +15,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from credit.conduct import Conduct, ConductKind
+from credit.conduct import GOOD, Conduct, ConductKind
 from credit.merchant import (
+    IDENTITY,
     Code,
     Credential,
     Identity,
@@ -27,7 +28,10 @@ from credit.merchant import (
     step,
     verified_since_ns,
 )
-from credit.score import DAY_NS, Grade, Log, Rating, Relation, Subject, fold, score
+from credit.score import DAY_NS, Flow, Grade, Log, Rating, Relation, Subject, flows_before, fold, score
+
+IDENTITY_STEPS: Final = tuple(dict.fromkeys(taken for _, taken in IDENTITY))
+"""Steps that change what a participant is verified as, and whose counterparty it is."""
 
 FORMAT: Final = 1
 """Version of dump(); load() takes this one only."""
@@ -161,15 +165,23 @@ _CREDENTIAL_HINDRANCE: Final[Mapping[Credential, Hindering | None]] = {
 
 
 class Bureau:
-    """Register and conduct together. Every dict keeps the order of arrival, so a dump of it is stable."""
+    """Register and conduct together. Every dict keeps the order of arrival, so a dump of it is stable.
 
-    __slots__ = ("by_key", "by_uscc", "conduct", "participants")
+    Anybody may ask for a grade, so what is dear in it is kept, though in no dump: good conduct before a day is added
+    up once a day for each participant that is asked about (`_flows`), and a grade (`_grades`) holds until midnight,
+    the next fault, or a change of any identity (`_identities` counts them).
+    """
+
+    __slots__ = ("_flows", "_grades", "_identities", "by_key", "by_uscc", "conduct", "participants")
 
     def __init__(self) -> None:
         self.participants: dict[str, Participant] = {}
         self.by_key: dict[str, str] = {}
         self.by_uscc: dict[str, str] = {}
         self.conduct: dict[str, Log] = {}
+        self._flows: dict[str, tuple[int, dict[str, Flow]]] = {}
+        self._grades: dict[str, tuple[int, int, Grade]] = {}
+        self._identities = 0
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bureau):
@@ -242,6 +254,8 @@ class Bureau:
             changes=changes,
         )
         self._index(participant)
+        if taken in IDENTITY_STEPS:
+            self._identities += 1
 
     def replace_key(self, participant_id: str, public_key: str) -> None:
         """Another key that nobody has; the one before signs nothing from now on."""
@@ -277,9 +291,21 @@ class Bureau:
         if log is None:
             log = self.conduct[conduct.participant] = Log()
         fold(log, conduct)
+        if self._flows or self._grades:
+            self._forget(conduct)
+
+    def _forget(self, conduct: Conduct) -> None:
+        """Drop what is kept and no longer true. Good conduct counts only once its day has ended."""
+        name, good, day = conduct.participant, conduct.kind in GOOD, conduct.at_ns // DAY_NS
+        graded, flows = self._grades.get(name), self._flows.get(name)
+        if graded is not None and (not good or day < graded[0] // DAY_NS):
+            del self._grades[name]
+        if flows is not None and good and day < flows[0]:
+            del self._flows[name]
 
     def rating(self, participant_id: str, as_of_ns: int) -> Rating:
-        """Score, grade and reasons as of an instant; cost as score.score, plus 1 us a counterparty.
+        """Score, grade and reasons as of an instant; cost as score.score, plus 1 us a counterparty, and the first
+        time on a day as score.flows_before.
 
         Identities are those of the instant. Owners and groups are those known today, at every instant:
         dealing with oneself earned nothing even before it was found out.
@@ -289,15 +315,30 @@ class Bureau:
         log = self.conduct.get(participant_id)
         if log is None:
             return score(Log(), subject, {}, as_of_ns)
-        return score(log, subject, self._relations(participant, log, as_of_ns), as_of_ns)
+        flows = self._flows_before(participant_id, log, as_of_ns // DAY_NS)
+        relations = {name: self._relation(participant, name, as_of_ns) for name in flows}
+        return score(log, subject, relations, as_of_ns, flows)
+
+    def _flows_before(self, participant_id: str, log: Log, day: int) -> dict[str, Flow]:
+        """Those of the day that was asked about last are kept."""
+        kept = self._flows.get(participant_id)
+        if kept is not None and kept[0] == day:
+            return kept[1]
+        flows = flows_before(log, day)
+        self._flows[participant_id] = day, flows
+        return flows
 
     def grade(self, participant_id: str, as_of_ns: int) -> Grade:
-        """The grade alone; costs as much as the rating."""
-        return self.rating(participant_id, as_of_ns).grade
-
-    def _relations(self, participant: Participant, log: Log, as_of_ns: int) -> dict[str, Relation]:
-        names = dict.fromkeys(counterparty for counterparty, _, _ in log.good)
-        return {name: self._relation(participant, name, as_of_ns) for name in names}
+        """The grade alone; costs as much as the rating where nothing is kept."""
+        kept = self._grades.get(participant_id)
+        if kept is not None:
+            since_ns, identities, grade = kept
+            same_day = since_ns <= as_of_ns and since_ns // DAY_NS == as_of_ns // DAY_NS
+            if same_day and identities == self._identities:
+                return grade
+        grade = self.rating(participant_id, as_of_ns).grade
+        self._grades[participant_id] = as_of_ns, self._identities, grade
+        return grade
 
     def _relation(self, participant: Participant, counterparty: str, as_of_ns: int) -> Relation:
         other = self.participants.get(counterparty)

@@ -202,7 +202,7 @@ AMENDABLE: Final[tuple[str, ...]] = (
     "region",
     "identity_evidence",
 )
-"""Fields the step `resubmit` may change: what a reviewer holds against the evidence."""
+"""Fields that go with a step of the identity: what a reviewer holds against the evidence, or finds in it."""
 
 _USCC_WORDS: Final[Mapping[type[ValidationError], str]] = {
     InvalidLength: "a unified social credit code has 18 characters: copy it from the business licence",
@@ -305,7 +305,7 @@ def step(
     """Take a step that may() allowed, on the row itself.
 
     `until_ns` is the mandate's end for verify, the credential's end for accredit and renew, the ban's end
-    for ban. `number` is the credential's number. `changes` are the fields of a resubmission. A step outside
+    for ban. `number` is the credential's number. `changes` are `AMENDABLE` fields. A step outside
     the tables is a bug.
     """
     assert participant.status != "closed", (participant.id, taken)

@@ -27,7 +27,7 @@ Where cm-0.2 departs from cm-0.1 of the starting document:
 Days. Good conduct is kept in sums by counterparty and UTC day, so memory grows with pairs and days, not
 with trades. It counts from the midnight that ends its day; faults count from their instant. Hence a rating
 as of an instant is the same whenever it is asked, and between two midnights only faults, corrections and
-identity changes move it. The rating as of next_midnight_ns() shows what today's orders will add.
+identity changes move it. The rating as of the next midnight shows what today's orders will add.
 
 Exactness. Weights are integer millionths and every function of them is rounded to an integer before it is
 summed, so the order of arrival cannot show. Rounding to points happens once, on the running total of the
@@ -157,9 +157,9 @@ class Log(msgspec.Struct):
     faults: dict[tuple[object, ...], Conduct] = {}
 
 
-class _Flow(msgspec.Struct):
+class Flow(msgspec.Struct):
     """Orders completed with one counterparty as of a day: decayed weights and amounts, each direction by
-    itself."""
+    itself. `quarters` is what the relation counts them for."""
 
     orders: int = 0
     sold_micro: int = 0
@@ -208,11 +208,6 @@ class _Cap(msgspec.Struct, frozen=True):
     references: tuple[str, ...] = ()
 
 
-def next_midnight_ns(at_ns: int) -> int:
-    """The UTC midnight after an instant: when good conduct of that instant begins to count."""
-    return (at_ns // DAY_NS + 1) * DAY_NS
-
-
 def fold(log: Log, conduct: Conduct) -> None:
     """Add one fact. Constant time, about 1 us for good conduct."""
     kind = conduct.kind
@@ -251,13 +246,19 @@ def _instant_order(conduct: Conduct) -> tuple[int, str, str, str, int]:
     return conduct.at_ns, conduct.kind, conduct.reference, conduct.counterparty, conduct.amount_fen
 
 
-def score(log: Log, subject: Subject, relations: Mapping[str, Relation], as_of_ns: int) -> Rating:
+def score(
+    log: Log,
+    subject: Subject,
+    relations: Mapping[str, Relation],
+    as_of_ns: int,
+    flows: Mapping[str, Flow] | None = None,
+) -> Rating:
     """Rate a participant as of an instant. A counterparty without a relation counts as unverified.
 
-    Cost: about 1.3 us a bucket (counterparty, kind, day) plus 20 us. Without a new fault, correction or
-    change of identity the answer holds until the next midnight.
+    `flows` are those of flows_before() for the instant's day, for a caller that keeps them; without them they
+    are added up anew. Cost with them: about 10 us a counterparty plus 20 us.
     """
-    flows = _flows(log, relations, as_of_ns // DAY_NS)
+    flows = _related(flows_before(log, as_of_ns // DAY_NS) if flows is None else flows, relations)
     faults = _faults(log, as_of_ns)
     lines = [line for dimension in RATIOS for line in _ratio_lines(dimension, flows, faults)]
     lines += _compliance_lines(faults)
@@ -278,25 +279,33 @@ def _decay(age_days: int) -> int:
     return round(_DECAY_SCALE * exp2(-age_days / HALF_LIFE_DAYS))
 
 
-def _flows(log: Log, relations: Mapping[str, Relation], today: int) -> dict[str, _Flow]:
+def flows_before(log: Log, today: int) -> dict[str, Flow]:
     """Completed orders by counterparty, of days that have ended. Sorted, so that nothing depends on
-    arrival."""
-    flows: dict[str, _Flow] = {}
+    arrival. They are the same all day, whoever is verified or related since; about 0.4 us a bucket."""
+    flows: dict[str, Flow] = {}
     for (counterparty, kind, day), (orders, weight_micro, amount_fen) in log.good.items():
         if day < today:
             flow = flows.get(counterparty)
             if flow is None:
-                flow = flows[counterparty] = _Flow()
+                flow = flows[counterparty] = Flow()
             _add_bucket(flow, kind, day, orders, _decay(today - day), weight_micro, amount_fen)
-    for counterparty, flow in flows.items():
-        flow.quarters = RELATION_QUARTERS[relations.get(counterparty, "unverified")]
+    for flow in flows.values():
         flow.sold_micro //= _DECAY_SCALE
         flow.bought_micro //= _DECAY_SCALE
     return dict(sorted(flows.items()))
 
 
+def _related(flows: Mapping[str, Flow], relations: Mapping[str, Relation]) -> dict[str, Flow]:
+    """The flows with what each relation counts for; those that were given stay as they are."""
+    related = {}
+    for counterparty, flow in flows.items():
+        quarters = RELATION_QUARTERS[relations.get(counterparty, "unverified")]
+        related[counterparty] = msgspec.structs.replace(flow, quarters=quarters)
+    return related
+
+
 def _add_bucket(
-    flow: _Flow,
+    flow: Flow,
     kind: ConductKind,
     day: int,
     orders: int,
@@ -387,14 +396,14 @@ def _together(good_micro: int, bad_micro: int) -> tuple[int, int]:
     return int(good_micro * kept), int(bad_micro * kept)
 
 
-def _good_of(dimension: Dimension, flow: _Flow) -> int:
+def _good_of(dimension: Dimension, flow: Flow) -> int:
     sold = flow.sold_micro if dimension in KINDS["completed_sale"].dimensions else 0
     bought = flow.bought_micro if dimension in KINDS["completed_purchase"].dimensions else 0
     return sold + bought
 
 
 def _good_and_bad(
-    dimension: Dimension, flows: Mapping[str, _Flow], slips: Mapping[str, int]
+    dimension: Dimension, flows: Mapping[str, Flow], slips: Mapping[str, int]
 ) -> tuple[int, int]:
     """G and B of one dimension over all counterparties, without adjudicated faults."""
     good_micro = bad_micro = 0
@@ -406,7 +415,7 @@ def _good_and_bad(
     return good_micro, bad_micro
 
 
-def _ratio_lines(dimension: Dimension, flows: Mapping[str, _Flow], faults: Iterable[_Fault]) -> list[_Line]:
+def _ratio_lines(dimension: Dimension, flows: Mapping[str, Flow], faults: Iterable[_Fault]) -> list[_Line]:
     """Start, what good conduct adds, what each fault takes. They sum to the dimension's points."""
     own = [fault for fault in faults if dimension in fault.kind.dimensions]
     slips: dict[str, int] = {}
@@ -430,7 +439,7 @@ def _start_line(dimension: Dimension, micro: int) -> _Line:
     return _Line(dimension, micro, "起始分：尚无记录时的分值", "where everybody starts, without any record")
 
 
-def _good_lines(dimension: Dimension, flows: Mapping[str, _Flow], micro: int) -> list[_Line]:
+def _good_lines(dimension: Dimension, flows: Mapping[str, Flow], micro: int) -> list[_Line]:
     own = [flow for flow in flows.values() if _good_of(dimension, flow) > 0]
     if not own:
         return []
@@ -497,16 +506,16 @@ def _identity_line(subject: Subject) -> _Line:
     return _Line("identity", 0, "身份尚未核验", "identity not verified", clause=clause)
 
 
-def _first_counted_day(flows: Mapping[str, _Flow]) -> int | None:
+def _first_counted_day(flows: Mapping[str, Flow]) -> int | None:
     return min((flow.first_day for flow in flows.values() if flow.quarters), default=None)
 
 
-def _days_active(flows: Mapping[str, _Flow], today: int) -> int:
+def _days_active(flows: Mapping[str, Flow], today: int) -> int:
     first = _first_counted_day(flows)
     return 0 if first is None else today - first
 
 
-def _tenure_line(flows: Mapping[str, _Flow], today: int) -> _Line:
+def _tenure_line(flows: Mapping[str, Flow], today: int) -> _Line:
     days = _days_active(flows, today)
     micro = WEIGHTS["tenure"] * MICRO * min(days, TENURE_DAYS) // TENURE_DAYS
     return _Line(
@@ -551,7 +560,7 @@ def _cap_reason(cap: _Cap) -> Reason:
 
 
 def _grade(
-    total: int, flows: Mapping[str, _Flow], faults: Sequence[_Fault], today: int
+    total: int, flows: Mapping[str, Flow], faults: Sequence[_Fault], today: int
 ) -> tuple[Grade, _Cap | None]:
     """The band of the score, lowered to the strictest cap; the cap is returned when it lowers."""
     band = _band(total, _has_mark(faults))
@@ -616,7 +625,7 @@ def _references(faults: Iterable[_Fault]) -> tuple[str, ...]:
     return tuple(fault.conduct.reference for fault in faults)
 
 
-def _thin_caps(flows: Mapping[str, _Flow], today: int) -> list[_Cap]:
+def _thin_caps(flows: Mapping[str, Flow], today: int) -> list[_Cap]:
     """What a good grade asks beside points: enough independent counterparties, over enough days."""
     counterparties, days = _independent(flows), _days_active(flows, today)
     caps: list[_Cap] = []
@@ -636,7 +645,7 @@ def _thin_cap(held: Grade, wanted: Grade, counterparties: int, days: int, need: 
     )
 
 
-def _independent(flows: Mapping[str, _Flow]) -> int:
+def _independent(flows: Mapping[str, Flow]) -> int:
     """Verified counterparties under another controller with a counted flow worth naming."""
     verified = RELATION_QUARTERS["new"]
     return sum(

@@ -467,7 +467,6 @@ def apply_resubmitted(state: State, event: IdentityResubmitted, at_ns: int) -> N
 
 
 def apply_identity(state: State, event: IdentityDecided, at_ns: int) -> None:
-    row = state.bureau.participants[event.participant]
     owner = ultimate_owner(state.bureau.participants, event.participant)
     state.bureau.step(
         event.participant,
@@ -476,8 +475,8 @@ def apply_identity(state: State, event: IdentityDecided, at_ns: int) -> None:
         event.by,
         until_ns=event.mandate_until_ns,
         reasons=event.reasons,
+        changes={"owner_id": event.owner_id, "group_id": event.group_id},
     )
-    row.owner_id, row.group_id = event.owner_id, event.group_id
     state.forget_participant(event.participant)
     _owner_changed(state, event.participant, owner)
     if event.accept:

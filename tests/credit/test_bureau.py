@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from credit import bureau as bureau_module
 from credit.bureau import HINDRANCES, Bureau, Hindering
 from credit.conduct import KINDS, Conduct
-from credit.score import DAY_NS, Rating
+from credit.score import DAY_NS, Flow, Log, Rating, flows_before
 from tests.credit.register import FOREVER_NS, SOUND_USCC, START_NS, bureau_of, fact, key_of, verified
 
 PEOPLE = ("merchant", "buyer", "sister", "stranger", "")
@@ -199,6 +200,68 @@ def test_an_identity_refused_later_leaves_earlier_ratings_as_they_were() -> None
     bureau.step("buyer", "refuse_identity", START_NS + 96 * DAY_NS)
     assert after(bureau, day=95) == before
     assert after(bureau, day=97).score < before.score
+
+
+def test_good_conduct_is_added_up_once_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may ask for a grade, as often as they like."""
+    added: list[int] = []
+
+    def counted(log: Log, today: int) -> dict[str, Flow]:
+        added.append(today)
+        return flows_before(log, today)
+
+    monkeypatch.setattr(bureau_module, "flows_before", counted)
+    bureau = market()
+    for number in range(60):
+        bureau.record(fact("completed_sale", day=number))
+    first = after(bureau, day=100)
+    assert after(bureau, fact("completed_sale", day=100.5), day=100.9).score == first.score
+    assert after(bureau, fact("not_delivered", day=100.6), day=100.9).score < first.score
+    assert len(added) == 1
+    bureau.participants["buyer"].owner_id = "merchant"
+    assert after(bureau, day=100.9).score < first.score
+    assert len(added) == 1
+    after(bureau, day=101)
+    assert len(added) == 2
+
+
+def test_a_grade_is_kept_until_something_moves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    bureau, rated = market(), Bureau.rating
+    calls: list[int] = []
+
+    def counted(self: Bureau, participant_id: str, as_of_ns: int) -> Rating:
+        calls.append(as_of_ns)
+        return rated(self, participant_id, as_of_ns)
+
+    monkeypatch.setattr(Bureau, "rating", counted)
+
+    def asked(day: float) -> int:
+        """How often the whole rating was worked out so far."""
+        at_ns = START_NS + int(day * DAY_NS)
+        assert bureau.grade("merchant", at_ns) == rated(bureau, "merchant", at_ns).grade
+        return len(calls)
+
+    assert [asked(10.1), asked(10.2), asked(10.9)] == [1, 1, 1]
+    assert asked(11) == 2, "midnight"
+    bureau.record(fact("completed_sale", day=11.1))
+    assert asked(11.2) == 2
+    bureau.record(fact("data_misuse", day=11.3))
+    assert asked(11.4) == 3, "a fault"
+    bureau.step("buyer", "refuse_identity", START_NS + int(11.5 * DAY_NS))
+    assert asked(11.6) == 4, "a counterparty's identity"
+    assert asked(11.35) == 5, "an earlier instant"
+
+
+@given(FACTS, st.lists(st.integers(0, 400), max_size=12))
+def test_what_is_kept_of_a_day_never_shows(facts: list[Conduct], days: list[int]) -> None:
+    """Facts of any day may come in between ratings as of any day."""
+    bureau = market()
+    for number, conduct in enumerate(facts):
+        bureau.record(conduct)
+        as_of_ns = START_NS + days[number % len(days)] * DAY_NS if days else START_NS
+        fresh = Bureau.load(msgspec.json.decode(msgspec.json.encode(bureau.dump())))
+        for name in ("merchant", "buyer"):
+            assert bureau.rating(name, as_of_ns) == fresh.rating(name, as_of_ns)
 
 
 # --- snapshots ---

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credit.conduct import KINDS, Conduct, ConductKind, order_weight_micro
-from credit.score import DAY_NS, RANK, WEIGHTS, Log, Rating, Relation, Subject, fold, next_midnight_ns, score
+from credit.score import DAY_NS, RANK, WEIGHTS, Log, Rating, Relation, Subject, fold, score
 from tests.credit.register import START_NS, fact
 
 SUBJECT = Subject("merchant", verified=True)
@@ -118,7 +118,6 @@ def test_good_conduct_counts_from_the_next_midnight_and_faults_at_once() -> None
     assert rate([sale], 11).score > 631
     assert rate([late], 10.4).score == 631
     assert rate([late], 10.5).score < 631
-    assert next_midnight_ns(sale.at_ns) == START_NS + 11 * DAY_NS
 
 
 def test_every_fault_is_a_reason_with_event_clause_and_end() -> None:
