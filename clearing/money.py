@@ -3,7 +3,7 @@
 A price is `price_fen` for `price_per_units` units: 0.035 CNY a call is 3,500 fen per 1,000 calls. An amount
 is rounded UP to the fen, once, over the whole quantity of one order or one fill; never per unit. Quantities
 in a book are multiples of `price_per_units`, so book amounts are exact and the fills of an order add up to
-the order (`is_exact`). Where they are not, the amounts of several fills may exceed the amount of their sum by
+the order. Where they are not, the amounts of several fills may exceed the amount of their sum by
 a fen each: such an order is filled whole or not at all. A part in basis points is rounded DOWN, and the rest
 keeps the difference.
 
@@ -35,11 +35,6 @@ def amount_fen(price_fen: int, price_per_units: int, quantity: int) -> int:
     return -(-price_fen * quantity // price_per_units)
 
 
-def is_exact(price_per_units: int, quantity: int) -> bool:
-    """Whether the quantity is priced without rounding at every price, as a book demands."""
-    return quantity % price_per_units == 0
-
-
 def refuse_amount(
     price_fen: int, price_per_units: int, quantity: int, *, exact: bool = False
 ) -> AmountRefusal | None:
@@ -62,21 +57,3 @@ def refuse_amount(
     if amount_fen(price_fen, price_per_units, quantity) >= FEN_LIMIT:
         return "amount_too_large"
     return None
-
-
-def part_bp(amount: int, basis_points: int) -> int:
-    """The part of an amount in fen, rounded down. Both are not negative."""
-    return amount * basis_points // BASIS_POINTS
-
-
-def split_bp(amount: int, basis_points: int) -> tuple[int, int]:
-    """(the part, the rest) of an amount in fen; they add up to it, the rest keeps what rounding leaves."""
-    part = amount * basis_points // BASIS_POINTS
-    return part, amount - part
-
-
-def yuan(amount: int) -> str:
-    """The amount in yuan for people: 123456 fen are "1,234.56". For display; nothing reads it back."""
-    sign = "-" if amount < 0 else ""
-    whole, fen = divmod(abs(amount), 100)
-    return f"{sign}{whole:,}.{fen:02d}"

@@ -61,7 +61,6 @@ class Refused(enum.Enum):
     too_large = (28, 413, False)
     file_mismatch = (29, 422, False)
     clock_is_real = (30, 409, False)
-    rate_limited = (31, 429, False)
 
     @property
     def number(self) -> int:

@@ -55,7 +55,6 @@ from exchange.grams import grams_of, normalise
 Shares = tuple[tuple[str, int], ...]
 Unknown = tuple[tuple[str, tuple[str, ...]], ...]
 
-OPEN_ORDERS: Final = ("open", "partly_filled")
 ENTITLEMENT_ENDS: Final = {"expire": "expired", "revoke": "revoked"}
 
 

@@ -64,11 +64,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / "operator.key"
 
     @property
-    def token_key(self) -> Path:
-        """The venue's own secret, with which it seals the tokens it gives out."""
-        return self.data / "token.key"
-
-    @property
     def files(self) -> Path:
         """What merchants deliver, by hash."""
         return self.data / "files"

@@ -161,23 +161,10 @@ class Book:
         order.remaining -= quantity
         return order
 
-    def first(self, side: Side) -> Order | None:
-        """The oldest order at the side's best price. O(1)."""
-        level = (self._buys if side == BUY else self._sells).best
-        return None if level is None else next(iter(level.orders.values()))
-
     def best_price(self, side: Side) -> int | None:
         """The side's best price in fen, None when the side is empty. O(1)."""
         levels = self._buys if side == BUY else self._sells
         return None if levels.best is None else levels.best.key * levels.sign
-
-    def crosses(self, side: Side, price_fen: int) -> bool:
-        """Whether an order of this side and price would find a price it can trade at. O(1).
-
-        True says nothing of owners and law: every maker may turn out to be kept apart from the taker.
-        """
-        makers = self._sells if side == BUY else self._buys
-        return makers.best is not None and makers.best.key <= price_fen * makers.sign
 
     def makers(self, taker_side: Side, limit_fen: int | None) -> Iterator[Order]:
         """The orders a taker meets, best price and oldest first, down to its limit (None: a market order).

