@@ -541,7 +541,7 @@ def cancel(state: State, command: CancelOrder, at_ns: int) -> Refusal | list[Eve
 def close_without_standing(state: State, participant: str, at_ns: int) -> list[Event]:
     """The open orders of a participant that it could not place any more: nobody meets them in vain."""
     standing = state.bureau.standing(participant, at_ns)
-    if standing.may_buy and standing.may_list:
+    if (standing.may_buy and standing.may_list) or not _reserves(state, participant):
         return []
     return [
         OrderClosed(order.id, "standing", order.remaining)
@@ -549,6 +549,14 @@ def close_without_standing(state: State, participant: str, at_ns: int) -> list[E
         if order.participant == participant
         and not (standing.may_buy if order.side == BUY else standing.may_list)
     ]
+
+
+def _reserves(state: State, participant: str) -> bool:
+    """Whether anything of a participant is set aside, as each resting order has it: spares a look at all orders where
+    many mandates end on one day."""
+    ledger = state.ledger
+    assets = (CNY, *map(unit_asset, state.books))
+    return any(ledger.available(participant, asset) != ledger.balance(participant, asset) for asset in assets)
 
 
 def on_standing_due(state: State, participant: str, due_ns: int, at_ns: int) -> list[Event]:
