@@ -2,7 +2,7 @@
 #   make run      the venue on http://127.0.0.1:8000, data in .shuji/
 #   make test     all tests
 #   make check    style, types, imports, house rules
-#   make install  only the environment      make bench / make chaos ROUNDS=n / make lock
+#   make install  only the environment      make bench / make chaos ROUNDS=n / make real / make lock
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -13,7 +13,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra build
 
-.PHONY: run install test check bench chaos lock develop format clean
+.PHONY: run install test check bench chaos real lock develop format clean
 .DEFAULT_GOAL := run
 
 run: install
@@ -44,6 +44,9 @@ bench: develop
 
 chaos: develop
 	@$(BIN)/python -m loadtests.chaos --rounds "$(ROUNDS)"
+
+real: develop
+	@$(BIN)/python -m loadtests.real_listings
 
 # The locks name no index: whoever installs uses their own. The second is held to the versions of the first.
 lock: develop

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -50,6 +51,8 @@ SHARE_BP: Final = 1_500
 """Of what the venue leaves of an API's price, to the contributor of its data."""
 CASH_FEN: Final = 1_000_000
 BASIS_POINTS: Final = 10_000
+NO_ACCOUNT: Final = {"balance": 0, "reserved": 0}
+"""Of whoever never had money: a merchant whose every price was 0."""
 MOST_TAGS: Final = 20
 ORIGINS: Final = {"public": 8, "personal": 4, "enterprise": 8}
 """How many open data sets of each origin."""
@@ -80,6 +83,7 @@ class Offer:
     board: str
     declared: dict[str, Any]
     terms: dict[str, Any]
+    """Both `price_fen` and `price_per_units` are there."""
     quantity: int
     url: str = ""
     content: bytes = b""
@@ -171,13 +175,13 @@ def open_offer(row: dict[str, Any]) -> Offer:
         },
         "source": {"statement": f"{row['ManagedBy']}. {row['License']}"},
     }
-    terms = {"price_fen": 0}
+    terms: dict[str, Any] = {"price_fen": 0, "price_per_units": 1}
     if origin == "public":
         declared["classification"] = {"origin": "public", "open_class": "unconditional"}
     if origin == "personal":
         declared["classification"] = {"origin": "personal", "pi_state": "deidentified"}
         declared["consent"] = {"basis": "separate_consent", "purposes": ["market_analysis"]}
-        terms["purposes"] = ["market_analysis", "risk_control"]  # type: ignore[assignment]
+        terms["purposes"] = ["market_analysis", "risk_control"]
     board = "public_data" if origin == "public" else "general"
     return Offer(origin, board, declared, terms, 1, content=content)
 
@@ -299,7 +303,7 @@ def find_in_catalogue(venue: Venue, offer: Offer) -> None:
     found = done(venue.http.get("/v1/catalogue", params={"q": offer.title[:60], "limit": 100}), 200)["items"]
     [item] = [item for item in found if item["listing"] == offer.listing]
     shown = (item["title"], item["price_fen"], item["price_per_units"], item["origin"])
-    kept = (offer.title, offer.terms["price_fen"], offer.terms.get("price_per_units", 1), offer.origin)
+    kept = (offer.title, offer.terms["price_fen"], offer.terms["price_per_units"], offer.origin)
     assert shown == kept, f"the catalogue shows {shown}, listed was {kept}"
 
 
@@ -308,13 +312,18 @@ def find_in_catalogue(venue: Venue, offer: Offer) -> None:
 
 def trade_everything(market: Market, moments: random.Random) -> None:
     """Each offer once; about the middle the venue is killed, wherever it then is."""
-    fees = {row["id"]: row["fee_bp"] for row in done(market.venue.http.get("/v1/boards"), 200)["items"]}
+    fees = fees_bp(market.venue)
     for number, offer in enumerate(market.offers):
         if number == EACH - 1:
             market.steady.kill_in(moments.uniform(0, 0.15))
         trade(market, offer)
         market.count(offer, market.buyer, fees[offer.board])
     assert market.steady.interrupted == 1, "the trading was over before the kill"
+
+
+def fees_bp(venue: Venue) -> dict[str, int]:
+    """Board: the venue's fee there."""
+    return {row["board"]: row["fee_bp"] for row in done(venue.http.get("/v1/boards"), 200)["items"]}
 
 
 def trade(market: Market, offer: Offer) -> None:
@@ -414,7 +423,7 @@ def by_whom(market: Market) -> None:
     venue.cash_in(unverified, CASH_FEN)
     refused(order_of(market, unverified, offer)(), 403, "not_verified")
     poor = venue.buyer(cash_fen=1)
-    refused(order_of(market, poor, offer)(), 422, "funds_insufficient")
+    refused(order_of(market, poor, offer)(), 409, "funds_insufficient")
     market.refused += ["not_verified", "funds_insufficient"]
 
 
@@ -446,8 +455,7 @@ def under_objection(market: Market) -> None:
     done(venue.desk.post(f"/v1/holds/{trade_id}/cure", body))
     done(market.api_merchant.post(f"/v1/trades/{trade_id}/delivery", delivery_of(market, offer)))
     venue.accept(market.buyer, trade_id)
-    boards = {row["id"]: row["fee_bp"] for row in done(venue.http.get("/v1/boards"), 200)["items"]}
-    market.count(offer, market.buyer, boards[offer.board])
+    market.count(offer, market.buyer, fees_bp(venue)[offer.board])
 
 
 def of_persons(market: Market) -> None:
@@ -486,7 +494,7 @@ def compare_money(market: Market) -> None:
         if row["asset"] == "CNY"
     }
     for participant, amount_fen in market.expected_fen.items():
-        held = owners[participant]
+        held = owners.get(participant, NO_ACCOUNT)
         assert (held["balance"], held["reserved"]) == (amount_fen, 0), (
             f"{held}, counted were {amount_fen} fen"
         )
@@ -536,9 +544,11 @@ def main(argv: list[str] | None = None) -> int:
     begun = time.monotonic()
     try:
         market = run(venue, arguments.data, random.Random(arguments.seed))
-    except AssertionError as error:
+    except Exception as error:
+        if not isinstance(error, AssertionError):
+            traceback.print_exc()
         sys.stdout.write(
-            f"DIFFERENCE: {error}\nthe data is kept in {folder}; repeat with --seed {arguments.seed}\n"
+            f"DIFFERENCE: {error!r}\nthe data is kept in {folder}; repeat with --seed {arguments.seed}\n"
         )
         return 1
     finally:

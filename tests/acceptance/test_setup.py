@@ -24,7 +24,7 @@ def text_of(name: str) -> str:
     return (ROOT / name).read_text()
 
 
-@pytest.mark.parametrize("target", ["run", "test", "install", "check", "bench", "chaos", "lock"])
+@pytest.mark.parametrize("target", ["run", "test", "install", "check", "bench", "chaos", "real", "lock"])
 def test_make_has_the_target(target: str) -> None:
     planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
     assert planned.returncode == 0, planned.stderr
