@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import secrets
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 from litestar import Response
 from litestar.response import Stream
@@ -21,7 +20,7 @@ from exchange.projection import EntitlementRecord
 from exchange.state import State
 from exchange.web import files
 from exchange.web.instant import optional_text, text_of
-from exchange.web.operation import Call, Operation, Paging, answer
+from exchange.web.operation import Call, Operation, Paging, answer, whole
 from exchange.web.problem import Refusing
 
 KEY_HEADER: Final = "X-Entitlement-Key"
@@ -70,7 +69,7 @@ class Nothing(Struct, kw_only=True, forbid_unknown_fields=True):
 
 class FileQuery(Struct, kw_only=True, forbid_unknown_fields=True):
     sha256: Annotated[
-        str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 of the bytes, which is recomputed")
+        str, Meta(pattern=whole("[0-9a-f]{64}"), description="SHA-256 of the bytes, which is recomputed")
     ]
     name: Annotated[str, Meta(max_length=200)] = ""
 
@@ -207,11 +206,11 @@ def _streamed(call: Call, seller: str, delivery: Delivery) -> Response[Any]:
         "etag": f'"{delivery.sha256}"',
         "digest": f"sha-256={digest}",
         "repr-digest": f"sha-256=:{digest}:",
-        "content-disposition": f"attachment; filename*=UTF-8''{quote(delivery.name or delivery.sha256, safe='')}",
+        "content-disposition": files.disposition(delivery.name or delivery.sha256),
         "x-content-type-options": "nosniff",
     }
     place = files.place_of(call.desk.files, seller, delivery.sha256)
-    return Stream(files.read(place), headers=headers, media_type=delivery.media_type)
+    return Stream(files.read(place), headers=headers, media_type=files.media_type(delivery.media_type))
 
 
 # ---- the operations

@@ -7,17 +7,24 @@ its final name is whole. A file belongs to the merchant who uploaded it: knowing
 import asyncio
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO, Final
+from urllib.parse import quote
 
 from exchange.events import Refused
+from exchange.web.operation import whole
 from exchange.web.problem import Refusing
 
 LARGEST_FILE: Final = 1 << 30
 READ_BYTES: Final = 1 << 18
 WRITE_BYTES: Final = 1 << 20
+BYTES: Final = "application/octet-stream"
+MEDIA_TYPE: Final = whole("[a-zA-Z0-9.+-]+/[a-zA-Z0-9.+-]+")
+
+_IS_MEDIA_TYPE: Final = re.compile(MEDIA_TYPE).match
 
 
 def place_of(folder: Path, participant: str, sha256: str) -> Path:
@@ -89,6 +96,16 @@ def _name(temporary: Path, final: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def media_type(declared: str) -> str:
+    """As a header may have it, whatever was stored: what is no media type is bytes."""
+    return declared if _IS_MEDIA_TYPE(declared) else BYTES
+
+
+def disposition(name: str) -> str:
+    """Content-Disposition (RFC 6266, RFC 8187): only ASCII letters, digits and `%` of the name are left."""
+    return f"attachment; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
 
 
 async def read(path: Path) -> AsyncIterator[bytes]:

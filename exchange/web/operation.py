@@ -57,7 +57,17 @@ LONGEST_LIST: Final = 1_000
 DEEPEST: Final = 20
 MOST_PER_PAGE: Final = 200
 
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, 64 lower-case hex digits")]
+
+def whole(pattern: str) -> str:
+    """The pattern of a whole text, for msgspec and for OpenAPI alike.
+
+    In Python a bare `$` also matches before a line break at the end, in ECMA 262 (which JSON Schema speaks) it does
+    not; with the lookahead both refuse the line break.
+    """
+    return f"^(?:{pattern})$(?!\\n)"
+
+
+Sha256 = Annotated[str, Meta(pattern=whole("[0-9a-f]{64}"), description="SHA-256, 64 lower-case hex digits")]
 RevisionSeen = Annotated[int, Meta(ge=1, le=10**9, description="the product's revision that was looked at")]
 Name = Annotated[str, Meta(max_length=200)]
 Id = Annotated[str, Meta(max_length=64)]
@@ -65,26 +75,24 @@ Limit = Annotated[int, Meta(ge=1, le=MOST_PER_PAGE, description="items on a page
 Cursor = Annotated[str, Meta(max_length=400, description="`next` of the page before")]
 
 PATH_PATTERNS: Final = {
-    "participant": "^P[1-9][0-9]{0,17}$",
-    "product": "^D[1-9][0-9]{0,17}$",
-    "listing": "^L[1-9][0-9]{0,17}$",
-    "order": "^O[1-9][0-9]{0,17}$",
-    "trade": "^T[1-9][0-9]{0,17}$",
-    "entitlement": "^E[1-9][0-9]{0,17}$",
-    "report": "^R[1-9][0-9]{0,17}$",
-    "board": "^[a-z][a-z0-9_]{0,39}$",
-    "rule": "^[A-Z][0-9]{2}$",
-    "code": "^[a-z_]{1,40}$",
-    "step": "^(submit|approve|return|suspend|resume|withdraw)$",
+    "participant": whole("P[1-9][0-9]{0,17}"),
+    "product": whole("D[1-9][0-9]{0,17}"),
+    "listing": whole("L[1-9][0-9]{0,17}"),
+    "order": whole("O[1-9][0-9]{0,17}"),
+    "trade": whole("T[1-9][0-9]{0,17}"),
+    "entitlement": whole("E[1-9][0-9]{0,17}"),
+    "report": whole("R[1-9][0-9]{0,17}"),
+    "board": whole("[a-z][a-z0-9_]{0,39}"),
+    "rule": whole("[A-Z][0-9]{2}"),
+    "code": whole("[a-z_]{1,40}"),
+    "step": whole("submit|approve|return|suspend|resume|withdraw"),
 }
 """What each path parameter looks like; anything else is 404 before a handler sees it."""
 
-_PATH_MATCHES: Final = {
-    name: re.compile(pattern[:-1] + r"\Z").match for name, pattern in PATH_PATTERNS.items()
-}
+_PATH_MATCHES: Final = {name: re.compile(pattern).match for name, pattern in PATH_PATTERNS.items()}
 _COMMAND_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
-COMMAND_ID_PATTERN: Final = (
-    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"
+COMMAND_ID_PATTERN: Final = whole(
+    "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
 )
 
 

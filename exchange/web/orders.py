@@ -7,7 +7,7 @@ everywhere else.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from litestar import Request, Response
@@ -24,14 +24,14 @@ from exchange.web.access import Tokens, bearer
 from exchange.web.desk import Desk
 from exchange.web.fills import PlacedOrder, placed_order
 from exchange.web.instant import optional_text
-from exchange.web.operation import Call, Operation, Paging, body_chunks, command_id, performer
+from exchange.web.operation import Call, Operation, Paging, body_chunks, command_id, performer, whole
 from exchange.web.problem import Problem, Reasons, Refusing, refusing
 
 BATCH_LIMIT: Final = 2 << 20
 SINGLE_LIMIT: Final = 1 << 20
 MOST_IN_A_BATCH: Final = 1_000
 
-_NO_NUL: Final = "^[^\\u0000]*$"
+_NO_NUL: Final = whole("[^\\u0000]*")
 Word = Annotated[str, Meta(min_length=1, max_length=100, pattern=_NO_NUL)]
 Quantity = Annotated[
     int, Meta(ge=1, le=10**9, description="whole units, a multiple of the listing's price_per_units")
@@ -48,10 +48,10 @@ class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fa
     """An order. `client_order_id`, a UUID version 7, makes it safe to send again."""
 
     listing: Annotated[str, Meta(max_length=20, pattern=_NO_NUL)]
-    side: Annotated[str, Meta(pattern="^(buy|sell)$")] = "buy"
+    side: Literal["buy", "sell"] = "buy"
     quantity: Quantity
     limit_fen: Price | None = None
-    time_in_force: Annotated[str, Meta(pattern="^(gtc|ioc)$")] = "gtc"
+    time_in_force: Literal["gtc", "ioc"] = "gtc"
     purpose: Word | None = None
     territory: Word | None = None
     accepts_prior: bool = False
@@ -242,9 +242,7 @@ class OrderList(Struct):
 
 
 class OrderQuery(Paging, kw_only=True, forbid_unknown_fields=True):
-    state: Annotated[str, Meta(pattern="^(|open|closed)$", description="open or closed; both without it")] = (
-        ""
-    )
+    state: Annotated[Literal["", "open", "closed"], Meta(description="open or closed; both without it")] = ""
 
 
 def order_view(row: OrderRecord) -> OrderView:

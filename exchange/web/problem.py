@@ -57,7 +57,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
 _OTHER_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 503: "overloaded"}
 """HTTP status of a framework error: its code. Other 4xx are `malformed`."""
 
-_PATH = re.compile(r"^(?P<message>.*) - at `(?P<path>\$.*)`$", re.DOTALL)
+_PATH = re.compile(r"(?P<message>.*) - at `(?P<path>\$.*)`", re.DOTALL)
 _INDEX = re.compile(r"^\$\[(\d+)\]")
 
 
@@ -248,7 +248,7 @@ def malformed(error: Exception, *, batch: bool = False) -> Refusing:
     """A body or query that could not be read, with the place of the first fault, and in a batch its index."""
     if not isinstance(error, msgspec.ValidationError):
         return Refusing(Refused.malformed, f"not readable as JSON: {error}")
-    found = _PATH.match(str(error))
+    found = _PATH.fullmatch(str(error))
     message, path = (found["message"], found["path"]) if found else (str(error), "$")
     index = _INDEX.match(path) if batch else None
     return Refusing(

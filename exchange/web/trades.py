@@ -1,6 +1,6 @@
 """Trades after their verdict: what they are, delivery, acceptance, holds, refusals, and reports from outside."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from litestar import Response
 from msgspec import Meta, Struct
@@ -26,11 +26,13 @@ from exchange.venue import Outcome
 from exchange.web import files
 from exchange.web.fills import Fill, fill_of, hold_state
 from exchange.web.instant import optional_text, text_of
-from exchange.web.operation import Call, Id, Name, Operation, Paging, RevisionSeen, Sha256
+from exchange.web.operation import Call, Id, Name, Operation, Paging, RevisionSeen, Sha256, whole
 from exchange.web.problem import Reasons, Refusing, Unknown, Violation, unknown_rules
 
 ALL_SEE: Final = ("operator", "auditor")
-STATES: Final = "held|settled|delivered|rejected|redelivered|completed|refunded|refused"
+TradeState = Literal[
+    "held", "settled", "delivered", "rejected", "redelivered", "completed", "refunded", "refused"
+]
 
 
 # ---- bodies
@@ -39,12 +41,10 @@ STATES: Final = "held|settled|delivered|rejected|redelivered|completed|refunded|
 class DeliveryBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """A file that was uploaded before (`sha256`), or an address (`url`) that answers to the entitlement's key."""
 
-    kind: Annotated[str, Meta(pattern="^(file|address)$")]
+    kind: Literal["file", "address"]
     sha256: Sha256 | None = None
-    name: Annotated[str, Meta(max_length=200, pattern="^[^\\u0000-\\u001f]*$")] = ""
-    media_type: Annotated[str, Meta(max_length=100, pattern="^[a-zA-Z0-9.+-]+/[a-zA-Z0-9.+-]+$")] = (
-        "application/octet-stream"
-    )
+    name: Annotated[str, Meta(max_length=200, pattern=whole("[^\\u0000-\\u001f]*"))] = ""
+    media_type: Annotated[str, Meta(max_length=100, pattern=files.MEDIA_TYPE)] = files.BYTES
     url: Annotated[str, Meta(max_length=2_000)] = ""
 
 
@@ -68,7 +68,7 @@ class TradeReportBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """One side's report of a bilateral trade; the other side's with the same terms has it judged and settled."""
 
     listing: Id
-    side: Annotated[str, Meta(pattern="^(buy|sell)$")]
+    side: Literal["buy", "sell"]
     counterparty: Id
     quantity: Annotated[int, Meta(ge=1, le=10**9)]
     price_fen: Annotated[int, Meta(ge=0, le=10**12)]
@@ -79,7 +79,7 @@ class TradeReportBody(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class TradeQuery(Paging, kw_only=True, forbid_unknown_fields=True):
-    state: Annotated[str, Meta(pattern=f"^(|{STATES})$")] = ""
+    state: Literal["", TradeState] = ""
 
 
 # ---- answers

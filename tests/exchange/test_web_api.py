@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from exchange.settings import Settings
-from exchange.web import participants
+from exchange.web import files, participants
 from exchange.web.access import load_key
 from exchange.web.openapi import refused_codes
 from exchange.web.operation import Operation
@@ -138,6 +139,35 @@ async def test_an_oversize_body_is_refused_before_it_is_read(web: Doors) -> None
 async def test_a_query_that_cannot_be_read_is_malformed(web: Doors, path: str, query: str) -> None:
     answer = await web.operator.ask("GET", f"{path}?{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/orders?state=open%0A", None),
+        ("GET", "/v1/trades?state=held%0A", None),
+        ("PUT", f"/v1/files?sha256={'0' * 64}%0A", None),
+        ("POST", "/v1/orders", {"listing": "L1", "quantity": 1, "side": "buy\n"}),
+        ("POST", "/v1/orders", {"listing": "L1", "quantity": 1, "time_in_force": "gtc\n"}),
+        ("POST", "/v1/trades/T1/delivery", {"kind": "file\n"}),
+        ("POST", "/v1/trades/T1/delivery", {"kind": "file", "media_type": "text/html\n"}),
+        ("POST", "/v1/trades/T1/delivery", {"kind": "file", "name": "a\n"}),
+        ("POST", "/v1/trades/T1/delivery", {"kind": "file", "sha256": "0" * 64 + "\n"}),
+    ],
+)
+async def test_a_line_break_at_the_end_is_malformed(web: Doors, method: str, path: str, body: object) -> None:
+    answer = await web.operator.ask(method, path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), answer.text
+
+
+async def test_what_was_stored_cannot_break_a_header() -> None:
+    """Whatever an event holds: uvicorn refuses to send a header with a control character, and the download is lost."""
+    assert files.media_type("text/csv") == "text/csv"
+    for declared in ("text/html\n", "text/html\r\nset-cookie: a", "", "text/数据"):
+        assert files.media_type(declared) == "application/octet-stream"
+    for name in ("a\r\nb", '"; x="', "数据.csv", "\ud800"):
+        said = files.disposition(name).removeprefix("attachment; filename*=UTF-8''")
+        assert re.fullmatch("[A-Za-z0-9%._~-]+", said), said
 
 
 @pytest.mark.parametrize("key", ["1", "nonsense", "019ab0d2-3c40-4a52-9d1e-0d5f3a9c1b77", NEW_ID + "0"])

@@ -55,6 +55,18 @@ def test_operation_ids_are_unique() -> None:
     assert len(names) == len(set(names)) == len(OPERATIONS)
 
 
+def test_every_pattern_refuses_a_line_break_at_the_end() -> None:
+    def patterns(value: object) -> list[str]:
+        if isinstance(value, dict):
+            found = [value["pattern"]] if isinstance(value.get("pattern"), str) else []
+            return found + [one for part in value.values() for one in patterns(part)]
+        return [one for part in value for one in patterns(part)] if isinstance(value, list) else []
+
+    found = set(patterns(json.loads(encoded(OPERATIONS))))
+    assert len(found) > 10
+    assert [one for one in found if not (one.startswith("^") and one.endswith(r"$(?!\n)"))] == []
+
+
 @pytest.mark.parametrize("role", ["operator", "merchant"])
 def test_schemathesis_finds_no_5xx_and_no_undocumented_status(tmp_path: Path, role: str) -> None:
     """Generated requests of one who may do much, on every operation. The seed is fixed: a failure repeats."""
