@@ -2,7 +2,8 @@
 
 The real clock runs on the machine's steady clock from an anchor on the wall clock, and is drawn to the wall clock
 while both agree. When the wall jumps ahead by more than a minute, the venue's time does not follow and dates do not
-expire until an operator accepts the jump. The simulated clock stands still, but for journaled commands.
+expire until the wall clock is back or an operator accepts the jump. The simulated clock stands still, but for journaled
+commands.
 """
 
 import time
@@ -36,9 +37,9 @@ class Clock:
         ahead_ns = wall_ns - (self._wall_ns + self._steady() - self._steady_ns)
         if ahead_ns > JUMP_NS:
             self.alarm_ns = ahead_ns
-        elif self.alarm_ns and ahead_ns > 0:
+        elif self.alarm_ns:
             self.alarm_ns = 0
-        elif not self.alarm_ns and ahead_ns > 0:
+        elif ahead_ns > 0:
             self._anchor(wall_ns)
 
     def accept(self) -> None:

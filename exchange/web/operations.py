@@ -1,5 +1,6 @@
 """The venue itself: is it well, what is its clock, what do its rules say, what has happened."""
 
+import logging
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from exchange.web.instant import text_of
 from exchange.web.operation import Call, Operation, Paging, answer
 from exchange.web.problem import Refusing, Source
 
+log = logging.getLogger("shuji.web")
 _ENTRY: Final = msgspec.msgpack.Decoder(Entry)
 
 
@@ -212,9 +214,14 @@ async def advance_clock(call: Call, body: Advance) -> ClockMoved:
 
 
 async def accept_clock(call: Call, asked: None) -> ClockView:
-    """The wall clock has jumped ahead and an operator says it is right: dates expire again."""
+    """The wall clock has jumped ahead and an operator says it is right: dates expire again.
+
+    Not journaled: it moves the clock of this process only, and what then expires is in the journal as ticks.
+    """
     await call.need_role("operator")
-    call.desk.engine.clock.accept()
+    clock = call.desk.engine.clock
+    log.warning("%s accepts the wall clock, %.3f s ahead", call.participant, clock.alarm_ns / 1e9)
+    clock.accept()
     return ClockView(text_of(call.now_ns), call.desk.engine.simulated)
 
 
@@ -298,8 +305,9 @@ OPERATIONS: Final = (
     Operation("POST", "/v1/clock/advance", advance_clock, "Move a simulated clock forward (operator)", "operations",
               asks=Advance, answers=ClockMoved, refused=(Refused.forbidden, Refused.clock_is_real, Refused.out_of_bounds),
               example={"seconds": 86_400}, example_answer={"now": _WHEN, "seconds": 86_400}),
-    Operation("POST", "/v1/clock/accept", accept_clock, "Let dates expire again after a clock jump (operator)",
-              "operations", answers=ClockView, refused=(Refused.forbidden,), example_answer=_CLOCK),
+    Operation("POST", "/v1/clock/accept", accept_clock,
+              "Let dates expire again after a clock jump; of this process, not journaled (operator)", "operations",
+              answers=ClockView, refused=(Refused.forbidden,), example_answer=_CLOCK),
     Operation("GET", "/v1/journal", journal_entries, "The journal, entry by entry (auditor)", "operations",
               asks=JournalQuery, answers=JournalPage, refused=(Refused.forbidden,),
               example_answer={"items": [{"sequence": 1, "index": 0, "at": _WHEN, "actor": "venue", "key": "",
