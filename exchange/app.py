@@ -29,7 +29,7 @@ from exchange.projecting import ProjectorProcess
 from exchange.settings import Settings
 from exchange.snapshot import Snapshots
 from exchange.state import State
-from exchange.web import files
+from exchange.web import files, uploads
 from exchange.web.access import Challenges, Tokens, load_key
 from exchange.web.desk import Desk
 from exchange.web.problem import Reasons
@@ -100,6 +100,7 @@ async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
         boards,
         _files_folder(settings),
     )
+    await uploads.sweep(desk)
     return Venue(create_app(desk), engine, projector, desk, dsn)
 
 

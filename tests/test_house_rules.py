@@ -221,7 +221,7 @@ def test_annotations_of_structs_and_handlers_are_real() -> None:
 
 
 def test_no_pattern_ends_before_a_line_break() -> None:
-    """In Python `$` also matches before the last line break: patterns of the doors are made by `operation.whole`."""
+    """In Python `$` also matches before the last line break: patterns of the doors are made by `pattern.whole`."""
     bare = [
         f"{name}:{node.lineno}: {node.value}"
         for name, tree in sources("exchange/web", "exchange/boards", "exchange/events.py")

@@ -133,6 +133,7 @@ CREATE TABLE trade (
 ) WITH (fillfactor = 85);
 CREATE INDEX trade_by_buyer ON trade (buyer, number);
 CREATE INDEX trade_by_seller ON trade (seller, number);
+CREATE INDEX trade_by_file ON trade (seller, (delivery ->> 'sha256')) WHERE delivery ->> 'kind' = 'file';
 -- A completed trade of units is completed when it is written: the many never enter the next three.
 CREATE INDEX trade_by_state ON trade (state, number) WHERE state <> 'completed';
 CREATE INDEX trade_by_buyer_state ON trade (buyer, state, number) WHERE state <> 'completed';

@@ -18,9 +18,10 @@ from exchange import projector
 from exchange.events import Delivery, IssueKey, Refused
 from exchange.projection import EntitlementRecord
 from exchange.state import State
-from exchange.web import files
+from exchange.web import files, uploads
 from exchange.web.instant import optional_text, text_of
-from exchange.web.operation import Call, Operation, Paging, answer, whole
+from exchange.web.operation import Call, Operation, Paging, answer
+from exchange.web.pattern import whole
 from exchange.web.problem import Refusing
 
 KEY_HEADER: Final = "X-Entitlement-Key"
@@ -151,10 +152,10 @@ async def check_key(call: Call, body: KeyCheck) -> CheckedKey:
 async def upload(call: Call, asked: FileQuery) -> Response[bytes]:
     participant = call.participant
     await call.need_role("merchant")
-    standing = await call.read(lambda state: state.bureau.participants[participant].credential)
-    if standing in ("none", "applied"):
-        raise Refusing(Refused.not_accredited, "uploads are for accredited merchants")
-    size = await files.store(call.desk.files, participant, asked.sha256, call.chunks(files.LARGEST_FILE))
+    room = await uploads.room_of(call, participant)
+    size = await files.store(
+        call.desk.files, participant, asked.sha256, call.chunks(files.LARGEST_FILE), room
+    )
     return answer(StoredFile(asked.sha256, size), 201)
 
 

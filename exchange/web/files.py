@@ -9,18 +9,23 @@ import hashlib
 import os
 import re
 import secrets
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from exchange.events import Refused
-from exchange.web.operation import whole
+from exchange.web.pattern import whole
 from exchange.web.problem import Refusing
 
 LARGEST_FILE: Final = 1 << 30
 READ_BYTES: Final = 1 << 18
 WRITE_BYTES: Final = 1 << 20
+LEAST_WEIGHT: Final = 1 << 16
+"""Bytes that the smallest file counts as, so that nobody fills the disk with names."""
+COUNT_BYTES: Final = 16 << 20
+"""After so many bytes of an upload its folder is counted again."""
 BYTES: Final = "application/octet-stream"
 MEDIA_TYPE: Final = whole("[a-zA-Z0-9.+-]+/[a-zA-Z0-9.+-]+")
 
@@ -45,13 +50,44 @@ def remove_unfinished(folder: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-async def store(folder: Path, participant: str, sha256: str, chunks: AsyncIterator[bytes]) -> int:
-    """Keep the bytes under the hash they really have, which must be the one announced. Gives the size."""
+def held(home: Path) -> dict[str, int]:
+    """What every file of a merchant's folder weighs, by its name; uploads under way included."""
+    try:
+        with os.scandir(home) as entries:
+            return {entry.name: size for entry in entries if (size := _weight(entry)) is not None}
+    except FileNotFoundError:
+        return {}
+
+
+def _weight(entry: "os.DirEntry[str]") -> int | None:
+    """None for what has gone meanwhile: an upload that was named, or given up."""
+    try:
+        return max(entry.stat().st_size, LEAST_WEIGHT)
+    except FileNotFoundError:
+        return None
+
+
+def older_than(folder: Path, seconds: float) -> dict[str, list[Path]]:
+    """Participant: their files last written before this instant (of the machine, since the epoch)."""
+    found: dict[str, list[Path]] = {}
+    for path in folder.glob("*/*"):
+        if path.stat().st_mtime < seconds:
+            found.setdefault(path.parent.name, []).append(path)
+    return found
+
+
+async def store(
+    folder: Path, participant: str, sha256: str, chunks: AsyncIterator[bytes], room: int = sys.maxsize
+) -> int:
+    """Keep the bytes under the hash they really have, which must be the one announced. Gives the size.
+
+    `room`: what the participant's folder may weigh in all, this upload included.
+    """
     home = folder / participant
-    await asyncio.to_thread(home.mkdir, mode=0o700, parents=True, exist_ok=True)
+    await asyncio.to_thread(_make, home)
     temporary = home / f".upload-{secrets.token_hex(8)}"
     try:
-        size, digest = await _write(temporary, chunks)
+        size, digest = await _write(temporary, chunks, room)
         if digest != sha256:
             raise Refusing(Refused.file_mismatch, f"the bytes have the SHA-256 {digest}")
         await asyncio.to_thread(_name, temporary, home / sha256)
@@ -60,9 +96,18 @@ async def store(folder: Path, participant: str, sha256: str, chunks: AsyncIterat
     return size
 
 
-async def _write(path: Path, chunks: AsyncIterator[bytes]) -> tuple[int, str]:
+def _make(home: Path) -> None:
+    """The merchant's folder; a new one is forced into the folder above, or a power cut takes it with all in it."""
+    try:
+        home.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        return
+    _force_folder(home.parent)
+
+
+async def _write(path: Path, chunks: AsyncIterator[bytes], room: int) -> tuple[int, str]:
     """(size, sha256) of what arrived; it is on disk then. Disk and hash work off the event loop."""
-    digest, size, waiting = hashlib.sha256(), 0, bytearray()
+    digest, size, waiting, counted = hashlib.sha256(), 0, bytearray(), 0
     file = await asyncio.to_thread(path.open, "xb")
     try:
         async for chunk in chunks:
@@ -71,11 +116,23 @@ async def _write(path: Path, chunks: AsyncIterator[bytes]) -> tuple[int, str]:
             if len(waiting) >= WRITE_BYTES:
                 await asyncio.to_thread(_take, file, digest, bytes(waiting))
                 waiting.clear()
+            if size - counted >= COUNT_BYTES:
+                counted = size
+                await asyncio.to_thread(_check_room, path.parent, room)
         await asyncio.to_thread(_take, file, digest, bytes(waiting))
         await asyncio.to_thread(_force, file)
+        await asyncio.to_thread(_check_room, path.parent, room)
     finally:
         await asyncio.to_thread(file.close)
     return size, digest.hexdigest()
+
+
+def _check_room(home: Path, room: int) -> None:
+    if sum(held(home).values()) > room:
+        raise Refusing(
+            Refused.too_large,
+            "too much of yours waits for its delivery: deliver it, or wait until the venue removes what is a week old",
+        )
 
 
 def _take(file: BinaryIO, digest: "hashlib._Hash", content: bytes) -> None:
@@ -91,7 +148,11 @@ def _force(file: BinaryIO) -> None:
 def _name(temporary: Path, final: Path) -> None:
     """Rename and force the folder, so that the name survives a power cut too."""
     temporary.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY)
+    _force_folder(final.parent)
+
+
+def _force_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

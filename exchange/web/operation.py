@@ -10,6 +10,7 @@ msgspec decoders built once, not by Litestar's signature model, which names no e
 validation.
 """
 
+import errno
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ from exchange.venue import Outcome
 from exchange.web import problem
 from exchange.web.access import bearer
 from exchange.web.desk import Desk
+from exchange.web.pattern import whole
 from exchange.web.problem import Refusing, refusing
 
 T = TypeVar("T")
@@ -56,16 +58,6 @@ LONGEST_TEXT: Final = 10_000
 LONGEST_LIST: Final = 1_000
 DEEPEST: Final = 20
 MOST_PER_PAGE: Final = 200
-
-
-def whole(pattern: str) -> str:
-    """The pattern of a whole text, for msgspec and for OpenAPI alike.
-
-    In Python a bare `$` also matches before a line break at the end, in ECMA 262 (which JSON Schema speaks) it does
-    not; with the lookahead both refuse the line break.
-    """
-    return f"^(?:{pattern})$(?!\\n)"
-
 
 Sha256 = Annotated[str, Meta(pattern=whole("[0-9a-f]{64}"), description="SHA-256, 64 lower-case hex digits")]
 RevisionSeen = Annotated[int, Meta(ge=1, le=10**9, description="the product's revision that was looked at")]
@@ -414,11 +406,17 @@ def performer(operation: Operation) -> "Callable[[Call], Awaitable[Response[Any]
         except CursorInvalid:
             return problem_response(call.desk, Refusing(Refused.malformed, CURSOR_INVALID))
         except DATABASE_ERRORS as error:
-            log.warning("%s: the database is not answering: %r", call.scope["path"], error)
-            detail = "the database is not answering: try again with the same id"
-            return problem_response(call.desk, Refusing(Refused.storage_unavailable, detail))
+            log.warning("%s: the storage is not available: %r", call.scope["path"], error)
+            return problem_response(call.desk, Refusing(Refused.storage_unavailable, _storage_detail(error)))
 
     return perform
+
+
+def _storage_detail(error: Exception) -> str:
+    """Of an operation that failed before it was handed to the engine, or only reads: nothing of it is stored."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: nothing was stored; tell the operator"
+    return "the database is not answering: try again with the same id"
 
 
 def _check_path(path: dict[str, str]) -> None:

@@ -24,7 +24,8 @@ from exchange.web.access import Tokens, bearer
 from exchange.web.desk import Desk
 from exchange.web.fills import PlacedOrder, placed_order
 from exchange.web.instant import optional_text
-from exchange.web.operation import Call, Operation, Paging, body_chunks, command_id, performer, whole
+from exchange.web.operation import Call, Operation, Paging, body_chunks, command_id, performer
+from exchange.web.pattern import whole
 from exchange.web.problem import Problem, Reasons, Refusing, refusing
 
 BATCH_LIMIT: Final = 2 << 20

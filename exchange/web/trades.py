@@ -26,7 +26,8 @@ from exchange.venue import Outcome
 from exchange.web import files
 from exchange.web.fills import Fill, fill_of, hold_state
 from exchange.web.instant import optional_text, text_of
-from exchange.web.operation import Call, Id, Name, Operation, Paging, RevisionSeen, Sha256, whole
+from exchange.web.operation import Call, Id, Name, Operation, Paging, RevisionSeen, Sha256
+from exchange.web.pattern import whole
 from exchange.web.problem import Reasons, Refusing, Unknown, Violation, unknown_rules
 
 ALL_SEE: Final = ("operator", "auditor")
