@@ -1,7 +1,7 @@
 """Issue, "Bad input and faults", second half: kill -9 under load; every acknowledged order is there, once.
 
-Not here: a full disk, and a connection cut exactly before and exactly after COMMIT (here it is cut at random
-moments).
+Not here: a full disk (test_full_disk.py), and a connection cut exactly before and exactly after COMMIT (here it is cut
+at random moments).
 """
 
 import os
