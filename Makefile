@@ -2,7 +2,7 @@
 #   make run      the venue on http://127.0.0.1:8000, data in .shuji/
 #   make test     all tests
 #   make check    style, types, imports, house rules
-#   make install  only the environment      make bench / make chaos ROUNDS=n / make real / make lock
+#   make install  only the environment      make bench / make chaos ROUNDS=n / make real / make fresh / make lock
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -13,7 +13,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra build
 
-.PHONY: run install test check bench chaos real lock develop format clean
+.PHONY: run install test check bench chaos real fresh lock develop format clean
 .DEFAULT_GOAL := run
 
 run: install
@@ -47,6 +47,10 @@ chaos: develop
 
 real: develop
 	@$(BIN)/python -m loadtests.real_listings
+
+# A clone of the committed HEAD, installed and run in an empty environment.
+fresh:
+	@sh .ci/fresh
 
 # The locks name no index: whoever installs uses their own. The second is held to the versions of the first.
 lock: develop

@@ -1,7 +1,7 @@
 """Issue, "Set-up" and the documents of "Done means": what a stranger finds in the clone.
 
-Not here: `make install` itself in an empty environment. It downloads packages for minutes; `.ci/run` and the
-set-up's own tests do it.
+Not here: `make install` itself in an empty environment. It lays packages for minutes; `make fresh` does it, and
+`.ci/run` calls that.
 """
 
 import os
@@ -24,7 +24,7 @@ def text_of(name: str) -> str:
     return (ROOT / name).read_text()
 
 
-@pytest.mark.parametrize("target", ["run", "test", "install", "check", "bench", "chaos", "real", "lock"])
+@pytest.mark.parametrize("target", ["run", "test", "install", "check", "bench", "chaos", "real", "fresh", "lock"])
 def test_make_has_the_target(target: str) -> None:
     planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
     assert planned.returncode == 0, planned.stderr
