@@ -1,12 +1,9 @@
 # Everything a person types here. Each target makes what it needs, and a second run reuses it.
-#   make run      the venue on http://127.0.0.1:8000, data in .shuji/
+#   make run      the venue on http://127.0.0.1:8000, data in .shuji/ (make run PORT=9000 DATA=elsewhere HOST=...)
 #   make test     all tests
 #   make check    style, types, imports, house rules
 #   make install  only the environment      make bench / make chaos ROUNDS=n / make real / make fresh / make lock
 
-HOST ?= 127.0.0.1
-PORT ?= 8000
-DATA ?= .shuji
 ROUNDS ?= 3
 WORKERS ?= 2
 
@@ -16,8 +13,12 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-h
 .PHONY: run install test check bench chaos real fresh lock develop format clean
 .DEFAULT_GOAL := run
 
+# HOST, PORT and DATA count where they are given to make. Shells export a HOST too, and whoever means the environment
+# has SHUJI_HOST, SHUJI_PORT and SHUJI_DATA.
+given = $(if $(findstring command line,$(origin $1)),$2 "$($1)")
+
 run: install
-	@$(BIN)/python -m exchange serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)"
+	@$(BIN)/python -m exchange serve $(call given,DATA,--data) $(call given,HOST,--host) $(call given,PORT,--port)
 
 install:
 	@sh .ci/install requirements.txt

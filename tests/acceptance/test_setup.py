@@ -6,6 +6,7 @@ Not here: `make install` itself in an empty environment. It lays packages for mi
 
 import os
 import re
+import shlex
 import stat
 import subprocess
 import tomllib
@@ -24,11 +25,37 @@ def text_of(name: str) -> str:
     return (ROOT / name).read_text()
 
 
-@pytest.mark.parametrize("target", ["run", "test", "install", "check", "bench", "chaos", "real", "fresh", "lock"])
+@pytest.mark.parametrize(
+    "target", ["run", "test", "install", "check", "bench", "chaos", "real", "fresh", "lock"]
+)
 def test_make_has_the_target(target: str) -> None:
     planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
     assert planned.returncode == 0, planned.stderr
     assert planned.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "flags"),
+    [
+        ({}, [], []),
+        ({"HOST": "0.0.0.0", "PORT": "1", "DATA": "/elsewhere"}, [], []),  # noqa: S104  # what a shell exports
+        ({"HOST": "workstation"}, ["PORT=9000"], ["--port", "9000"]),
+        ({}, ["DATA=my data", "HOST=::1"], ["--data", "my data", "--host", "::1"]),
+    ],
+)
+def test_make_run_listens_where_it_is_told_on_its_own_line(
+    environment: dict[str, str], arguments: list[str], flags: list[str]
+) -> None:
+    planned = subprocess.run(
+        ["make", "-n", "run", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    [line] = [line for line in planned.stdout.splitlines() if "exchange serve" in line]
+    assert shlex.split(line)[4:] == flags
 
 
 def test_ci_run_is_a_program_that_calls_make_test() -> None:
