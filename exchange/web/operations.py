@@ -28,6 +28,7 @@ class Readiness(Struct):
     status: str
     engine: str
     database: str
+    tables: str
     clock: str
 
 
@@ -120,12 +121,13 @@ async def health(call: Call, asked: None) -> Health:
 
 
 async def readiness(call: Call, asked: None) -> Response[bytes]:
-    status = call.desk.engine.status()
-    ready = bool(status["ready"])
+    status, failure = call.desk.engine.status(), call.desk.projector.failure
+    ready = bool(status["ready"]) and not failure
     view = Readiness(
         "ready" if ready else "not_ready",
         "stopped" if status["failure"] else "writing",
         "not answering" if status["database_stuck"] else "answering",
+        "standing still" if failure else "following",
         "alarm: the wall clock has jumped" if status["clock_alarm_seconds"] else "well",
     )
     return answer(view, 200 if ready else 503)
@@ -199,8 +201,16 @@ async def rule(call: Call, asked: None) -> RuleView:
 
 async def operations(call: Call, asked: None) -> dict[str, Any]:
     await call.need_role("operator", "auditor")
-    status = call.desk.engine.status()
-    return {**status, "last_sequence": status["sequence"], "clock_alarm": status["clock_alarm_seconds"] > 0}
+    """`projection_lag`: journal rows that the query tables do not show yet."""
+    status, projector = call.desk.engine.status(), call.desk.projector
+    return {
+        **status,
+        "last_sequence": status["sequence"],
+        "clock_alarm": status["clock_alarm_seconds"] > 0,
+        "projection_lag": max(0, status["sequence"] - projector.sequence),
+        "projection_connected": projector.connected,
+        "projection_failure": projector.failure,
+    }
 
 
 async def advance_clock(call: Call, body: Advance) -> ClockMoved:
@@ -285,7 +295,8 @@ OPERATIONS: Final = (
               example_answer={"status": "ok"}),
     Operation("GET", "/readyz", readiness, "The venue takes commands, or which part does not", "venue",
               answers=Readiness, signed_in=False, also=(503,),
-              example_answer={"status": "ready", "engine": "writing", "database": "answering", "clock": "well"}),
+              example_answer={"status": "ready", "engine": "writing", "database": "answering", "tables": "following",
+                              "clock": "well"}),
     Operation("GET", "/v1/venue", venue, "Name, jurisdiction, rulebook, boards and clock", "venue",
               answers=VenueView, signed_in=False,
               example_answer={"name": "数集 Shuji", "jurisdiction": "CN-46", "schema_version": 1, "clock": _CLOCK,
@@ -301,7 +312,8 @@ OPERATIONS: Final = (
     Operation("GET", "/v1/operations", operations, "What operators watch (operator, auditor)", "operations",
               answers=dict[str, Any], refused=(Refused.forbidden,),
               example_answer={"ready": True, "queue_depth": 0, "commits": 120, "commit_ms_p50": 0.8,
-                              "commit_ms_p99": 2.1, "last_sequence": 120, "epoch": 1, "quarantined": 0}),
+                              "commit_ms_p99": 2.1, "last_sequence": 120, "epoch": 1, "quarantined": 0,
+                              "projection_lag": 0, "projection_connected": True, "projection_failure": ""}),
     Operation("POST", "/v1/clock/advance", advance_clock, "Move a simulated clock forward (operator)", "operations",
               asks=Advance, answers=ClockMoved, refused=(Refused.forbidden, Refused.clock_is_real, Refused.out_of_bounds),
               example={"seconds": 86_400}, example_answer={"now": _WHEN, "seconds": 86_400}),

@@ -58,7 +58,7 @@ def document(venue: Venue) -> dict[str, Any]:
 def test_health_and_readiness(venue: Venue) -> None:
     assert done(venue.http.get("/healthz"), 200) == {"status": "ok"}
     ready = done(venue.http.get("/readyz"), 200)
-    assert {"status", "engine", "database", "clock"} <= set(ready)
+    assert {"status", "engine", "database", "tables", "clock"} <= set(ready)
 
 
 def test_the_venue_says_what_it_is(venue: Venue) -> None:

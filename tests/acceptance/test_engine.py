@@ -159,6 +159,9 @@ def test_the_schema_version_is_told(venue: Venue) -> None:
 def test_operations_show_the_engine(venue: Venue, buyer: Person) -> None:
     seen = done(venue.operator.get("/v1/operations"), 200)
     assert {"queue_depth", "commits", "commit_ms_p50", "commit_ms_p99", "last_sequence", "epoch"} <= set(seen)
+    list(buyer.every("/v1/trades"))
+    seen = done(venue.operator.get("/v1/operations"), 200)
+    assert (seen["projection_lag"], seen["projection_connected"], seen["projection_failure"]) == (0, True, "")
     refused(buyer.get("/v1/operations"), 403, "forbidden")
 
 

@@ -10,13 +10,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
 
-from tests.story import Person, Venue, command_id, done, shuji
+from tests.story import Person, Venue, command_id, done, refused, shuji
 
 LOADERS = 3
 
@@ -176,3 +177,67 @@ def test_verify_straight_after_a_kill_needs_nothing_running(venue: Venue) -> Non
     venue.kill()
     clean(venue)
     venue.restart()
+
+
+def processes_below(pid: int) -> list[int]:
+    """A process and those it has made: PostgreSQL's backends are children of its server."""
+    found = [pid]
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(folder.name))
+    return found
+
+
+@contextmanager
+def standing_still(server: int) -> Iterator[None]:
+    stopped = processes_below(server)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_readiness_says_that_the_database_does_not_answer(venue: Venue, listing: str) -> None:
+    """Its server neither answers nor goes away; when it goes on, so does the venue, with what it had in hand."""
+    [server] = venue.postgres_pids()
+    with under_load(venue, listing) as loaders:
+        wait_for(loaders, 5)
+        with standing_still(server):
+            deadline = time.monotonic() + 30
+            while (ready := venue.http.get("/readyz")).status_code == 200:
+                assert time.monotonic() < deadline, "ready without a database"
+                time.sleep(0.1)
+            assert ready.status_code == 503
+            assert (ready.json()["status"], ready.json()["database"]) == ("not_ready", "not answering")
+            assert venue.http.get("/healthz").status_code == 200
+        wait_for(loaders, 5)
+    venue.wait_until_ready()
+    assert venue.http.get("/readyz").json()["database"] == "answering"
+    assert venue.postgres_pids() == [server]
+    check_every_order_once(venue, loaders)
+    clean(venue)
+
+
+async def test_tables_that_stand_still_for_good_are_told(venue: Venue, listing: str) -> None:
+    """Orders go on, lists do not: nobody may take such a venue for a sound one. A start that can, catches up."""
+    buyer = venue.buyer()
+    connection = await asyncpg.connect(venue.database)
+    await connection.execute("ALTER TABLE order_record ADD CONSTRAINT broken CHECK (false) NOT VALID")
+    placed = done(venue.order(buyer, listing), 201)["order"]
+    refused(buyer.get("/v1/orders"), 503, "storage_unavailable")
+    answer = venue.http.get("/readyz")
+    assert (answer.status_code, answer.json()["tables"]) == (503, "standing still")
+    assert (answer.json()["engine"], answer.json()["database"]) == ("writing", "answering")
+    seen = done(venue.operator.get("/v1/operations"), 200)
+    assert seen["projection_lag"] > 0
+    assert "broken" in seen["projection_failure"]
+    await connection.execute("ALTER TABLE order_record DROP CONSTRAINT broken")
+    await connection.close()
+    assert venue.stop() == 0
+    venue.restart()
+    assert placed in {item["order"] for item in buyer.every("/v1/orders")}
+    clean(venue)
