@@ -6,11 +6,18 @@ connections, but not at a chosen instant), and the replay of the golden journal.
 """
 
 import datetime
+import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
+from exchange.engine import QUEUE_LIMIT
+from tests.acceptance.test_faults import standing_still
 from tests.story import Person, Venue, command_id, done, refused, settled, shuji, unlawful
 
 
@@ -64,6 +71,21 @@ def test_two_people_may_choose_the_same_id(venue: Venue, buyer: Person, listing:
 def test_an_id_of_long_ago_is_refused(venue: Venue, buyer: Person, listing: str) -> None:
     long_ago = command_id(venue.now() - datetime.timedelta(days=4_000))
     refused(venue.order(buyer, listing, client_order_id=long_ago), 409, "id_expired")
+
+
+def test_an_id_of_the_future_is_refused_where_the_clock_is_real(tmp_path: Path) -> None:
+    """Ids are forgotten by when they were made: one from the future would never be."""
+    real = Venue(tmp_path / "real", "--no-sample", clean=False)
+    try:
+        real.start()
+        body = {"participant": "P1", "amount_fen": 5, "bank_reference": "BANK-1"}
+        early, far = (command_id(real.now() + datetime.timedelta(minutes=minutes)) for minutes in (5, 15))
+        problem = refused(real.operator.post("/v1/cash-in", body, key=far), 400, "malformed")
+        assert "future" in problem["detail"]
+        answer = real.operator.post("/v1/cash-in", body, key=early)
+        assert answer.status_code == 201, answer.text
+    finally:
+        real.close()
 
 
 @pytest.mark.parametrize("key", ["1", "not a uuid", "6ba7b810-9dad-41d1-80b4-00c04fd430c8"])
@@ -135,19 +157,19 @@ def test_the_venue_time_never_goes_back(venue: Venue) -> None:
     assert venue.now() >= moved, "the simulated clock's offset is journaled"
 
 
-def test_a_second_engine_on_the_same_database_stands_by(venue: Venue, tmp_path: Path) -> None:
+def test_a_second_engine_on_the_same_database_is_refused(
+    venue: Venue, tmp_path: Path, buyer: Person, listing: str
+) -> None:
+    """Unless it is told to stand by (tests/test_serving.py); the first goes on as if nothing had happened."""
     second = Venue(tmp_path / "data", dsn=venue.database)
     try:
         second.launch()
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            assert not second.is_ready()
-            time.sleep(0.25)
-        assert venue.is_ready()
         assert second.process is not None
+        assert second.process.wait(timeout=60) == 1
+        assert "another engine writes this venue" in second.said()
+        assert "Traceback" not in second.said()
+        settled(venue.order(buyer, listing))
     finally:
-        if second.process is not None and second.process.poll() is None:
-            second.kill()
         second.process = None
         second.close()
 
@@ -173,8 +195,32 @@ def test_the_journal_is_the_auditors(venue: Venue, buyer: Person) -> None:
     refused(buyer.get("/v1/journal"), 403, "forbidden")
 
 
-@pytest.mark.skip(
-    reason="a full queue cannot be forced from outside: it answers faster than two cores can ask"
-)
-def test_a_full_queue_answers_503_with_retry_after() -> None:
-    """Covered by the engine's own tests."""
+def test_a_full_queue_answers_503_with_retry_after(venue: Venue, buyer: Person, listing: str) -> None:
+    """Its database stands still, so that what comes in waits; nothing more than the queue holds is taken."""
+    order = {"listing": listing, "quantity": 1, "purpose": "market_analysis"}
+    batch = json.dumps([order] * 1_000).encode()
+    headers = {"Authorization": f"Bearer {buyer.token}"}
+    [server] = venue.postgres_pids()
+
+    def place_many(number: int) -> None:
+        venue.http.post("/v1/orders/batch", content=batch, headers=headers, timeout=60)
+
+    batches = QUEUE_LIMIT // 1_000 + 3  # one commits, one is executed, the others wait
+    with ThreadPoolExecutor(batches) as pool, standing_still(server):
+        flood = [pool.submit(place_many, number) for number in range(batches)]
+        answer = answered_at_once(venue, buyer, order)
+    problem = refused(answer, 503, "overloaded")
+    assert answer.headers["retry-after"] == "1"
+    assert "try again" in problem["detail"]
+    assert [future.exception() for future in flood] == [None] * batches
+    venue.wait_until_ready()
+    settled(venue.order(venue.buyer(), listing))
+
+
+def answered_at_once(venue: Venue, buyer: Person, order: dict[str, Any]) -> httpx.Response:
+    """The first answer that does not wait for the database."""
+    headers, deadline = {"Authorization": f"Bearer {buyer.token}"}, time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with suppress(httpx.ReadTimeout):
+            return venue.http.post("/v1/orders", json=order, headers=headers, timeout=0.5)
+    raise AssertionError("every order waits, however many there are")
