@@ -9,10 +9,14 @@ import re
 import shlex
 import stat
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from tests.story import ROOT, RULES, Venue, has_chinese
 
@@ -58,9 +62,17 @@ def test_make_run_listens_where_it_is_told_on_its_own_line(
     assert shlex.split(line)[4:] == flags
 
 
-def test_ci_run_is_a_program_that_calls_make_test() -> None:
-    assert os.access(ROOT / ".ci/run", os.X_OK)
-    assert "make test" in text_of(".ci/run")
+@pytest.mark.parametrize("failing", ["", "check", "test", "fresh"])
+def test_ci_run_makes_everything_and_ends_with_what_failed(tmp_path: Path, failing: str) -> None:
+    """Run with a `make` that only writes down what it is called for, and fails for one target."""
+    called = tmp_path / "called"
+    stand_in = tmp_path / "make"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >> "{called}"\n[ "$1" != "{failing}" ]\n')
+    stand_in.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    run = subprocess.run([ROOT / ".ci/run"], cwd=tmp_path, env=environment, check=False)
+    assert called.read_text().splitlines() == ["check", "test", "fresh"]
+    assert run.returncode == bool(failing)
 
 
 def test_make_check_runs_style_types_imports_and_house_rules() -> None:
@@ -74,11 +86,42 @@ def test_make_check_runs_style_types_imports_and_house_rules() -> None:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_the_lock_has_hashes_and_no_addresses(lock: str) -> None:
     content = text_of(lock)
-    pinned = re.findall(r"^([\w.-]+)(?:\[[^\]]*\])?==", content, re.MULTILINE)
-    assert {"hatchling", "editables"} <= set(pinned)
-    assert content.count("--hash=sha256:") >= len(pinned)
+    assert {"hatchling", "editables"} <= pinned(lock).keys()
+    assert [name for name, (_, hashes) in pinned(lock).items() if not hashes] == []
     assert "://" not in content
     assert not re.search(r"index-url|find-links|trusted-host", content)
+
+
+def pinned(lock: str) -> dict[str, tuple[Version, list[str]]]:
+    """Package: (its version, its hashes); each line of the lock belongs to one block."""
+    blocks = re.split(r"^(?=[A-Za-z0-9])", text_of(lock), flags=re.MULTILINE)
+    assert blocks[0] == "" or blocks[0].startswith("#")
+    found: dict[str, tuple[Version, list[str]]] = {}
+    for block in blocks[1:]:
+        requirement = Requirement(block.partition("\\")[0])
+        [exact] = requirement.specifier
+        assert exact.operator == "==", block
+        found[canonicalize_name(requirement.name)] = (
+            Version(exact.version),
+            re.findall(r"--hash=sha256:[0-9a-f]{64}\b", block),
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("lock", "groups"), [("requirements.txt", ["build"]), ("requirements-dev.txt", ["build", "dev"])]
+)
+def test_the_lock_pins_what_the_project_asks_for(lock: str, groups: list[str]) -> None:
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    asked = [
+        *project["dependencies"],
+        *(one for group in groups for one in project["optional-dependencies"][group]),
+    ]
+    versions = pinned(lock)
+    assert len(asked) > 10
+    for requirement in map(Requirement, asked):
+        version, _ = versions[canonicalize_name(requirement.name)]
+        assert version in requirement.specifier, f"{requirement}: {lock} has {version}"
 
 
 def test_the_lock_holds_the_packages_that_the_issue_names() -> None:
@@ -138,10 +181,19 @@ def test_a_golden_journal_is_kept() -> None:
     assert any((ROOT / "tests/golden").iterdir())
 
 
-def test_there_is_a_script_for_real_input_and_one_for_chaos() -> None:
-    assert (ROOT / "loadtests/chaos.py").exists()
-    assert (ROOT / "loadtests/bench.py").exists()
-    assert any("priced_api_listings" in path.read_text() for path in (ROOT / "loadtests").glob("*.py"))
+@pytest.mark.parametrize(
+    ("script", "option"), [("chaos", "--rounds"), ("bench", "--quick"), ("real_listings", "--data")]
+)
+def test_there_is_a_script_for_chaos_speed_and_real_input(script: str, option: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", f"loadtests.{script}", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert option in told.stdout
 
 
 def test_a_start_prints_what_to_do_next(venue: Venue) -> None:
