@@ -39,6 +39,8 @@ CERTIFICATE_MEANS_EN: Final = "The certificate proves registration here, not own
 MOST_TITLE: Final = 200
 MOST_FIELDS: Final = 500
 MOST_SAMPLE_ROWS: Final = 20
+MOST_SAMPLE_BYTES: Final = 1 << 16
+"""Of all rows together in UTF-8: a sample shows, it does not deliver."""
 MOST_TAGS: Final = 20
 MOST_TAG: Final = 50
 
@@ -345,6 +347,10 @@ def _check_description(description: Description) -> None:
     if not 1 <= len(description.fields) <= MOST_FIELDS or len(description.sample) > MOST_SAMPLE_ROWS:
         raise Refusing(
             Refused.out_of_bounds, f"1 to {MOST_FIELDS} fields, at most {MOST_SAMPLE_ROWS} sample rows"
+        )
+    if sum(len(row.encode()) for row in description.sample) > MOST_SAMPLE_BYTES:
+        raise Refusing(
+            Refused.out_of_bounds, f"description.sample has at most {MOST_SAMPLE_BYTES} bytes in all its rows"
         )
     if len(description.tags) > MOST_TAGS or any(len(tag) > MOST_TAG for tag in description.tags):
         raise Refusing(Refused.out_of_bounds, f"at most {MOST_TAGS} tags of {MOST_TAG} characters")

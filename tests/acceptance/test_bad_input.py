@@ -191,6 +191,26 @@ def test_absurd_products(venue: Venue, merchant: Person, change: dict[str, Any])
     assert len(list(merchant.every("/v1/products", limit=100))) == before
 
 
+@pytest.mark.parametrize(
+    ("sample", "taken"),
+    [
+        (["{}"] * 20, True),
+        (["{}"] * 21, False),
+        (["x" * 8_192] * 8, True),
+        (["x" * 8_192] * 8 + ["x"], False),
+        (["数" * 8_192] * 2 + ["x" * 8_192] * 2, True),
+        (["数" * 8_192] * 2 + ["x" * 8_192] * 2 + ["x"], False),
+    ],
+    ids=["20 rows", "21 rows", "64 KiB", "more", "64 KiB of UTF-8", "more of it"],
+)
+def test_a_sample_stays_a_sample(venue: Venue, merchant: Person, sample: list[str], taken: bool) -> None:
+    answer = venue.submit_product(merchant, description={"sample": sample})
+    if taken:
+        assert done(answer, 201)["state"] == "pending"
+    else:
+        assert "sample" in refused(answer, 422, "out_of_bounds")["detail"]
+
+
 def test_a_strange_header_is_no_server_error(venue: Venue, buyer: Person, listing: str) -> None:
     for value in ("Bearer", "Basic eDp5", "Bearer \u00e9", "x" * 8_000):
         headers = {b"Authorization": value.encode("latin-1")}
@@ -204,7 +224,7 @@ def test_a_body_of_another_kind_is_refused(venue: Venue, buyer: Person) -> None:
 
 
 def test_schemathesis_finds_no_server_error_and_no_undocumented_status(venue: Venue, tmp_path: Path) -> None:
-    """Short here; the tests of the API run it longer, and with other roles."""
+    """Short here; tests/exchange/test_web_openapi.py runs it longer, and with every role."""
     run = subprocess.run(
         [
             sys.executable,
