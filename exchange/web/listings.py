@@ -20,7 +20,7 @@ from exchange.listing import may_see
 from exchange.state import Listing, State
 from exchange.web.instant import optional_text, text_of
 from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
-from exchange.web.participants import OFFICES, Reasons, after
+from exchange.web.participants import OFFICES, Reasons, page_of
 
 DEPTH_LEVELS: Final = 50
 
@@ -202,19 +202,18 @@ async def list_own(call: Call, asked: ListingQuery) -> Response[bytes]:
     """A reviewer's list holds everybody's listings; anybody else's their own."""
     participant, now_ns = call.participant, call.now_ns
 
-    def look(state: State) -> list[ListingView]:
+    def look(state: State) -> tuple[list[ListingView], str]:
         whole = bool(roles_of(state, participant, now_ns).intersection(OFFICES))
-        found = []
-        for listing in state.listings.values():
-            wanted = (whole or listing.merchant == participant) and asked.state in ("", listing.state)
-            if wanted and after(listing.id, asked.cursor):
-                found.append(listing_view(state, listing))
-            if len(found) > asked.limit:
-                break
-        return found
+        rows, following = page_of(
+            state.listings,
+            "L",
+            state.counters.get("L", 0),
+            asked,
+            lambda row: (whole or row.merchant == participant) and asked.state in ("", row.state),
+        )
+        return [listing_view(state, row) for row in rows], following
 
-    found = await call.read(look)
-    return call.page(found[: asked.limit], found[asked.limit - 1].listing if len(found) > asked.limit else "")
+    return call.page(*await call.read(look))
 
 
 async def show(call: Call, asked: None) -> ListingView:

@@ -19,7 +19,8 @@ DESCRIPTION: Final = (
     "Merchants list data products, buyers order, an engine matches, a clearing house settles or refuses with the "
     "article that forbids. Errors are application/problem+json (RFC 9457) with a stable `code`. Every POST takes an "
     "`Idempotency-Key` (UUID version 7): the same id with the same body gives the same answer. Times are RFC 3339 with "
-    "an offset, money is integer fen, quantities are whole units."
+    "an offset, money is integer fen, quantities are whole units. Lists come in pages: `next` (and `Link`) leads on until "
+    "it is null, and a page before that may be short."
 )
 TAGS: Final = {
     "venue": "The venue, its boards and its rules",

@@ -13,7 +13,6 @@ from litestar import Response
 from msgspec import Struct
 
 from exchange.events import Refused
-from exchange.state import State
 from exchange.web.operation import Call, Operation, answer
 from exchange.web.problem import TITLES, Refusing
 
@@ -118,12 +117,17 @@ def _url(call: Call) -> str:
     return f"{call.scope.get('scheme', 'http')}://{host}"
 
 
-def _published(state: State) -> int:
-    return sum(listing.state == "published" for listing in state.listings.values())
+async def _published(call: Call) -> int:
+    """As the catalogue has it: counting them in memory would hold up the writer."""
+    await call.tables_ready()
+    count: int = await call.desk.pool.fetchval(
+        "SELECT count(*) FROM listing_search WHERE state = 'published'"
+    )
+    return count
 
 
 async def welcome(call: Call, asked: None) -> Response[Any]:
-    published = await call.read(_published)
+    published = await _published(call)
     commands = _commands(_url(call))
     accept = call.header("accept")
     if "json" in accept and "text/html" not in accept:

@@ -30,7 +30,7 @@ from exchange.product import LIFE
 from exchange.state import Product, State
 from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
 from exchange.web.operation import Call, Id, Operation, Paging, RevisionSeen, Sha256, roles_of
-from exchange.web.participants import OFFICES, Reasons, after
+from exchange.web.participants import OFFICES, Reasons, page_of
 from exchange.web.problem import Refusing
 
 CERTIFICATE_MEANS_ZH: Final = "登记凭证仅证明已在本所登记，不证明权属。"
@@ -457,19 +457,18 @@ async def list_own(call: Call, asked: ProductQuery) -> Response[bytes]:
     """A reviewer's list holds everybody's products; anybody else's their own."""
     participant, now_ns = call.participant, call.now_ns
 
-    def look(state: State) -> list[ProductView]:
+    def look(state: State) -> tuple[list[ProductView], str]:
         whole = bool(roles_of(state, participant, now_ns).intersection(OFFICES))
-        found = []
-        for product in state.products.values():
-            wanted = (whole or product.holder == participant) and asked.state in ("", product.state)
-            if wanted and after(product.id, asked.cursor):
-                found.append(product_view(state, product, True))
-            if len(found) > asked.limit:
-                break
-        return found
+        rows, following = page_of(
+            state.products,
+            "D",
+            state.counters.get("D", 0),
+            asked,
+            lambda row: (whole or row.holder == participant) and asked.state in ("", row.state),
+        )
+        return [product_view(state, row, True) for row in rows], following
 
-    found = await call.read(look)
-    return call.page(found[: asked.limit], found[asked.limit - 1].product if len(found) > asked.limit else "")
+    return call.page(*await call.read(look))
 
 
 async def show(call: Call, asked: None) -> ProductView:
