@@ -445,18 +445,22 @@ def test_E02_an_unverified_buyer(venue: Venue, on_offer: tuple[str, str]) -> Non
 
 
 def test_E02_a_mandate_that_ended_while_the_bid_rested(venue: Venue, merchant: Person) -> None:
-    """The bidder was verified at the door; at the fill nobody may act for it any more. Its twin's mandate runs on."""
+    """The bidder was verified at the door; then nobody may act for it any more, and nobody meets its bid. Its twin's
+    mandate runs on. A fill that comes before the bid is closed is refused by E02 (`test_venue_orders`)."""
     for days, lawful in ((1, False), (30, True)):
         listing = venue.book_listing(merchant)
         bidder = venue.buyer(mandate_until=venue.in_days(days))
         bid = {"side": "buy", "limit_fen": 1_000}
-        assert done(venue.order(bidder, listing, 2, **bid), 201)["trades"] == []
+        placed = done(venue.order(bidder, listing, 2, **bid), 201)
+        assert placed["trades"] == []
         venue.advance(days=1, seconds=60)
         filled = venue.order(merchant, listing, 1, side="sell", limit_fen=1_000, time_in_force="ioc")
         if lawful:
             settled(filled)
         else:
-            unlawful(filled, "E02")
+            assert done(filled, 201)["trades"] == []
+            order = done(bidder.get(f"/v1/orders/{placed['order']}"), 200)
+            assert (order["state"], order["closed_reason"]) == ("closed", "standing")
             refused(venue.order(bidder, listing, 1, **bid), 403, "not_verified")
 
 
