@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -20,6 +21,9 @@ from exchange.migration import migrate
 from exchange.postgres import embedded_server
 
 NUMBERS = count(1)
+
+hypothesis.settings.register_profile("shuji", deadline=None)  # a slow machine is no failure
+hypothesis.settings.load_profile("shuji")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,226 @@
+"""A venue's day with one of everything, kept as a journal: `python -m tests.golden_journal` writes this schema's.
+
+The files in `tests/golden/` are never written again: a journal of an earlier version must replay to its state's hash
+for as long as anybody may have one like it. A new event or field makes a new file, under a new name.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from exchange import events as e
+from exchange import journal, venue
+from exchange.state import encode_state, state_hash
+from tests.exchange.world import EVIDENCE, OPERATOR, World, credit_code, only, personal, public_key
+
+FOLDER: Final = Path(__file__).parent / "golden"
+ENTRIES_A_ROW: Final = 7
+
+
+class Row(msgspec.Struct):
+    """A journal row, as the table keeps it."""
+
+    sequence: int
+    schema: int
+    entries: int
+    body: bytes
+    checksum: bytes
+
+    def __getitem__(self, column: str) -> Any:
+        return getattr(self, column)
+
+
+class Golden(msgspec.Struct):
+    """A journal and the SHA-256 of the state it leads to; `kinds` are the events in it."""
+
+    jurisdiction: str
+    rows: list[Row]
+    state_sha256: bytes
+    kinds: list[str]
+
+
+def read(file: Path) -> Golden:
+    return msgspec.msgpack.decode(file.read_bytes(), type=Golden)
+
+
+def rows_of(entries: list[bytes]) -> list[Row]:
+    """The entries in journal rows, chained as the engine chains them."""
+    rows: list[Row] = []
+    checksum = b""
+    for at in range(0, len(entries), ENTRIES_A_ROW):
+        some = entries[at : at + ENTRIES_A_ROW]
+        body = journal.encode_batch(some)
+        checksum = journal.checksum_of(checksum, body)
+        rows.append(Row(len(rows) + 1, e.SCHEMA_VERSION, len(some), body, checksum))
+    return rows
+
+
+def kinds_of(entries: list[bytes]) -> list[str]:
+    decode = msgspec.msgpack.Decoder(e.Entry).decode
+    found = {type(event).__name__ for entry in entries for event in decode(entry).events}
+    return sorted(found)
+
+
+# ---- the day
+
+
+def day() -> World:
+    """Everything that the venue can do, at least once."""
+    world = World(simulated=True)
+    people(world)
+    shop, friend, buyer = world.merchant(), world.buyer(cash_fen=0), world.buyer()
+    product = world.product(shop, shares=((friend, 1_000),))
+    sales(world, world.listing(shop, product, price_fen=10_001), buyer)
+    facts(world, shop, buyer)
+    book(world, shop, product, buyer)
+    reports(world, shop, product, buyer)
+    lives_of_listings(world, shop)
+    world.must(e.AdvanceClock(actor=OPERATOR, seconds=86_400))
+    set_aside(world)
+    world.wait(days=60)
+    while world.state.timers and world.state.timers[0][0] < world.at_ns:
+        world.tick()
+    world.check()
+    return world
+
+
+def people(world: World) -> None:
+    """Refused and once more, accredited, banned and free again, suspended; a key and a role that change."""
+    late = world.person("buyer")
+    decide = e.DecideIdentity(
+        actor=world.reviewer, participant=late, accept=False, reasons=("the mandate is missing",)
+    )
+    world.must(decide)
+    again = e.ResubmitIdentity(
+        actor=late, legal_name="Late Co", uscc=credit_code(900), evidence_sha256=EVIDENCE
+    )
+    world.must(again)
+    world.verify(late)
+    merchant = world.merchant(owner="U1", group="G1")
+    world.ban(merchant)
+    world.ban(merchant, days=0)
+    for step in ("suspend", "resume"):
+        world.must(e.SetStatus(actor=OPERATOR, participant=late, step=step, reason="looked into"))
+    stolen = e.ReplaceKey(actor=OPERATOR, participant=late, public_key=public_key("second"), reason="stolen")
+    world.must(stolen)
+    aide = world.person()
+    world.must(e.GrantRole(actor=OPERATOR, participant=aide, role="auditor"))
+    world.must(e.RevokeRole(actor=OPERATOR, participant=aide, role="auditor", reason="has left"))
+
+
+def sales(world: World, listing: str, buyer: str) -> None:
+    """Accepted, rejected and mended, rejected twice, never delivered; a key; one order refused, one repeated."""
+    done = world.buy(buyer, listing, 3, key=world.new_id())
+    world.deliver(done)
+    entitlement = world.state.trades[done].entitlement
+    world.must(e.IssueKey(actor=buyer, entitlement=entitlement, key_sha256="12" * 32))
+    world.accept(done)
+    for second in (world.accept, world.reject):
+        trade = world.buy(buyer, listing)
+        world.deliver(trade)
+        world.reject(trade)
+        world.deliver(trade)
+        second(trade)
+    world.buy(buyer, listing)
+    world.order(world.buyer(cash_fen=1), listing, key=world.new_id())
+
+
+def facts(world: World, shop: str, buyer: str) -> None:
+    """A product's registers change; an exclusive licence is held, cured and settled, another hold expires."""
+    product = world.product(shop, classification=personal(), consent=e.Consent(
+        basis="separate_consent", purposes=("market_analysis",)
+    ))  # fmt: skip
+    listing = world.listing(shop, product)
+    for entry in ("objection_raised", "objection_settled", "risk_suspected", "risk_cleared"):
+        world.record(product, entry)
+    amended = e.AmendFacts(
+        actor=shop, product=product, evidence_sha256="cd" * 32,
+        consent=e.Consent(basis="general_consent", purposes=("market_analysis",)),
+    )  # fmt: skip
+    world.must(amended)
+    confirm = e.ConfirmFacts(
+        actor=world.reviewer, product=product, groups=("consent",), evidence={"consent": "cd" * 32},
+        revision=world.state.products[product].revision,
+    )  # fmt: skip
+    world.must(confirm)
+    held = only(world.order(buyer, listing), e.Held).trade
+    cure = e.CureHold(
+        actor=world.reviewer, trade=held, rule="C02", evidence_sha256=EVIDENCE,
+        revision=world.state.products[product].revision,
+    )  # fmt: skip
+    world.must(cure)
+    world.record(product, "objection_raised")
+    only(world.order(buyer, listing), e.Held)
+
+
+def book(world: World, shop: str, product: str, buyer: str) -> None:
+    """Rest, fill in part, cancel, self-trade, and a pair that clearing refuses."""
+    listing = world.book(shop, product)
+    dealer, other = world.merchant(cash_fen=10**7), world.buyer()
+    world.ask(shop, listing, 1_000, 100)
+    world.bid(dealer, listing, 600, 101, key=world.new_id())
+    world.bid(dealer, listing, 500, 100, time_in_force="ioc")
+    world.bid(other, listing, 10, 90)
+    placed = only(world.ask(dealer, listing, 5, 200), e.OrderPlaced).order
+    world.must(e.CancelOrder(actor=dealer, order=placed))
+    exclusive = world.listing(shop, product, deal="exclusive_licence", supply="exclusive")
+    held = only(world.order(buyer, exclusive), e.Held).trade
+    world.must(e.CureHold(actor=buyer, trade=held, rule="B17", evidence_sha256="", revision=0))
+    only(world.ask(dealer, listing, 10, 90), e.TradeRefused)
+
+
+def reports(world: World, shop: str, product: str, buyer: str) -> None:
+    """Told by both sides, and by one only."""
+    listing = world.listing(shop, world.product(shop), mechanism="off_venue")
+    for quantity, sides in ((2, ("buy", "sell")), (3, ("buy",))):
+        for side in sides:
+            actor, counterparty = (buyer, shop) if side == "buy" else (shop, buyer)
+            world.must(
+                e.ReportTrade(
+                    actor=actor, listing=listing, side=side, counterparty=counterparty, quantity=quantity,
+                    price_fen=450, purpose="market_analysis", territory="CN", contract_sha256=EVIDENCE,
+                )
+            )  # fmt: skip
+
+
+def lives_of_listings(world: World, shop: str) -> None:
+    """Returned and revised; suspended, resumed, withdrawn; expired."""
+    listing = world.draft(shop)
+    world.move(shop, listing, "submit")
+    world.move(world.reviewer, listing, "return", "the title says too little")
+    revised = msgspec.structs.replace(world.state.listings[listing].terms, price_fen=501, listed_days=1)
+    world.must(e.ReviseListing(actor=shop, listing=listing, terms=revised))
+    world.move(shop, listing, "submit")
+    world.move(world.reviewer, listing, "approve")
+    world.move(OPERATOR, listing, "suspend", "looked into")
+    world.move(OPERATOR, listing, "resume")
+    world.move(shop, world.listing(shop), "withdraw")
+
+
+def set_aside(world: World) -> None:
+    """A command in quarantine."""
+    command = e.RegisterParticipant(actor="", legal_name="poison", public_key=public_key("poison"))
+    world.at_ns += 1_000
+    outcome = venue.quarantine(world.state, command, "RuntimeError: a bug", world.at_ns)
+    world.entries.append(outcome.entry)
+    venue.replay(world.twin, outcome.entry)
+
+
+def main() -> int:
+    file = FOLDER / f"schema-{e.SCHEMA_VERSION}.msgpack"
+    if file.exists():
+        print(f"{file} is kept as it is: a changed layout needs another schema version", file=sys.stderr)
+        return 1
+    world = day()
+    kinds = kinds_of(world.entries)
+    golden = Golden("CN-46", rows_of(world.entries), state_hash(encode_state(world.state)), kinds)
+    FOLDER.mkdir(exist_ok=True)
+    file.write_bytes(msgspec.msgpack.encode(golden))
+    print(f"{file}: {len(world.entries)} entries, {len(kinds)} kinds of events")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
