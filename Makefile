@@ -27,7 +27,7 @@ develop:
 	@sh .ci/install requirements-dev.txt
 
 test: develop
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 check: develop
 	@$(BIN)/ruff check .

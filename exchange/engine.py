@@ -64,7 +64,8 @@ OVERLOADED: Final = Outcome((), Refusal(Refused.overloaded, "the venue is busy: 
 UNAVAILABLE: Final = Outcome(
     (),
     Refusal(
-        Refused.storage_unavailable, "the database is not answering: repeat the request with the same id"
+        Refused.storage_unavailable,
+        "the database takes nothing now (silent, gone, or its disk is full): repeat the request with the same id",
     ),
     0,
 )

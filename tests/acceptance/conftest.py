@@ -9,15 +9,6 @@ pytest.register_assert_rewrite("loadtests.client")
 
 from tests.story import Venue  # noqa: E402 - the line above must come first
 
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's checks on one worker, else each worker would start a venue for its share of them."""
-    for item in items:
-        if item.path.parent == HERE:
-            item.add_marker(pytest.mark.xdist_group(f"acceptance-{item.path.stem}"))
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
