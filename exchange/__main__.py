@@ -10,22 +10,28 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import msgspec
 
 from exchange import keys
 from exchange.settings import SettingError, Settings, venue_url
+from exchange.terminal import (
+    Arguments,
+    UsageError,
+    command,
+    key_path,
+    print_json,
+    run_async,
+    say,
+    settings_of,
+    takes_venue_folder,
+    takes_venue_url,
+)
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
-Arguments = argparse.Namespace
-_Answer = TypeVar("_Answer")
-
-
-class UsageError(Exception):
-    """The command was used wrongly in a way that argparse cannot see."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,12 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (UsageError, SettingError) as error:
-        _say(f"shuji: {error}")
+        say(f"shuji: {error}")
         return 2
     except Exception as error:
         if not _is_expected(error):
             raise
-        _say(f"shuji: {_words_of(error)}")
+        say(f"shuji: {_words_of(error)}")
         return 1
     return status
 
@@ -73,14 +79,6 @@ def _words_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _print_json(answer: Any) -> None:
-    print(json.dumps(answer, ensure_ascii=False))
 
 
 # ---- the parser
@@ -110,41 +108,12 @@ def _parse(argv: Sequence[str] | None) -> Arguments:
     return arguments
 
 
-def _command(
-    commands: Any, name: str, run: Callable[[Arguments], int], said: str, **more: Any
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=said, description=said, **more)
-    parser.add_argument("--json", action="store_true", help="answer in JSON, for machines")
-    parser.set_defaults(run=run)
-    return parser
-
-
-def _takes_venue_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", metavar="DIR", help="data folder (SHUJI_DATA; default .shuji)")
-    parser.add_argument("--dsn", help="an outside PostgreSQL (SHUJI_DSN) instead of the venue's own")
-
-
-def _takes_venue_url(parser: argparse.ArgumentParser, *, key_required: bool) -> None:
-    parser.add_argument("--url", help="the venue (SHUJI_URL; default http://127.0.0.1:8000)")
-    required = key_required and not os.environ.get("SHUJI_KEY")
-    parser.add_argument("--key", metavar="FILE", required=required, help="key file (SHUJI_KEY)")
-
-
-def _key_path(arguments: Arguments) -> Path | None:
-    chosen = arguments.key or os.environ.get("SHUJI_KEY")
-    return Path(chosen) if chosen else None
-
-
-def _settings(arguments: Arguments, *names: str) -> Settings:
-    return Settings.gather(os.environ, {name: getattr(arguments, name) for name in ("data", "dsn", *names)})
-
-
 # ---- serve
 
 
 def _add_serve(commands: Any) -> None:
-    parser = _command(commands, "serve", run_serve, "start the venue; prints what to do next")
-    _takes_venue_folder(parser)
+    parser = command(commands, "serve", run_serve, "start the venue; prints what to do next")
+    takes_venue_folder(parser)
     parser.add_argument("--host", help="where to listen (SHUJI_HOST; default 127.0.0.1)")
     parser.add_argument("--port", help="(SHUJI_PORT; default 8000)")
     parser.add_argument("--jurisdiction", help="the venue's place, ISO 3166-2 (default CN-46, Hainan)")
@@ -168,32 +137,23 @@ def _add_serve(commands: Any) -> None:
 def run_serve(arguments: Arguments) -> int:
     from exchange.serving import serve
 
-    settings = _settings(arguments, "host", "port", "jurisdiction", "simulated_clock", "sample", "standby")
+    settings = settings_of(arguments, "host", "port", "jurisdiction", "simulated_clock", "sample", "standby")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    return _run(serve(settings, _say, _print_json if arguments.json else None))
-
-
-def _run(work: Coroutine[Any, Any, _Answer]) -> _Answer:
-    """On uvloop where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
+    return run_async(serve(settings, say, print_json if arguments.json else None))
 
 
 # ---- migrate, verify, judge
 
 
 def _add_migrate(commands: Any) -> None:
-    parser = _command(commands, "migrate", run_migrate, "bring the database up to this version")
-    _takes_venue_folder(parser)
+    parser = command(commands, "migrate", run_migrate, "bring the database up to this version")
+    takes_venue_folder(parser)
 
 
 def run_migrate(arguments: Arguments) -> int:
-    applied = asyncio.run(_migrate(_settings(arguments)))
+    applied = asyncio.run(_migrate(settings_of(arguments)))
     if arguments.json:
-        _print_json({"applied": applied})
+        print_json({"applied": applied})
     else:
         print("\n".join(applied) or "the database is up to date")
     return 0
@@ -211,21 +171,19 @@ def _add_verify(commands: Any) -> None:
     said = (
         "rebuild everything from the journal and compare; status 1 and the first difference if not the same"
     )
-    _takes_venue_folder(_command(commands, "verify", run_verify, said))
+    takes_venue_folder(command(commands, "verify", run_verify, said))
 
 
 def run_verify(arguments: Arguments) -> int:
-    settings = _settings(arguments)
+    settings = settings_of(arguments)
     if not settings.dsn and not _holds_a_venue(settings.data):
         raise UsageError(f"there is no venue in {settings.data}; name its data folder with --data")
     findings = asyncio.run(_verify(settings))
     if arguments.json:
-        _print_json({"clean": not findings, "findings": msgspec.to_builtins(findings)})
+        print_json({"clean": not findings, "findings": msgspec.to_builtins(findings)})
     elif findings:
         print(findings[0])
-        _say(
-            f"{len(findings)} differences in all; --json names each" if len(findings) > 1 else "1 difference"
-        )
+        say(f"{len(findings)} differences in all; --json names each" if len(findings) > 1 else "1 difference")
     else:
         print("clean: the tables are what the journal says, every asset sums to zero")
     return 1 if findings else 0
@@ -253,7 +211,7 @@ async def _verify(settings: Settings) -> list[Any]:
     data = settings.data if settings.data.is_dir() else None
     async with open_database(settings.data, settings.dsn or None, attach=True) as database:
         try:
-            return list(await verify(database.dsn, data, empty, _say))
+            return list(await verify(database.dsn, data, empty, say))
         except asyncpg.UndefinedTableError as error:
             raise UsageError(
                 f"this database holds no venue ({error}); `shuji migrate` prepares it"
@@ -262,7 +220,7 @@ async def _verify(settings: Settings) -> list[Any]:
 
 def _add_judge(commands: Any) -> None:
     said = "judge contexts (JSON lines, phase inside) by the no-trade rules; a JSON line each"
-    parser = _command(commands, "judge", run_judge, said)
+    parser = command(commands, "judge", run_judge, said)
     parser.add_argument("file", metavar="FILE", help="'-' reads standard input")
 
 
@@ -288,7 +246,7 @@ def _judge(lines: BinaryIO) -> int:
 
 
 def _add_key(commands: Any) -> None:
-    parser = _command(commands, "key", run_key, "make an Ed25519 key file; prints the public key")
+    parser = command(commands, "key", run_key, "make an Ed25519 key file; prints the public key")
     parser.add_argument("name", metavar="NAME", nargs="?", help="makes NAME.key in this folder")
     parser.add_argument("--out", metavar="FILE", help="makes this file")
 
@@ -299,24 +257,24 @@ def run_key(arguments: Arguments) -> int:
     path = Path(arguments.out or f"{arguments.name}.key")
     key = keys.create(path)
     if arguments.json:
-        _print_json({"file": str(path), "public_key": key.public_key})
+        print_json({"file": str(path), "public_key": key.public_key})
     else:
         print(key.public_key)
-        _say(f"{path} is made. Whoever reads it is you: keep it, show it to nobody.")
+        say(f"{path} is made. Whoever reads it is you: keep it, show it to nobody.")
     return 0
 
 
 def _add_sign(commands: Any) -> None:
-    parser = _command(commands, "sign", run_sign, "sign a text with a key; prints the signature in base64")
+    parser = command(commands, "sign", run_sign, "sign a text with a key; prints the signature in base64")
     parser.add_argument("text", metavar="TEXT")
     parser.add_argument("--key", metavar="FILE", required=not os.environ.get("SHUJI_KEY"))
 
 
 def run_sign(arguments: Arguments) -> int:
-    key = keys.read(_key_path(arguments) or Path())
+    key = keys.read(key_path(arguments) or Path())
     signature = key.sign(arguments.text)
     if arguments.json:
-        _print_json({"public_key": key.public_key, "signature": signature})
+        print_json({"public_key": key.public_key, "signature": signature})
     else:
         print(signature)
     return 0
@@ -326,27 +284,27 @@ def run_sign(arguments: Arguments) -> int:
 
 
 def _add_login(commands: Any) -> None:
-    parser = _command(commands, "login", run_login, "sign in; the token is kept beside the key for `call`")
-    _takes_venue_url(parser, key_required=True)
+    parser = command(commands, "login", run_login, "sign in; the token is kept beside the key for `call`")
+    takes_venue_url(parser, key_required=True)
     parser.add_argument("--participant", metavar="ID", default="", help="default: whom the key file names")
 
 
 def run_login(arguments: Arguments) -> int:
     from exchange.client import Client
 
-    with Client(venue_url(os.environ, arguments.url), _key_path(arguments)) as client:
+    with Client(venue_url(os.environ, arguments.url), key_path(arguments)) as client:
         session = client.sign_in(arguments.participant)
         kept = keys.session_path(client.key or Path())
     if arguments.json:
-        _print_json(msgspec.to_builtins(session))
+        print_json(msgspec.to_builtins(session))
     else:
         print(f"{session.participant} is signed in until {session.expires_at}; the token is in {kept}")
     return 0
 
 
 def _add_register(commands: Any) -> None:
-    parser = _command(commands, "register", run_register, "enter the venue's register under your key")
-    _takes_venue_url(parser, key_required=True)
+    parser = command(commands, "register", run_register, "enter the venue's register under your key")
+    takes_venue_url(parser, key_required=True)
     parser.add_argument("--name", required=True, help="legal name")
     parser.add_argument("--uscc", default="", help="unified social credit code (统一社会信用代码)")
     parser.add_argument(
@@ -363,10 +321,10 @@ def _add_register(commands: Any) -> None:
 def run_register(arguments: Arguments) -> int:
     from exchange.client import Client
 
-    with Client(venue_url(os.environ, arguments.url), _key_path(arguments)) as client:
+    with Client(venue_url(os.environ, arguments.url), key_path(arguments)) as client:
         answer = client.register(_registration(arguments))
     if arguments.json:
-        _print_json(answer)
+        print_json(answer)
     else:
         print(answer["participant"])
     return 0
@@ -389,7 +347,7 @@ def _registration(arguments: Arguments) -> dict[str, Any]:
 
 
 def _add_call(commands: Any) -> None:
-    parser = _command(commands, "call", run_call, "call the API; status 1 when the venue refuses")
+    parser = command(commands, "call", run_call, "call the API; status 1 when the venue refuses")
     parser.add_argument("method", metavar="METHOD", type=str.upper, choices=METHODS, help=", ".join(METHODS))
     parser.add_argument("path", metavar="PATH", help="for example /v1/catalogue")
     parser.add_argument(
@@ -398,7 +356,7 @@ def _add_call(commands: Any) -> None:
         nargs="?",
         help="JSON; @FILE a file (JSON if it is named .json, else its bytes); '-' JSON on standard input",
     )
-    _takes_venue_url(parser, key_required=False)
+    takes_venue_url(parser, key_required=False)
     parser.add_argument(
         "--header", metavar="'NAME: VALUE'", action="append", default=[], help="may be repeated"
     )
@@ -417,7 +375,7 @@ def run_call(arguments: Arguments) -> int:
     if not arguments.path.startswith("/"):
         raise UsageError(f"a path starts with /, for example /v1/catalogue, not {arguments.path!r}")
     body, headers = _body(arguments.body), _headers(arguments)
-    with Client(venue_url(os.environ, arguments.url), _key_path(arguments)) as client:
+    with Client(venue_url(os.environ, arguments.url), key_path(arguments)) as client:
         try:
             answer = client.call(arguments.method, arguments.path, body, headers)
         except Refusal as refusal:
@@ -463,7 +421,7 @@ def _show(arguments: Arguments, content: bytes, kind: str) -> None:
     is_json = kind.partition(";")[0].endswith("json")
     if arguments.out:
         Path(arguments.out).write_bytes(content)
-        _say(f"{len(content)} bytes are in {arguments.out}")
+        say(f"{len(content)} bytes are in {arguments.out}")
     elif arguments.pick:
         print(_picked(content, arguments.pick))
     elif is_json and content:

@@ -1,4 +1,4 @@
-"""A venue's day with one of everything, kept as a journal: `python -m tests.golden_journal` writes this schema's.
+"""A venue's day with one of everything, kept as a journal: `python -m tests.golden_journal NAME` writes `schema-1-NAME`.
 
 The files in `tests/golden/` are never written again: a journal of an earlier version must replay to its state's hash
 for as long as anybody may have one like it. A new event or field makes a new file, under a new name.
@@ -209,9 +209,15 @@ def set_aside(world: World) -> None:
 
 
 def main() -> int:
-    file = FOLDER / f"schema-{e.SCHEMA_VERSION}.msgpack"
+    if len(sys.argv) != 2:
+        print("name what is new in it, as in `python -m tests.golden_journal halts`", file=sys.stderr)
+        return 2
+    file = FOLDER / f"schema-{e.SCHEMA_VERSION}-{sys.argv[1]}.msgpack"
     if file.exists():
-        print(f"{file} is kept as it is: a changed layout needs another schema version", file=sys.stderr)
+        print(
+            f"{file} is kept as it is: take another name, or another schema version for a changed layout",
+            file=sys.stderr,
+        )
         return 1
     world = day()
     kinds = kinds_of(world.entries)
