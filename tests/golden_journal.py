@@ -214,7 +214,7 @@ def main() -> int:
         return 2
     file = FOLDER / f"schema-{e.SCHEMA_VERSION}-{sys.argv[1]}.msgpack"
     if file.exists():
-        print(
+        print(f"{file} is kept as it is: take another name", file=sys.stderr)
             f"{file} is kept as it is: take another name, or another schema version for a changed layout",
             file=sys.stderr,
         )
