@@ -215,9 +215,6 @@ def main() -> int:
     file = FOLDER / f"schema-{e.SCHEMA_VERSION}-{sys.argv[1]}.msgpack"
     if file.exists():
         print(f"{file} is kept as it is: take another name", file=sys.stderr)
-            f"{file} is kept as it is: take another name, or another schema version for a changed layout",
-            file=sys.stderr,
-        )
         return 1
     world = day()
     kinds = kinds_of(world.entries)
