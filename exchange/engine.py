@@ -35,6 +35,7 @@ from exchange.events import (
     AdoptRulebook,
     AdvanceClock,
     CancelOrder,
+    HaltTrading,
     MoveListing,
     ParticipantRegistered,
     Refusal,
@@ -622,7 +623,9 @@ class _LookFailed(msgspec.Struct):
 
 def _relieves(command: Any) -> bool:
     """A cancel or a halt: the reserve is for these."""
-    return type(command) is CancelOrder or (type(command) is MoveListing and command.step == "suspend")
+    return type(command) in (CancelOrder, HaltTrading) or (
+        type(command) is MoveListing and command.step == "suspend"
+    )
 
 
 def _looked(look: Callable[[State], Any], state: State) -> Any:

@@ -61,6 +61,7 @@ class Refused(enum.Enum):
     too_large = (28, 413, False)
     file_mismatch = (29, 422, False)
     clock_is_real = (30, 409, False)
+    halted = (31, 409, False)
 
     @property
     def number(self) -> int:
@@ -396,6 +397,22 @@ class BookCashIn(Command, frozen=True, kw_only=True):
     participant: str
     amount_fen: int
     bank_reference: str
+
+
+class HaltTrading(Command, frozen=True, kw_only=True):
+    """`scope` is one of `halt.SCOPES`; `subject` the listing's or the board's id, empty for the market."""
+
+    scope: str
+    subject: str = ""
+    reason: str
+
+
+class ResumeTrading(Command, frozen=True, kw_only=True):
+    """Ends the halt of exactly this scope and subject; wider and narrower ones stand."""
+
+    scope: str
+    subject: str = ""
+    reason: str
 
 
 class PlaceOrder(Struct, frozen=True, kw_only=True, tag=True, gc=False):
@@ -888,6 +905,20 @@ class Quarantined(Event, frozen=True):
     reason: str
 
 
+class TradingHalted(Event, frozen=True):
+    scope: str
+    subject: str
+    reason: str
+    by: str
+
+
+class TradingResumed(Event, frozen=True):
+    scope: str
+    subject: str
+    reason: str
+    by: str
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -929,6 +960,8 @@ AnyEvent = (
     | KeyIssued
     | EntitlementEnded
     | Quarantined
+    | TradingHalted
+    | TradingResumed
 )
 
 

@@ -32,6 +32,7 @@ from exchange.events import (
     Settled,
     TradeRefused,
 )
+from exchange.halt import halted_refusal
 from exchange.listing import VISIBLE, cell_of, price_at, seller_of
 from exchange.matching.book import BUY, SELL, Order
 from exchange.participant import party_of, standing_refusal, ultimate_owner
@@ -78,6 +79,8 @@ def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[E
         return Refusal(Refused.not_found, f"there is no listing {command.listing}")
     if listing.state != "published":
         return Refusal(Refused.listing_closed, f"the listing is {listing.state}: it takes no orders")
+    if state.halts and (halted := halted_refusal(state, listing)) is not None:
+        return halted
     terms = listing.terms
     purpose = command.purpose or terms.purposes[0]
     territory = command.territory or terms.territories[0]

@@ -173,6 +173,16 @@ class Report(Struct, kw_only=True):
         )
 
 
+class Halt(Struct, frozen=True):
+    """Trading stands still in a listing, a board or the whole market."""
+
+    scope: str
+    subject: str
+    reason: str
+    by: str
+    since_ns: int
+
+
 class Remembered(Struct, array_like=True, gc=False):
     """The answer to a command id: digest of the body, the encoded journal entry."""
 
@@ -204,6 +214,7 @@ class State:
         self.reports: dict[str, Report] = {}
         self.reported: dict[ReportedTerms, str] = {}
         self.cash_references: dict[str, str] = {}
+        self.halts: dict[str, Halt] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -244,8 +255,12 @@ class State:
         self.parties.pop(participant, None)
 
     def dump(self) -> dict[str, Any]:
-        """Lossless plain data, for snapshots and for the state hash."""
-        return {
+        """Lossless plain data, for snapshots and for the state hash.
+
+        What came after the first layout is there only when it says something: kept journals keep their hashes.
+        """
+        later = {"halts": self.halts} if self.halts else {}
+        return later | {
             "bureau": self.bureau.dump(),
             "ledger": self.ledger.dump(),
             "products": list(self.products.values()),
@@ -294,6 +309,7 @@ class _Dumped(Struct):
     simulated: bool
     sequence: int
     rulebook_sha256: str
+    halts: dict[str, Halt] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -345,6 +361,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "simulated",
         "sequence",
         "rulebook_sha256",
+        "halts",
     ):
         setattr(state, name, getattr(dumped, name))
 

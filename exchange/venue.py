@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from exchange import cash, listing, order, participant, product, trade
+from exchange import cash, halt, listing, order, participant, product, trade
 from exchange import events as happened
 from exchange.events import VENUE, Entry, Event, OrderRefused, PlaceOrder, Refusal, Refused, Ticked
 from exchange.participant import role_refusal
@@ -261,6 +261,17 @@ def _followed(state: State, first: Iterable[Event], changed: str, at_ns: int) ->
     yield from trade.judge_holds(state, changed, at_ns)
 
 
+def _unless_halted(handler: Handler) -> Handler:
+    """A bilateral trade is a trade: none is reported while its listing, board or the market stands still."""
+
+    def asked(state: State, command: happened.ReportTrade, at_ns: int) -> Decision:
+        found = state.listings.get(command.listing)
+        refusal = None if found is None else halt.halted_refusal(state, found)
+        return refusal or handler(state, command, at_ns)
+
+    return asked
+
+
 def _then_standing(handler: Handler) -> Handler:
     """What a participant may do changes: its orders that it may not place any more are closed in the same entry, and
     its holds judged again."""
@@ -306,13 +317,15 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.ReviseListing: listing.revise,
     happened.MoveListing: listing.move,
     happened.BookCashIn: cash.book_in,
-    happened.ReportTrade: trade.report,
+    happened.ReportTrade: _unless_halted(trade.report),
     happened.WithdrawReport: trade.withdraw_report,
     happened.Deliver: trade.deliver,
     happened.AcceptDelivery: trade.accept,
     happened.RejectDelivery: trade.reject,
     happened.IssueKey: trade.issue_key,
     happened.CureHold: trade.cure,
+    happened.HaltTrading: halt.halt,
+    happened.ResumeTrading: halt.resume,
 }
 """Command: who decides it."""
 
@@ -357,6 +370,8 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.KeyIssued: trade.apply_key,
     happened.EntitlementEnded: trade.apply_ended,
     happened.Quarantined: _apply_nothing,
+    happened.TradingHalted: halt.apply_halted,
+    happened.TradingResumed: halt.apply_resumed,
 }
 """Event: what it changes."""
 

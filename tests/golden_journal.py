@@ -78,6 +78,7 @@ def day() -> World:
     reports(world, shop, product, buyer)
     lives_of_listings(world, shop)
     world.must(e.AdvanceClock(actor=OPERATOR, seconds=86_400))
+    halts(world)
     set_aside(world)
     world.wait(days=60)
     while world.state.timers and world.state.timers[0][0] < world.at_ns:
@@ -197,6 +198,13 @@ def lives_of_listings(world: World, shop: str) -> None:
     world.move(OPERATOR, listing, "suspend", "looked into")
     world.move(OPERATOR, listing, "resume")
     world.move(shop, world.listing(shop), "withdraw")
+
+
+def halts(world: World) -> None:
+    """A board halted and resumed; a market that stands still to the end."""
+    for kind in (e.HaltTrading, e.ResumeTrading):
+        world.must(kind(actor=OPERATOR, scope="board", subject="general", reason="looked into"))
+    world.must(e.HaltTrading(actor=OPERATOR, scope="market", reason="a holiday"))
 
 
 def set_aside(world: World) -> None:

@@ -10,6 +10,7 @@ from exchange.web import (
     catalogue,
     credit,
     entitlements,
+    halts,
     listings,
     money,
     operations,
@@ -29,6 +30,7 @@ log = logging.getLogger("shuji.web")
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *pages.OPERATIONS,
     *operations.OPERATIONS,
+    *halts.OPERATIONS,
     *participants.OPERATIONS,
     *products.OPERATIONS,
     *catalogue.OPERATIONS,

@@ -26,7 +26,7 @@ PATHS = """
 CODES = """
 malformed not_signed_in signature_wrong forbidden own_case not_found id_conflict id_expired already_exists
 wrong_state out_of_bounds evidence_missing identity_invalid outside_terms mechanism_not_allowed not_verified
-not_accredited standing_denied listing_closed unlawful supply_exhausted funds_insufficient units_insufficient
+not_accredited standing_denied listing_closed halted unlawful supply_exhausted funds_insufficient units_insufficient
 nothing_to_match quarantined overloaded storage_unavailable too_large file_mismatch clock_is_real
 """
 

@@ -55,6 +55,7 @@ NUMBERS = {
     "too_large": 28,
     "file_mismatch": 29,
     "clock_is_real": 30,
+    "halted": 31,
 }
 """What clients and journals know. A number is never given again: a new refusal takes the next one from 32 on."""
 
