@@ -91,7 +91,7 @@ class _Batch(msgspec.Struct):
 
     work: list[_Work] = []
     answers: list[Any] = []
-    entries: list[bytes] = []
+    entries: list[Outcome] = []
     personal: list[tuple[str, bytes, bytes]] = []
     record: Record | None = None
 
@@ -106,6 +106,8 @@ class Engine:
         self.sequence = 0
         self.epoch = 0
         self.on_commit: list[Callable[[int], None]] = []
+        self.on_entries: list[Callable[[int, list[Outcome]], None]] = []
+        """Told every committed batch: its sequence and its entries. Must be quick and may not raise."""
         self.on_standby: Callable[[], None] | None = None
         self.stopped: asyncio.Event = asyncio.Event()
         self.failure: str = ""
@@ -338,27 +340,26 @@ class Engine:
         if batch.entries:
             batch.record = self._record(batch.entries, batch.personal)
 
-    def _decide(self, command: Any, entries: list[bytes]) -> Outcome:
+    def _decide(self, command: Any, entries: list[Outcome]) -> Outcome:
         state = self.state
         outcome = venue.execute(state, command, self.clock.now(state.now_ns, state.clock_floor_ns))
         if outcome.entry and not outcome.repeated:
-            entries.append(outcome.entry)
+            entries.append(outcome)
             if type(command) is AdvanceClock:
                 self._run_timers(entries)
         if type(command) is Tick:
             self._tick_queued = False
         return outcome
 
-    def _run_timers(self, entries: list[bytes]) -> None:
+    def _run_timers(self, entries: list[Outcome]) -> None:
         """A simulated clock was advanced: everything that is due by then happens before anything else."""
         state = self.state
         while state.timers and state.timers[0][0] < state.clock_floor_ns:
             at_ns = self.clock.now(state.now_ns, state.clock_floor_ns)
-            outcome = venue.execute(state, Tick(actor=VENUE), at_ns)
-            entries.append(outcome.entry)
+            entries.append(venue.execute(state, Tick(actor=VENUE), at_ns))
 
-    def _record(self, entries: list[bytes], personal: list[tuple[str, bytes, bytes]]) -> Record:
-        body = journal.encode_batch(entries)
+    def _record(self, entries: list[Outcome], personal: list[tuple[str, bytes, bytes]]) -> Record:
+        body = journal.encode_batch([outcome.entry for outcome in entries])
         opened, moved = [], []
         for row in self.state.ledger.drain():
             key = (row[0], row[1])
@@ -402,6 +403,8 @@ class Engine:
             self.entries_committed += batch.record.entries
             for wake in self.on_commit:
                 wake(self.sequence)
+            for tell in self.on_entries:
+                tell(self.sequence, batch.entries)
         for item, answer in zip(batch.work, batch.answers, strict=True):
             _answer(item, answer)
 
@@ -543,7 +546,7 @@ class Engine:
         outcome = venue.quarantine(
             self.state, item.commands[0], f"{type(reason).__name__}: {reason}"[:500], at_ns
         )
-        batch = _Batch([item], [outcome if item.single else [outcome]], [outcome.entry])
+        batch = _Batch([item], [outcome if item.single else [outcome]], [outcome])
         self._close(batch)
         await self._commit(batch)
 

@@ -30,7 +30,6 @@ from exchange.events import (
     ListingMoved,
     ListingRevised,
     MoveListing,
-    OrderClosed,
     Refusal,
     Refused,
     ReviseListing,
@@ -39,7 +38,7 @@ from exchange.events import (
 from exchange.matching.book import Book
 from exchange.participant import has_role, party_of, standing_refusal
 from exchange.product import RIGHTS, cell_facts, evidence_refusal, gainers, own_case_refusal
-from exchange.state import DAY_NS, Listing, Product, State
+from exchange.state import DAY_NS, Listing, Product, State, closing
 
 LIFE: Final[Mapping[tuple[str, str], str]] = {
     ("draft", "submit"): "submitted",
@@ -316,7 +315,7 @@ def _moves(state: State, listing: Listing, command: MoveListing, at_ns: int) -> 
         events.append(ListingMoved(listing.id, step, after, reasons, by, listing.until_ns))
     if step in ("withdraw", "expire"):
         events += [
-            OrderClosed(order.id, "withdrawn" if step == "withdraw" else "expired", order.remaining)
+            closing(order, "withdrawn" if step == "withdraw" else "expired")
             for order in state.orders.values()
             if order.listing == listing.id
         ]

@@ -36,7 +36,7 @@ from exchange.halt import halted_refusal
 from exchange.listing import VISIBLE, cell_of, price_at, seller_of
 from exchange.matching.book import BUY, SELL, Order
 from exchange.participant import party_of, standing_refusal, ultimate_owner
-from exchange.state import DAY_NS, Entitlement, Exclusive, Listing, Product, State, Trade
+from exchange.state import DAY_NS, Entitlement, Exclusive, Listing, Product, State, Trade, closing
 
 HOLD_NS: Final = 10 * DAY_NS
 """How long a hold may be cured; then it ends and both sides are released."""
@@ -538,7 +538,7 @@ def cancel(state: State, command: CancelOrder, at_ns: int) -> Refusal | list[Eve
     order = state.orders.get(command.order)
     if order is None or order.participant != command.actor:
         return Refusal(Refused.not_found, f"you have no open order {command.order}")
-    return [OrderClosed(order.id, "cancelled", order.remaining)]
+    return [closing(order, "cancelled")]
 
 
 def close_without_standing(state: State, participant: str, at_ns: int) -> list[Event]:
@@ -547,7 +547,7 @@ def close_without_standing(state: State, participant: str, at_ns: int) -> list[E
     if (standing.may_buy and standing.may_list) or not _reserves(state, participant):
         return []
     return [
-        OrderClosed(order.id, "standing", order.remaining)
+        closing(order, "standing")
         for order in state.orders.values()
         if order.participant == participant
         and not (standing.may_buy if order.side == BUY else standing.may_list)

@@ -17,7 +17,16 @@ from clearing.ledger import Ledger, LedgerDump
 from clearing.notrade import Rulebook
 from credit.bureau import Bureau
 from exchange.board import Board
-from exchange.events import Authorisation, Classification, Consent, Delivery, Description, Source, Terms
+from exchange.events import (
+    Authorisation,
+    Classification,
+    Consent,
+    Delivery,
+    Description,
+    OrderClosed,
+    Source,
+    Terms,
+)
 from exchange.matching.book import Book, Order
 
 DAY_NS: Final = 86_400_000_000_000
@@ -37,6 +46,11 @@ class Exclusive(Struct, frozen=True, gc=False):
     field_group: str
     territory: str
     until_ns: int = 0
+
+
+def closing(order: Order, reason: str) -> OrderClosed:
+    """What is left of a resting order goes. The event says where it rested: a tape keeps levels, not orders."""
+    return OrderClosed(order.id, reason, order.remaining, order.listing, order.side, order.price_fen)
 
 
 class Product(Struct, kw_only=True):
