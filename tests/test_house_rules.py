@@ -21,6 +21,7 @@ PURE = (
     "exchange/participant.py",
     "exchange/product.py",
     "exchange/state.py",
+    "exchange/tape.py",
     "exchange/trade.py",
     "exchange/venue.py",
     "clearing",

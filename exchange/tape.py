@@ -1,0 +1,267 @@
+"""The tape: what committed entries say of a market, and the sheet of one listing that follows them.
+
+    entries of a commit ──moves──> Move (a listing's levels up and down, prints, state)
+                                     └──Sheet.fold──> Change (the levels as they are now, prints, bars)
+
+Only what settled is a print: it alone moves the last price and the bars. A quantity that is matched and held leaves its
+level, and comes to the tape on the day it settles. No order is kept: a fill names its maker's price, and what leaves a
+book unfilled says where it rested (`OrderClosed`). So a move is read from an entry alone, and a sheet can be rewound by
+taking moves back (`Sheet.rewound`): with the newest levels and the journal's end, any recent moment is told again.
+
+Two orders that the law or self-trade prevention keeps apart may rest at crossing prices: the best bid of a sheet may be
+above its best offer.
+"""
+
+from collections.abc import Callable, Container, Iterable
+from typing import Any, Final
+
+from msgspec import Struct
+
+from exchange.events import Event, Held, ListingMoved, OrderClosed, OrderPlaced, Settled
+
+BUY: Final = "buy"
+SELL: Final = "sell"
+
+SECOND_NS: Final = 1_000_000_000
+INTERVALS: Final = {"1m": 60 * SECOND_NS, "1h": 3_600 * SECOND_NS, "1d": 86_400 * SECOND_NS}
+"""Length of each kind of bar."""
+
+CHINA_NS: Final = 8 * 3_600 * SECOND_NS
+"""A trading day begins at midnight of China standard time (UTC+8, no summer time)."""
+
+Entry = tuple[int, Iterable[Event]]
+"""Its instant and what happened."""
+
+
+class Print(Struct, frozen=True, gc=False):
+    """A settled trade, without its parties. `at_ns` is when it settled; the price is per `price_per_units`."""
+
+    trade: str
+    at_ns: int
+    price_fen: int
+    quantity: int
+    amount_fen: int
+
+
+class Bar(Struct, gc=False):
+    """Prints of one interval, in the order in which they settled."""
+
+    start_ns: int
+    open_fen: int
+    high_fen: int
+    low_fen: int
+    close_fen: int
+    quantity: int
+    amount_fen: int
+    trades: int
+
+
+class Move(Struct):
+    """What entries did to one listing. `levels`: (side, price) and by how much the quantity there went up or down.
+
+    `state` is what the listing became, empty where it stayed as it was.
+    """
+
+    levels: dict[tuple[str, int], int]
+    prints: list[Print]
+    state: str = ""
+
+
+class Change(Struct):
+    """A listing after a commit: the levels that moved (quantity 0: gone), the prints, the bars they are in."""
+
+    sequence: int
+    listing: str
+    at_ns: int
+    bids: list[tuple[int, int]]
+    asks: list[tuple[int, int]]
+    prints: list[Print]
+    bars: dict[str, Bar]
+    state: str
+
+
+# ---- reading entries
+
+
+class _Reading:
+    """The moves of some listings so far. An order that came in is followed to the end of its entry, where it rests."""
+
+    __slots__ = ("_incoming", "_left", "_listings", "at_ns", "moves")
+
+    def __init__(self, listings: Container[str]) -> None:
+        self._listings = listings
+        self._incoming: OrderPlaced | None = None
+        self._left = 0
+        self.at_ns = 0
+        self.moves: dict[str, Move] = {}
+
+    def entry(self, events: Iterable[Event]) -> None:
+        for event in events:
+            kind = type(event)
+            if kind in READ:
+                READ[kind](self, event)
+        if self._incoming is not None:
+            if self._left:
+                self.level(self._incoming.listing, self._incoming.side, self._incoming.limit_fen, self._left)
+            self._incoming = None
+
+    def move(self, listing: str) -> Move | None:
+        """None for a listing that nobody asked for."""
+        found = self.moves.get(listing)
+        if found is None and listing in self._listings:
+            found = self.moves[listing] = Move({}, [])
+        return found
+
+    def level(self, listing: str, side: str, price_fen: int, quantity: int) -> None:
+        move = self.move(listing)
+        if move is not None:
+            key = (side, price_fen)
+            move.levels[key] = move.levels.get(key, 0) + quantity
+
+    def placed(self, event: OrderPlaced) -> None:
+        if event.listing in self._listings:
+            self._incoming, self._left = event, event.quantity
+
+    def filled(self, event: Settled | Held) -> None:
+        """The incoming order takes from a maker, from the posted supply, or from nothing: a hold that settles."""
+        incoming = self._incoming
+        if incoming is None or incoming.order not in (event.buy_order, event.sell_order):
+            return
+        self._left -= event.quantity
+        if event.sell_order:
+            maker = SELL if incoming.order == event.buy_order else BUY
+            self.level(event.listing, maker, event.price_fen, -event.quantity)
+
+    def settled(self, event: Settled) -> None:
+        self.filled(event)
+        move = self.move(event.listing)
+        if move is not None:
+            move.prints.append(
+                Print(event.trade, self.at_ns, event.price_fen, event.quantity, event.amount_fen)
+            )
+
+    def closed(self, event: OrderClosed) -> None:
+        if self._incoming is not None and event.order == self._incoming.order:
+            self._left = 0
+        elif event.side:
+            self.level(event.listing, event.side, event.price_fen, -event.remaining)
+
+    def moved(self, event: ListingMoved) -> None:
+        move = self.move(event.listing)
+        if move is not None:
+            move.state = event.state
+
+
+READ: Final[dict[type, Callable[[_Reading, Any], None]]] = {
+    OrderPlaced: _Reading.placed,
+    Settled: _Reading.settled,
+    Held: _Reading.filled,
+    OrderClosed: _Reading.closed,
+    ListingMoved: _Reading.moved,
+}
+"""Event: what it says of a market. A halt and its end belong here, as a listing's state."""
+
+
+def moves(entries: Iterable[Entry], listings: Container[str]) -> dict[str, Move]:
+    """What the entries did to each of these listings; those they leave alone are not in it."""
+    reading = _Reading(listings)
+    for at_ns, events in entries:
+        reading.at_ns = at_ns
+        reading.entry(events)
+    return reading.moves
+
+
+def is_told(entries: Iterable[Entry]) -> bool:
+    """Whether every order that left a book here says where it rested: journals of an earlier version do not."""
+    for _, events in entries:
+        placed = ""
+        for event in events:
+            if type(event) is OrderPlaced:
+                placed = event.order
+            elif type(event) is OrderClosed and not event.side and event.order != placed:
+                return False
+    return True
+
+
+# ---- bars
+
+
+def start_of(interval: str, at_ns: int) -> int:
+    """When the bar of this instant begins; a day's at midnight in China."""
+    length = INTERVALS[interval]
+    return at_ns - (at_ns + CHINA_NS) % length
+
+
+def with_print(bar: Bar | None, interval: str, one: Print) -> Bar:
+    """The bar with this print in it, or the next one where it lies behind the bar's end."""
+    start = start_of(interval, one.at_ns)
+    price = one.price_fen
+    if bar is None or bar.start_ns != start:
+        return Bar(start, price, price, price, price, one.quantity, one.amount_fen, 1)
+    return Bar(
+        start,
+        bar.open_fen,
+        max(bar.high_fen, price),
+        min(bar.low_fen, price),
+        price,
+        bar.quantity + one.quantity,
+        bar.amount_fen + one.amount_fen,
+        bar.trades + 1,
+    )
+
+
+# ---- a listing's sheet
+
+
+class Sheet:
+    """One listing's market as of a journal sequence: quantity by price on each side, last print, newest bars."""
+
+    __slots__ = ("asks", "at_ns", "bars", "bids", "last", "listing", "sequence", "state")
+
+    def __init__(self, listing: str, state: str, sequence: int, at_ns: int) -> None:
+        self.listing = listing
+        self.state = state
+        self.sequence = sequence
+        self.at_ns = at_ns
+        self.bids: dict[int, int] = {}
+        self.asks: dict[int, int] = {}
+        self.last: Print | None = None
+        self.bars: dict[str, Bar] = {}
+
+    def rewound(self, move: Move) -> None:
+        """Take a move of the levels back. What it printed is not this sheet's yet."""
+        for (side, price), quantity in move.levels.items():
+            self._add(side, price, -quantity)
+
+    def fold(self, sequence: int, at_ns: int, move: Move) -> Change:
+        """Follow one commit; what those are told who had the sheet before."""
+        self.sequence, self.at_ns = sequence, at_ns
+        self.state = move.state or self.state
+        bids: list[tuple[int, int]] = []
+        asks: list[tuple[int, int]] = []
+        for (side, price), quantity in move.levels.items():
+            if quantity:
+                (bids if side == BUY else asks).append((price, self._add(side, price, quantity)))
+        changed: dict[str, Bar] = {}
+        for one in move.prints:
+            self.last = one
+            for interval in INTERVALS:
+                changed[interval] = self.bars[interval] = with_print(self.bars.get(interval), interval, one)
+        bids.sort(reverse=True)
+        asks.sort()
+        return Change(sequence, self.listing, at_ns, bids, asks, move.prints, changed, move.state)
+
+    def _add(self, side: str, price: int, quantity: int) -> int:
+        """The level's quantity now. Less than nothing cannot be: the sheet is not this market's."""
+        levels = self.bids if side == BUY else self.asks
+        now = levels.get(price, 0) + quantity
+        assert now >= 0, f"{self.listing}: {now} at {price} on the {side} side"
+        if now:
+            levels[price] = now
+        else:
+            levels.pop(price, None)
+        return now
+
+    def depth(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Both sides whole, best first."""
+        return sorted(self.bids.items(), reverse=True), sorted(self.asks.items())
