@@ -32,6 +32,7 @@ from exchange.state import State
 from exchange.web import files, uploads
 from exchange.web.access import Challenges, Tokens, load_key
 from exchange.web.desk import Desk
+from exchange.web.feed import Feed
 from exchange.web.problem import Reasons
 from exchange.web.routes import refuse_framework_error, routes
 
@@ -99,6 +100,7 @@ async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
         Reasons(rulebook, settings.jurisdiction),
         boards,
         _files_folder(settings),
+        Feed(engine, projector, pool),
     )
     await uploads.sweep(desk)
     return Venue(create_app(desk), engine, projector, desk, dsn)

@@ -11,6 +11,7 @@ from exchange.board import Board
 from exchange.engine import Engine
 from exchange.projector import Progress
 from exchange.web.access import Challenges, Tokens
+from exchange.web.feed import Feed
 from exchange.web.problem import Reasons
 
 VENUE_NAME = "数集 Shuji"
@@ -28,6 +29,7 @@ class Desk:
     reasons: Reasons
     boards: Mapping[str, Board]
     files: Path
+    feed: Feed
     name: str = VENUE_NAME
 
     def people(self) -> Mapping[str, Participant]:

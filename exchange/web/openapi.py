@@ -27,6 +27,7 @@ TAGS: Final = {
     "identity": "Participants, login, verification, accreditation",
     "products": "Registration of data products",
     "listings": "Listings and the catalogue",
+    "market": "Market data and feeds: prices, prints, bars",
     "orders": "Orders and off-venue reports",
     "trades": "Trades, delivery, entitlements, holds",
     "money": "Cash, accounts, statements",

@@ -157,13 +157,13 @@ class EntryDoor:
             participant = self._participant(scope)
             orders = decode_batch(await read_body(receive, BATCH_LIMIT))
             outcomes = await self._submit_many(commands_of(orders, participant)) if orders else ()
-            body = _ENCODE(BatchAnswer(tuple(map(self._result, range(len(outcomes)), outcomes))))
+            body = _ENCODE(BatchAnswer(tuple(map(self.result, range(len(outcomes)), outcomes))))
         except Refusing as error:
             await self._refuse(error, send)
         else:
             await respond(send, 200, body, _JSON)
 
-    def _result(self, index: int, outcome: Outcome) -> BatchResult:
+    def result(self, index: int, outcome: Outcome) -> BatchResult:
         if outcome.refusal is None:
             return BatchResult(201, placed_order(outcome.events, self._reasons, outcome.at_ns))
         error = refusing(outcome.refusal, outcome.at_ns)
@@ -263,17 +263,17 @@ def order_view(row: OrderRecord) -> OrderView:
     )
 
 
-async def _own_order(call: Call, identifier: str) -> OrderRecord:
-    """The caller's order as the tables have it now; anybody else's is not found."""
-    await call.tables_ready()
-    row = await projector.order(call.desk.pool, identifier)
-    if row is None or row.participant != call.participant:
+async def own_order(desk: Desk, participant: str, identifier: str) -> OrderRecord:
+    """The participant's order as the tables have it now; anybody else's is not found."""
+    await desk.projector.caught_up(desk.engine.sequence)
+    row = await projector.order(desk.pool, identifier)
+    if row is None or row.participant != participant:
         raise Refusing(Refused.not_found, f"you have no order {identifier}")
     return row
 
 
 async def show(call: Call, asked: None) -> OrderView:
-    return order_view(await _own_order(call, call.path["order"]))
+    return order_view(await own_order(call.desk, call.participant, call.path["order"]))
 
 
 async def list_own(call: Call, asked: OrderQuery) -> Response[bytes]:
@@ -292,9 +292,14 @@ async def cancel(call: Call, asked: None) -> OrderView:
     except Refusing as error:
         if error.refusal.code is not Refused.not_found:
             raise
-        row = await _own_order(call, identifier)
-        raise Refusing(Refused.wrong_state, f"the order is {row.state}: nothing is left to cancel") from error
-    return order_view(await _own_order(call, identifier))
+        raise await not_cancelled(call.desk, call.participant, identifier) from error
+    return order_view(await own_order(call.desk, call.participant, identifier))
+
+
+async def not_cancelled(desk: Desk, participant: str, identifier: str) -> Refusing:
+    """Why an order that the engine does not have cannot be cancelled. Raises where it never was the participant's."""
+    row = await own_order(desk, participant, identifier)
+    return Refusing(Refused.wrong_state, f"the order is {row.state}: nothing is left to cancel")
 
 
 # ---- the operations
