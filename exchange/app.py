@@ -102,6 +102,7 @@ async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
         _files_folder(settings),
         Feed(engine, projector, pool),
     )
+    stack.push_async_callback(desk.feed.close)
     await uploads.sweep(desk)
     return Venue(create_app(desk), engine, projector, desk, dsn)
 

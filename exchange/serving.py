@@ -26,6 +26,8 @@ from exchange.app import Venue, open_venue
 from exchange.settings import DEFAULT_PORT, Settings
 
 BACKLOG: Final = 2048
+FEED_ASK_BYTES: Final = 64 << 10
+"""What a reader of the feed may say at once."""
 GRACE_S: Final = 10
 """How long requests under way may take once the venue is told to stop."""
 
@@ -143,6 +145,7 @@ async def _answer(
         await asyncio.wait({serving, told, ended}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         hurrying = asyncio.create_task(_hurry(server, stop))
+        await venue.desk.feed.close()
         await serving
         hurrying.cancel()
     finally:
@@ -155,7 +158,8 @@ def configuration(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=FEED_ASK_BYTES,
         lifespan="on",
         log_config=None,
         access_log=False,

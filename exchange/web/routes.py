@@ -20,6 +20,7 @@ from exchange.web import (
     participants,
     problem,
     products,
+    stream,
     trades,
 )
 from exchange.web.desk import Desk
@@ -37,6 +38,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *catalogue.OPERATIONS,
     *listings.OPERATIONS,
     *market.OPERATIONS,
+    *stream.OPERATIONS,
     *orders.OPERATIONS,
     *trades.OPERATIONS,
     *entitlements.OPERATIONS,
@@ -46,7 +48,12 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 
 
 def routes(desk: Desk) -> list[Any]:
-    return [*handlers(OPERATIONS, desk), *orders.entry_routes(desk), *_documents()]
+    return [
+        *handlers(OPERATIONS, desk),
+        *orders.entry_routes(desk),
+        *stream.stream_routes(desk),
+        *_documents(),
+    ]
 
 
 def _documents() -> list[Any]:
