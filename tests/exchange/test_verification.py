@@ -227,7 +227,7 @@ async def test_a_database_without_a_venue_is_refused(empty_database_dsn: str) ->
 
 
 async def test_tables_of_an_older_version_are_refused(venue: Lived) -> None:
-    await venue.alter("DELETE FROM migration WHERE name LIKE '0002%'")
+    await venue.alter("DELETE FROM migration WHERE name NOT LIKE '0001%'")
     with pytest.raises(MigrationRefused, match="shuji migrate"):
         await venue.verified()
 
