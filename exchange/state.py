@@ -6,6 +6,7 @@ cache of facts and findings: it can be dropped at any time and is not part of th
 """
 
 import hashlib
+from collections import OrderedDict
 from heapq import heapify, heappush
 from typing import Any, Final
 
@@ -208,7 +209,8 @@ class State:
     """The whole venue. `sequence` counts journal entries; `counters` hold the last number of each kind of id.
 
     Command ids made up to `ids_from_ms` are refused as expired, and of a participant in `forgotten_ms` those made
-    up to its newest forgotten one. `reported` finds a waiting report by its terms.
+    up to its newest forgotten one. `remembered` has the oldest first, and loses it in constant time, which a plain
+    dictionary does not. `reported` finds a waiting report by its terms.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -231,7 +233,7 @@ class State:
         self.halts: dict[str, Halt] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
-        self.remembered: dict[str, Remembered] = {}
+        self.remembered: OrderedDict[str, Remembered] = OrderedDict()
         self.ids_from_ms = 0
         self.forgotten_ms: dict[str, int] = {}
         self.now_ns = 0
@@ -358,8 +360,23 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.reported = {row.terms: row.id for row in dumped.reports}
     state.timers = dumped.timers
     heapify(state.timers)
+    state.remembered = _oldest_first(dumped.remembered)
     _copy_plain(state, dumped)
     return state
+
+
+class _Aged(Struct, array_like=True, gc=False):
+    """What of a journal entry says how old it is."""
+
+    at_ns: int
+
+
+_AGE = msgspec.msgpack.Decoder(_Aged)
+
+
+def _oldest_first(remembered: dict[str, Remembered]) -> OrderedDict[str, Remembered]:
+    """A snapshot sorts its keys; no two entries are of one instant."""
+    return OrderedDict(sorted(remembered.items(), key=lambda item: _AGE.decode(item[1].entry).at_ns))
 
 
 def _copy_plain(state: State, dumped: _Dumped) -> None:
@@ -367,7 +384,6 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "keys",
         "cash_references",
         "counters",
-        "remembered",
         "ids_from_ms",
         "forgotten_ms",
         "now_ns",

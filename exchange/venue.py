@@ -160,8 +160,7 @@ def _made_ms(key: str) -> int:
 def _remember(state: State, key: str, digest: bytes, raw: bytes) -> None:
     state.remembered[key] = Remembered(digest, raw)
     if len(state.remembered) > REMEMBERED:
-        oldest = next(iter(state.remembered))
-        del state.remembered[oldest]
+        oldest, _ = state.remembered.popitem(last=False)
         _forget(state, *oldest.split(":"))
 
 

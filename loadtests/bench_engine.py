@@ -71,9 +71,9 @@ async def fresh_database(server_dsn: str) -> AsyncIterator[str]:
         await connection.close()
 
 
-async def lay_foundation(dsn: str) -> Market:
+async def lay_foundation(dsn: str, simulated: bool = False) -> Market:
     """Journal a founded market as the first batch, as an engine would have."""
-    market = found(time.time_ns() - 60 * 1_000_000_000)
+    market = found(time.time_ns() - 60 * 1_000_000_000, simulated)
     connection = await journal.connect(dsn)
     try:
         taken = await journal.take_epoch(connection)

@@ -32,6 +32,7 @@ MIDDLE_FEN: Final = 1_000
 DEPTH_FEN: Final = 20
 FAR_FEN: Final = 500
 UNITS_EACH: Final = 10**7
+LISTED_DAYS: Final = 890
 RESTING_BEFORE: Final = 1_000
 DRAWN: Final = 9_973
 JURISDICTION: Final = "CN-46"
@@ -186,6 +187,7 @@ class _Founding:
             "mechanism": "posted_price",
             "supply": "unlimited",
             "price_fen": POSTED_FEN,
+            "listed_days": LISTED_DAYS,
         }
         terms = events.Terms(**shape | changes)
         created = self.do(
@@ -197,11 +199,11 @@ class _Founding:
         return name
 
 
-def found(at_ns: int) -> Market:
+def found(at_ns: int, simulated: bool = False) -> Market:
     """A venue opened at this instant, with its parties, its listings and a filled book. About 0.3 s."""
     founding = _Founding(at_ns)
     keys = [base64.b64encode(bytes([number]) * 32).decode() for number in (251, 252)]
-    founding.do(events.OpenVenue(actor=events.VENUE, public_key=keys[0]))
+    founding.do(events.OpenVenue(actor=events.VENUE, public_key=keys[0], simulated=simulated))
     founding.do(events.AdoptRulebook(actor=events.VENUE, sha256=RULEBOOK.sha256))
     founding.do(events.RegisterParticipant(actor="", legal_name="the reviewer", public_key=keys[1]))
     founding.do(events.GrantRole(actor="P1", participant="P2", role="reviewer"))

@@ -19,6 +19,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -146,7 +147,7 @@ class Challenges:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(KEY_BYTES)
-        self._used: dict[str, int] = {}
+        self._used: OrderedDict[str, int] = OrderedDict()
 
     def issue(self, claim: str, now_ns: int) -> tuple[str, int]:
         """(challenge, when it ends) for whoever claims to be this participant or to hold this key."""
@@ -178,8 +179,12 @@ class Challenges:
 
     def _forget_ended(self, now_ns: int) -> None:
         """Used challenges end in the order of their use: drop from the front."""
-        while self._used and self._used[oldest := next(iter(self._used))] <= now_ns:
-            del self._used[oldest]
+        while self._used:
+            challenge, ends_ns = self._used.popitem(last=False)
+            if ends_ns > now_ns:
+                self._used[challenge] = ends_ns
+                self._used.move_to_end(challenge, last=False)
+                return
 
 
 def _mac(key: bytes, text: str) -> str:

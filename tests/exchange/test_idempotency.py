@@ -7,7 +7,7 @@ import pytest
 
 from exchange import events as e
 from exchange import venue
-from exchange.state import encode_state
+from exchange.state import decode_state, encode_state
 from exchange.venue import AHEAD_MS
 from tests.exchange.world import OPERATOR, START_NS, World, changed, command_id, kinds, public_key
 
@@ -218,3 +218,29 @@ def test_an_answer_is_read_back_from_its_entry_alone(world: World) -> None:
     entry = msgspec.msgpack.decode(outcome.entry, type=e.Entry)
     assert (entry.actor, entry.key, entry.events) == (order.actor, order.key, outcome.events)
     assert venue.answer_of(outcome.entry).events == outcome.events
+
+
+def test_a_snapshot_forgets_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its keys are sorted, by participant: what is forgotten first must be the oldest all the same."""
+    monkeypatch.setattr(venue, "REMEMBERED", 6)
+    world = World()
+    buyer = world.buyer()
+    listing = world.listing(world.merchant())
+
+    def both(number: int) -> None:
+        """The buyer's id is the older one, and the operator's sorts before it."""
+        world.wait(ns=1_000_000)
+        world.must(e.PlaceOrder(actor=buyer, key=world.new_id(), listing=listing, quantity=1))
+        world.must(cash_in(world, key=world.new_id(), bank_reference=f"B-{number}"))
+
+    for number in range(3):
+        both(number)
+    restarted = decode_state(encode_state(world.state), world.state.boards, world.state.rulebook, "CN-46")
+    known = len(world.entries)
+    for number in range(3, 5):
+        both(number)
+    for entry in world.entries[known:]:
+        venue.replay(restarted, entry)
+    assert list(restarted.remembered) == list(world.state.remembered)
+    assert encode_state(restarted) == encode_state(world.state)
+    world.check()
