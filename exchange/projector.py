@@ -44,7 +44,7 @@ from exchange.events import (
     Settled,
     TradeRefused,
 )
-from exchange.journal import entries_of
+from exchange.journal import SHARD, entries_of
 from exchange.projection import (
     EntitlementRecord,
     Kept,
@@ -717,6 +717,17 @@ async def orders_of(
     """`state` is open (something may still fill) or closed (nothing may), None for both."""
     assert state in ORDERS_OF, f"orders are open or closed, not {state}"
     return await _page_of(pool, ORDERS, ORDERS_OF[state], limit, participant, _before(cursor))
+
+
+async def open_orders(pool: Pool, participant: str, most: int) -> tuple[int, list[OrderRecord]]:
+    """How far the tables are, and the orders open then, the oldest first: at most so many of the newest."""
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        cursor = await connection.fetchrow(CURSOR, SHARD)
+        found = await connection.fetch(ORDERS_OF["open"], most, participant, BEYOND)
+    return cursor["sequence"], [ORDERS.row_of(record) for record in reversed(found)]
 
 
 async def trades_of(

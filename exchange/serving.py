@@ -20,14 +20,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from exchange import sample
 from exchange.app import Venue, open_venue
 from exchange.settings import DEFAULT_PORT, Settings
 
 BACKLOG: Final = 2048
-FEED_ASK_BYTES: Final = 64 << 10
-"""What a reader of the feed may say at once."""
+SOCKET_ASK_BYTES: Final = 256 << 10
+"""What may be said over a WebSocket at once: a batch of 1,000 orders."""
 GRACE_S: Final = 10
 """How long requests under way may take once the venue is told to stop."""
 
@@ -51,6 +52,17 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Socket(WebSocketsSansIOProtocol):
+    """A peer that answers no ping is cut off: closing waits for it to read what it is owed, which it may never do.
+
+    Messages are not compressed: that would be done anew for every reader, and costs more than all the rest.
+    """
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()
 
 
 async def serve(settings: Settings, say: Callable[[str], None], report: Callable[[Any], None] | None) -> int:
@@ -158,8 +170,9 @@ def configuration(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",
-        ws="websockets-sansio",
-        ws_max_size=FEED_ASK_BYTES,
+        ws=_Socket,
+        ws_max_size=SOCKET_ASK_BYTES,
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("exchange", "clearing", "credit")
 PURE = (
+    "exchange/blotter.py",
     "exchange/board.py",
     "exchange/cash.py",
     "exchange/events.py",

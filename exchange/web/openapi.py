@@ -68,7 +68,12 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, Any], dict[str, Any]]:
     """(schema of each type that an operation asks or answers, the components they refer to)."""
     types = list(
-        dict.fromkeys(kind for one in operations for kind in (one.asks, one.answers) if kind is not None)
+        dict.fromkeys(
+            kind
+            for one in operations
+            for kind in (one.asks, one.answers, one.says, one.told)
+            if kind is not None
+        )
     )
     found, components = msgspec.json.schema_components([*types, Problem], ref_template=_REFERENCE)
     return dict(zip([*types, Problem], found, strict=True)), components
@@ -88,6 +93,10 @@ def _operation(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
     elif operation.asks is not None and not operation.asks_in_query:
         content = {"schema": schemas[operation.asks], "examples": {"usual": {"value": operation.example}}}
         told["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if operation.about:
+        told["description"] = operation.about.strip()
+    if operation.says is not None:
+        told["x-websocket"] = {"says": schemas[operation.says], "told": schemas[operation.told]}
     told["responses"] = _responses(operation, schemas)
     return told
 

@@ -101,7 +101,8 @@ class Operation:
 
     `refused` names the codes beside those that every operation has. `bytes_in` and `bytes_out` say that the body or
     the answer is raw bytes, `page_too` that it is an HTML page unless `Accept` asks for JSON. `hot` operations have a
-    route of their own (`exchange.web.orders`).
+    route of their own (`exchange.web.orders`). A WebSocket has `says` and `told`, what its client says and is told; `about`
+    is a longer text for the pages.
     """
 
     method: str
@@ -123,6 +124,9 @@ class Operation:
     headers: tuple[tuple[str, str], ...] = ()
     hot: bool = False
     limit: int = BODY_LIMIT
+    about: str = ""
+    says: Any = None
+    told: Any = None
 
     @property
     def parameters(self) -> list[str]:

@@ -128,21 +128,29 @@ class EntryDoor:
         self._submit_many = submit_many
         self._people = people
 
+    def holder(self, token: str) -> str | None:
+        """Whose token this is now; None where it opens nothing (any more)."""
+        return self._tokens.holder(token, self._now_ns(), self._people())
+
     def _participant(self, scope: Any) -> str:
-        holder = self._tokens.holder(bearer(scope["headers"]), self._now_ns(), self._people())
+        holder = self.holder(bearer(scope["headers"]))
         if holder is None:
             raise Refusing(
                 Refused.not_signed_in, "sign in (POST /v1/login) and send `Authorization: Bearer TOKEN`"
             )
         return holder
 
+    def submit(self, order: Order, participant: str) -> Awaitable[Outcome]:
+        return self._submit(command_of(order, participant))
+
+    def submit_many(self, orders: Sequence[Order], participant: str) -> Awaitable[Sequence[Outcome]]:
+        return self._submit_many(commands_of(orders, participant))
+
     async def place(self, scope: Any, receive: Any, send: Any) -> None:
         """POST /v1/orders."""
         try:
             participant = self._participant(scope)
-            outcome = await self._submit(
-                command_of(decode_order(await read_body(receive, SINGLE_LIMIT)), participant)
-            )
+            outcome = await self.submit(decode_order(await read_body(receive, SINGLE_LIMIT)), participant)
             if outcome.refusal is not None:
                 raise refusing(outcome.refusal, outcome.at_ns)
             body = _ENCODE(placed_order(outcome.events, self._reasons, outcome.at_ns))
@@ -156,12 +164,15 @@ class EntryDoor:
         try:
             participant = self._participant(scope)
             orders = decode_batch(await read_body(receive, BATCH_LIMIT))
-            outcomes = await self._submit_many(commands_of(orders, participant)) if orders else ()
-            body = _ENCODE(BatchAnswer(tuple(map(self.result, range(len(outcomes)), outcomes))))
+            outcomes = await self.submit_many(orders, participant) if orders else ()
+            body = _ENCODE(BatchAnswer(self.results(outcomes)))
         except Refusing as error:
             await self._refuse(error, send)
         else:
             await respond(send, 200, body, _JSON)
+
+    def results(self, outcomes: Sequence[Outcome]) -> tuple[BatchResult, ...]:
+        return tuple(map(self.result, range(len(outcomes)), outcomes))
 
     def result(self, index: int, outcome: Outcome) -> BatchResult:
         if outcome.refusal is None:
@@ -171,9 +182,7 @@ class EntryDoor:
         return BatchResult(outcome.refusal.code.status, problem=self._reasons.problem(error))
 
     async def _refuse(self, error: Refusing, send: Any) -> None:
-        said = self._reasons.problem(error)
-        extra = [(name.encode(), value.encode()) for name, value in problem.headers_of(said).items()]
-        await respond(send, said.status, problem.encode(said), _PROBLEM, *extra)
+        await refuse(self._reasons, error, send)
 
 
 def commands_of(orders: Sequence[Order], participant: str) -> list[PlaceOrder]:
@@ -215,6 +224,13 @@ async def respond(send: Any, status: int, body: bytes, *headers: tuple[bytes, by
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
+
+
+async def refuse(reasons: Reasons, error: Refusing, send: Any) -> None:
+    """The answer of a bare route that refuses."""
+    said = reasons.problem(error)
+    extra = [(name.encode(), value.encode()) for name, value in problem.headers_of(said).items()]
+    await respond(send, said.status, problem.encode(said), _PROBLEM, *extra)
 
 
 # ---- what became of orders
@@ -309,10 +325,14 @@ async def _has_its_own_route(call: Call, asked: Any) -> None:
     raise AssertionError("orders come in by EntryDoor")
 
 
+def entry_door(desk: Desk) -> EntryDoor:
+    engine = desk.engine
+    return EntryDoor(desk.tokens, engine.now_ns, desk.reasons, engine.submit, engine.submit_many, desk.people)
+
+
 def entry_routes(desk: Desk) -> list[ASGIRouteHandler]:
     """The bare routes of orders. A bare route takes every method, so the list of orders goes through it too."""
-    engine = desk.engine
-    door = EntryDoor(desk.tokens, engine.now_ns, desk.reasons, engine.submit, engine.submit_many, desk.people)
+    door = entry_door(desk)
     listing = next(one for one in OPERATIONS if (one.method, one.path) == ("GET", "/v1/orders"))
     perform = performer(listing)
 

@@ -200,6 +200,8 @@ def _operation_text(operation: Operation) -> str:
         f"<h3><code>{operation.method} {escape(operation.path)}</code></h3><p>{escape(operation.summary)}"
     ]
     told.append("</p>" if operation.signed_in else " <span class=muted>(open to all)</span></p>")
+    if operation.about:
+        told.append(f"<pre>{escape(operation.about.strip())}</pre>")
     for label, example in (("", operation.example), (f"{operation.status} ", operation.example_answer)):
         if example is not None:
             text = msgspec.json.format(msgspec.json.encode(example), indent=1).decode()

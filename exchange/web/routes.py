@@ -10,6 +10,7 @@ from exchange.web import (
     catalogue,
     credit,
     entitlements,
+    entry,
     halts,
     listings,
     market,
@@ -40,6 +41,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *market.OPERATIONS,
     *stream.OPERATIONS,
     *orders.OPERATIONS,
+    *entry.OPERATIONS,
     *trades.OPERATIONS,
     *entitlements.OPERATIONS,
     *money.OPERATIONS,
@@ -51,6 +53,7 @@ def routes(desk: Desk) -> list[Any]:
     return [
         *handlers(OPERATIONS, desk),
         *orders.entry_routes(desk),
+        *entry.entry_socket_routes(desk),
         *stream.stream_routes(desk),
         *_documents(),
     ]

@@ -23,7 +23,7 @@ from exchange.web import problem
 from exchange.web.desk import Desk
 from exchange.web.feed import MOST_LISTINGS, Feed, Place, Reader, place_of
 from exchange.web.operation import DATABASE_ERRORS, Call, Id, Operation, query_decoder
-from exchange.web.orders import respond
+from exchange.web.orders import refuse
 from exchange.web.problem import Reasons, Refusing
 
 HEARTBEAT_S: Final = 15.0
@@ -125,14 +125,6 @@ async def _tell_events(feed: Feed, reader: Reader, send: Any) -> None:
         await asyncio.sleep(feed.pause_s)
 
 
-async def _refuse(reasons: Reasons, error: Refusing, send: Any) -> None:
-    said = reasons.problem(error)
-    extra = [(name.encode(), value.encode()) for name, value in problem.headers_of(said).items()]
-    await respond(
-        send, said.status, problem.encode(said), (b"content-type", problem.MEDIA_TYPE.encode()), *extra
-    )
-
-
 # ---- WebSocket
 
 
@@ -203,10 +195,10 @@ def stream_routes(desk: Desk) -> list[ASGIRouteHandler | WebsocketRouteHandler]:
                 raise Refusing(Refused.malformed, "GET this address; it answers with a stream of events")
             reader = await _opened(desk, Call(desk, scope, receive, {}))
         except Refusing as error:
-            await _refuse(desk.reasons, error, send)
+            await refuse(desk.reasons, error, send)
             return
         except DATABASE_ERRORS:
-            await _refuse(desk.reasons, _unavailable(), send)
+            await refuse(desk.reasons, _unavailable(), send)
             return
         try:
             async with feed.connection():
