@@ -93,7 +93,17 @@ def _parser() -> argparse.ArgumentParser:
         add(commands)
     for add in (_add_login, _add_register, _add_call):
         add(commands)
+    _add_rooms(commands)
     return parser
+
+
+def _add_rooms(commands: Any) -> None:
+    """Commands that live in rooms of their own."""
+    from exchange import export
+    from exchange.importing import command as importing
+
+    for room in (importing, export):
+        room.add(commands)
 
 
 def _parse(argv: Sequence[str] | None) -> Arguments:

@@ -376,6 +376,16 @@ class Venue:
         key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(content["private_key"]))
         return Person(self, key, participant=content["participant"])
 
+    def key_file(self, person: Person) -> Path:
+        """A key file for the command line, beside the operator's."""
+        raw = person.key.public_key().public_bytes_raw(), person.key.private_bytes_raw()
+        public, private = (base64.b64encode(part).decode() for part in raw)
+        content = {"public_key": public, "private_key": private, "participant": person.participant}
+        path = self.data / f"{person.participant}.key"
+        path.write_text(json.dumps(content))
+        path.chmod(0o600)
+        return path
+
     def stranger(self) -> Person:
         """A key that nobody has registered."""
         return Person(

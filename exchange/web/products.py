@@ -330,14 +330,17 @@ _DECLARED_WORDS: Final = {
     "consent": {"basis": _words_of(ConsentFacts, "basis")},
 }
 """Group: field: values. To the rules any other value is unknown, which never allows; here it is told at once."""
+UNKNOWN: Final = "unknown"
+"""What a draft says of a fact that nobody has stated yet; no reviewer can make it allow a trade."""
 
 
 def _check_words(body: "Declaration | Amendment") -> None:
     for group, fields in _DECLARED_WORDS.items():
         declared = getattr(body, group)
         for field, allowed in fields.items():
-            if declared is not None and getattr(declared, field) not in allowed:
-                raise Refusing(Refused.out_of_bounds, f"{group}.{field} is one of {', '.join(allowed)}")
+            if declared is not None and getattr(declared, field) not in (*allowed, UNKNOWN):
+                words = ", ".join((*allowed, UNKNOWN))
+                raise Refusing(Refused.out_of_bounds, f"{group}.{field} is one of {words}")
 
 
 def _check_description(description: Description) -> None:

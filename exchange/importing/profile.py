@@ -1,0 +1,162 @@
+"""A profile: the facts that a file's rows lack, as a merchant attests them. TOML, read whole before anything is sent.
+
+    attested_by = "..."           who says so: a person of the merchant's
+    basis = "..."                 on what paper
+    [classification] [source] [authorisation] [consent] [registration] [terms]
+    [[when]]                      other facts for rows of which `field` matches the regular expression `matches`
+
+The file is the evidence of what it says: products carry its SHA-256, so keep it.
+"""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from exchange.events import Classification, Consent
+
+GROUPS: Final = ("classification", "source", "authorisation", "consent", "registration", "terms")
+Days = Annotated[int, Meta(ge=1, le=3_650)]
+Words = Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class BadProfile(Exception):
+    """The text names the file, the place in it and what to do."""
+
+
+class Channel(Struct, kw_only=True, forbid_unknown_fields=True):
+    channel: str
+
+
+class Allowed(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the lawful right-holder allows, from the day of the import on."""
+
+    purposes: Words
+    territories: Words
+    field_groups: Words = ("core",)
+    deals: Words = ("licence",)
+    valid_days: Days = 730
+
+
+class Registration(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the reviewer is asked to certify."""
+
+    rights: Words = ("product_operation",)
+    valid_days: Days = 730
+
+
+class Conditions(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Terms of every listing, but for its price."""
+
+    purposes: Words
+    territories: Words
+    right: str = "product_operation"
+    deal: str = "licence"
+    field_group: str = "core"
+    term_days: Days = 365
+    price_regime: str = "market"
+    delivery_days: Days = 3
+    acceptance_days: Days = 3
+    redelivery_days: Days = 3
+    listed_days: Days = 365
+
+
+class Facts(Struct, kw_only=True, forbid_unknown_fields=True):
+    """All that a row needs beside what it says itself."""
+
+    classification: Classification
+    source: Channel
+    authorisation: Allowed
+    terms: Conditions
+    consent: Consent = Consent(basis="none")
+    registration: Registration = msgspec.field(default_factory=Registration)
+
+
+class _When(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Facts that hold instead for rows that match."""
+
+    field: str
+    matches: str
+    classification: dict[str, Any] = {}
+    source: dict[str, Any] = {}
+    authorisation: dict[str, Any] = {}
+    consent: dict[str, Any] = {}
+    registration: dict[str, Any] = {}
+    terms: dict[str, Any] = {}
+
+
+class _Written(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The file's shape."""
+
+    attested_by: Annotated[str, Meta(min_length=1)]
+    basis: Annotated[str, Meta(min_length=1)]
+    classification: dict[str, Any] = {}
+    source: dict[str, Any] = {}
+    authorisation: dict[str, Any] = {}
+    consent: dict[str, Any] = {}
+    registration: dict[str, Any] = {}
+    terms: dict[str, Any] = {}
+    when: list[_When] = []
+
+
+class Profile:
+    """`sha256` names it as evidence."""
+
+    def __init__(self, written: _Written, sha256: str) -> None:
+        self.sha256 = sha256
+        self.attested_by = written.attested_by
+        self._plain = _groups(written)
+        self._when = [
+            (one.field, re.compile(one.matches, re.IGNORECASE), _groups(one)) for one in written.when
+        ]
+        self._made: dict[tuple[bool, ...], Facts] = {}
+        for chosen in ([], *([number] for number in range(len(self._when)))):
+            self._facts(tuple(number in chosen for number in range(len(self._when))))
+
+    def facts(self, content: Mapping[str, Any]) -> Facts:
+        """Of this row: the plain ones, and over them each `when` that matches, in the file's order."""
+        return self._facts(tuple(bool(found.search(_told(content, field))) for field, found, _ in self._when))
+
+    def _facts(self, matching: tuple[bool, ...]) -> Facts:
+        if matching not in self._made:
+            facts = {group: dict(said) for group, said in self._plain.items()}
+            for holds, (_, _, changes) in zip(matching, self._when, strict=True):
+                for group, said in changes.items() if holds else ():
+                    facts.setdefault(group, {}).update(said)
+            self._made[matching] = msgspec.convert(facts, Facts)
+        return self._made[matching]
+
+
+def _groups(said: Any) -> dict[str, dict[str, Any]]:
+    return {group: getattr(said, group) for group in GROUPS if getattr(said, group)}
+
+
+def _told(content: Mapping[str, Any], field: str) -> str:
+    value = content.get(field, "")
+    return ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
+
+
+def read(path: Path) -> Profile:
+    """Raises BadProfile, OSError."""
+    raw = path.read_bytes()
+    try:
+        written = msgspec.convert(tomllib.loads(raw.decode()), _Written)
+        return Profile(written, hashlib.sha256(raw).hexdigest())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, re.error) as error:
+        raise BadProfile(f"{path}: {error}; `shuji import --example-profile open_data` prints one") from error
+
+
+def example(name: str) -> str:
+    """The text of a profile that comes with the venue."""
+    return resources.files("exchange.importing").joinpath("profiles", f"{name}.toml").read_text("utf-8")
+
+
+def unstated() -> Iterator[str]:
+    """The fields of `Classification` that a row without a profile leaves unknown."""
+    yield from ("origin", "data_class", "secret_kind", "public_risk", "pi_state", "open_class")
