@@ -26,8 +26,14 @@ from exchange.web.operation import DATABASE_ERRORS, Call, Id, Operation, query_d
 from exchange.web.orders import refuse
 from exchange.web.problem import Reasons, Refusing
 
+STUCK_S: Final = 60.0
+"""A connection that takes nothing for so long is given up: nobody keeps a reader's place by not reading."""
+
 HEARTBEAT_S: Final = 15.0
 """A comment line is sent when nothing has happened for so long, so that proxies keep the connection."""
+
+FAREWELL_S: Final = 1.0
+"""A close waits for the peer to read what it was sent before, but not longer."""
 
 TRY_AGAIN: Final = 1013
 GOING_AWAY: Final = 1001
@@ -112,14 +118,18 @@ async def _stream(feed: Feed, reader: Reader, receive: Any, send: Any) -> None:
     finally:
         gone.cancel()
         told.cancel()
-        await asyncio.wait({gone, told})
+        ended = await asyncio.gather(gone, told, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception) and not isinstance(error, TimeoutError | OSError):
+            raise error
 
 
 async def _tell_events(feed: Feed, reader: Reader, send: Any) -> None:
     while True:
         events = [message.event for message in await _next(feed, reader)]
         body = b"".join(events) or b": nothing new\n\n"
-        await send({"type": "http.response.body", "body": body, "more_body": not reader.closed})
+        async with asyncio.timeout(STUCK_S):
+            await send({"type": "http.response.body", "body": body, "more_body": not reader.closed})
         if reader.closed:
             return
         await asyncio.sleep(feed.pause_s)
@@ -154,13 +164,17 @@ async def _obey(feed: Feed, reader: Reader, text: str) -> None:
 
 async def _say_problem(socket: Socket, reasons: Reasons, error: Refusing) -> None:
     said = msgspec.to_builtins(reasons.problem(error))
-    await socket.send_text(msgspec.json.encode({**said, "type": "problem", "about": said["type"]}).decode())
+    line = msgspec.json.encode({**said, "type": "problem", "about": said["type"]}).decode()
+    async with asyncio.timeout(STUCK_S):
+        await socket.send_text(line)
 
 
 async def _tell_lines(socket: Socket, feed: Feed, reader: Reader) -> None:
     while not reader.closed:
-        for message in await _next(feed, reader):
-            await socket.send_text(message.line)
+        lines = await _next(feed, reader)
+        async with asyncio.timeout(STUCK_S):
+            for message in lines:
+                await socket.send_text(message.line)
         await asyncio.sleep(feed.pause_s)
 
 
@@ -176,11 +190,12 @@ async def _converse(socket: Socket, desk: Desk, reader: Reader) -> None:
         await asyncio.wait({hearing, telling})
     for task in done:
         error = task.exception()
-        if error is not None and not isinstance(error, WebSocketDisconnect):
+        if error is not None and not isinstance(error, WebSocketDisconnect | TimeoutError | OSError):
             raise error
     if telling in done:
-        with suppress(WebSocketDisconnect, RuntimeError):
-            await socket.close(GOING_AWAY, "the feed ends: come again and subscribe from where you are")
+        with suppress(WebSocketDisconnect, RuntimeError, TimeoutError, OSError):
+            async with asyncio.timeout(FAREWELL_S):
+                await socket.close(GOING_AWAY, "the feed ends: come again and subscribe from where you are")
 
 
 # ---- the routes
