@@ -90,12 +90,17 @@ async def _bars(pool: Pool, listing: str, interval: str, begin_ns: int, end_ns: 
     return [Bar(*row.values()) for row in rows]
 
 
-async def newest(pool: Pool, listing: str, until_ns: int) -> tuple[Print | None, dict[str, Bar]]:
-    """The last print up to an instant and the bars that it is in. Costs what settled on that day."""
+async def newest(pool: Pool, listing: str, until_ns: int) -> tuple[Print | None, dict[str, Bar], int]:
+    """The last print up to an instant, the bars that it is in, and the last price before its day (0: none).
+
+    Costs what settled on that day.
+    """
     latest = await last(pool, listing, until_ns)
+    if latest is None:
+        return None, {}, 0
     found: dict[str, Bar] = {}
-    if latest is not None:
-        for interval in INTERVALS:
-            start = start_of(interval, latest.at_ns)
-            [found[interval]] = await _bars(pool, listing, interval, start, until_ns + 1)
-    return latest, found
+    for interval in INTERVALS:
+        start = start_of(interval, latest.at_ns)
+        [found[interval]] = await _bars(pool, listing, interval, start, until_ns + 1)
+    before = await last(pool, listing, found["1d"].start_ns - 1)
+    return latest, found, 0 if before is None else before.price_fen

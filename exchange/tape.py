@@ -12,12 +12,22 @@ Two orders that the law or self-trade prevention keeps apart may rest at crossin
 above its best offer.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
 
-from exchange.events import Event, Held, ListingMoved, OrderClosed, OrderPlaced, Settled
+from exchange.events import (
+    Event,
+    Held,
+    ListingMoved,
+    OrderClosed,
+    OrderPlaced,
+    Settled,
+    TradingHalted,
+    TradingResumed,
+)
+from exchange.halt import SCOPES
 
 BUY: Final = "buy"
 SELL: Final = "sell"
@@ -59,16 +69,21 @@ class Bar(Struct, gc=False):
 class Move(Struct):
     """What entries did to one listing. `levels`: (side, price) and by how much the quantity there went up or down.
 
-    `state` is what the listing became, empty where it stayed as it was.
+    `state` is what the listing became, empty where it stayed as it was. `halts`: scope, and whether a halt of it began
+    first and last; a scope that was not touched is not in it.
     """
 
     levels: dict[tuple[str, int], int]
     prints: list[Print]
     state: str = ""
+    halts: dict[str, tuple[bool, bool]] = {}
 
 
 class Change(Struct):
-    """A listing after a commit: the levels that moved (quantity 0: gone), the prints, the bars they are in."""
+    """A listing after a commit: the levels that moved (quantity 0: gone), the prints, the bars they are in.
+
+    `halted`: scopes that stand still, the widest first; None where no halt began or ended.
+    """
 
     sequence: int
     listing: str
@@ -78,6 +93,7 @@ class Change(Struct):
     prints: list[Print]
     bars: dict[str, Bar]
     state: str
+    halted: list[str] | None = None
 
 
 # ---- reading entries
@@ -86,10 +102,11 @@ class Change(Struct):
 class _Reading:
     """The moves of some listings so far. An order that came in is followed to the end of its entry, where it rests."""
 
-    __slots__ = ("_incoming", "_left", "_listings", "at_ns", "moves")
+    __slots__ = ("_boards", "_incoming", "_left", "_listings", "at_ns", "moves")
 
-    def __init__(self, listings: Container[str]) -> None:
+    def __init__(self, listings: Container[str], boards: Mapping[str, str]) -> None:
         self._listings = listings
+        self._boards = boards
         self._incoming: OrderPlaced | None = None
         self._left = 0
         self.at_ns = 0
@@ -151,6 +168,16 @@ class _Reading:
         if move is not None:
             move.state = event.state
 
+    def halted(self, event: TradingHalted | TradingResumed) -> None:
+        """Every listing that it stops or lets go on."""
+        begins = type(event) is TradingHalted
+        for listing, board in self._boards.items():
+            if event.subject == {"market": "", "board": board, "listing": listing}[event.scope]:
+                move = self.move(listing)
+                if move is not None:
+                    first, _ = move.halts.get(event.scope, (begins, begins))
+                    move.halts[event.scope] = (first, begins)
+
 
 READ: Final[dict[type, Callable[[_Reading, Any], None]]] = {
     OrderPlaced: _Reading.placed,
@@ -158,13 +185,20 @@ READ: Final[dict[type, Callable[[_Reading, Any], None]]] = {
     Held: _Reading.filled,
     OrderClosed: _Reading.closed,
     ListingMoved: _Reading.moved,
+    TradingHalted: _Reading.halted,
+    TradingResumed: _Reading.halted,
 }
-"""Event: what it says of a market. A halt and its end belong here, as a listing's state."""
+"""Event: what it says of a market."""
 
 
-def moves(entries: Iterable[Entry], listings: Container[str]) -> dict[str, Move]:
-    """What the entries did to each of these listings; those they leave alone are not in it."""
-    reading = _Reading(listings)
+def moves(
+    entries: Iterable[Entry], listings: Container[str], boards: Mapping[str, str] | None = None
+) -> dict[str, Move]:
+    """What the entries did to each of these listings; those they leave alone are not in it.
+
+    `boards`: listing and its board, of those that are to be told of halts.
+    """
+    reading = _Reading(listings, boards or {})
     for at_ns, events in entries:
         reading.at_ns = at_ns
         reading.entry(events)
@@ -214,12 +248,18 @@ def with_print(bar: Bar | None, interval: str, one: Print) -> Bar:
 
 
 class Sheet:
-    """One listing's market as of a journal sequence: quantity by price on each side, last print, newest bars."""
+    """One listing's market as of a journal sequence: quantity by price on each side, last print, newest bars.
 
-    __slots__ = ("asks", "at_ns", "bars", "bids", "last", "listing", "sequence", "state")
+    `previous_fen` is the last price before the day of the newest bar, 0 where there is none.
+    """
 
-    def __init__(self, listing: str, state: str, sequence: int, at_ns: int) -> None:
+    __slots__ = (
+        "asks", "at_ns", "bars", "bids", "board", "last", "listing", "previous_fen", "sequence", "standing", "state",
+    )  # fmt: skip
+
+    def __init__(self, listing: str, state: str, sequence: int, at_ns: int, board: str = "") -> None:
         self.listing = listing
+        self.board = board
         self.state = state
         self.sequence = sequence
         self.at_ns = at_ns
@@ -227,11 +267,21 @@ class Sheet:
         self.asks: dict[int, int] = {}
         self.last: Print | None = None
         self.bars: dict[str, Bar] = {}
+        self.previous_fen = 0
+        self.standing: dict[str, bool] = {}
+        """Scope of a halt: whether it stands."""
+
+    @property
+    def halted(self) -> list[str]:
+        """Scopes of the halts that stand, the widest first."""
+        return [scope for scope in reversed(SCOPES) if self.standing.get(scope)]
 
     def rewound(self, move: Move) -> None:
-        """Take a move of the levels back. What it printed is not this sheet's yet."""
+        """Take a move of the levels and of halts back. What it printed is not this sheet's yet."""
         for (side, price), quantity in move.levels.items():
             self._add(side, price, -quantity)
+        for scope, (first, _) in move.halts.items():
+            self.standing[scope] = not first
 
     def fold(self, sequence: int, at_ns: int, move: Move) -> Change:
         """Follow one commit; what those are told who had the sheet before."""
@@ -242,14 +292,23 @@ class Sheet:
         for (side, price), quantity in move.levels.items():
             if quantity:
                 (bids if side == BUY else asks).append((price, self._add(side, price, quantity)))
+        for scope, (_, last) in move.halts.items():
+            self.standing[scope] = last
         changed: dict[str, Bar] = {}
         for one in move.prints:
+            self._turn_day(one)
             self.last = one
             for interval in INTERVALS:
                 changed[interval] = self.bars[interval] = with_print(self.bars.get(interval), interval, one)
         bids.sort(reverse=True)
         asks.sort()
-        return Change(sequence, self.listing, at_ns, bids, asks, move.prints, changed, move.state)
+        halted = self.halted if move.halts else None
+        return Change(sequence, self.listing, at_ns, bids, asks, move.prints, changed, move.state, halted)
+
+    def _turn_day(self, one: Print) -> None:
+        """The first print of a day makes the last one of before the previous close."""
+        if self.last is not None and start_of("1d", one.at_ns) != start_of("1d", self.last.at_ns):
+            self.previous_fen = self.last.price_fen
 
     def _add(self, side: str, price: int, quantity: int) -> int:
         """The level's quantity now. Less than nothing cannot be: the sheet is not this market's."""

@@ -26,10 +26,11 @@ from msgspec import Struct
 from exchange import journal, prints, tape
 from exchange.engine import Engine
 from exchange.events import Entry, Refusal, Refused
+from exchange.halt import key_of
 from exchange.listing import VISIBLE
 from exchange.matching.book import Book, Side
 from exchange.projector import Progress
-from exchange.state import State
+from exchange.state import Listing, State
 from exchange.tape import Bar, Change, Print, Sheet
 from exchange.venue import Outcome
 from exchange.web.instant import text_of
@@ -92,7 +93,8 @@ class BarView(Struct, frozen=True, gc=False):
 class ChangeView(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="change"):
     """A listing after a commit. Levels are [price_fen, quantity], and 0 says that the level is gone.
 
-    `bars` are those that the prints are in; `state` is there where the listing's changed.
+    `bars` are those that the prints are in; `state` is there where the listing's changed, `halted` where a halt of the
+    market, its board or the listing began or ended: the scopes that stand still now.
     """
 
     sequence: int
@@ -103,10 +105,15 @@ class ChangeView(Struct, frozen=True, omit_defaults=True, tag_field="type", tag=
     trades: list[PrintView] = []
     bars: dict[str, BarView] = {}
     state: str = ""
+    halted: list[str] | None = None
 
 
 class SnapshotView(Struct, frozen=True, tag_field="type", tag="snapshot"):
-    """A listing as of `sequence`: all levels, the last print, the newest bars."""
+    """A listing as of `sequence`: all levels, the last print, the newest bars.
+
+    `halted` are the scopes of halts that stand (market, board, listing); `previous_close_fen` is the last price before the
+    day of the daily bar.
+    """
 
     sequence: int
     listing: str
@@ -116,6 +123,8 @@ class SnapshotView(Struct, frozen=True, tag_field="type", tag="snapshot"):
     asks: Levels
     last: PrintView | None
     bars: dict[str, BarView]
+    halted: list[str]
+    previous_close_fen: int | None
 
 
 class GapView(Struct, frozen=True, tag_field="type", tag="gap"):
@@ -212,6 +221,7 @@ def _told(change: Change) -> Message:
         [print_view(one) for one in change.prints],
         _bars(change.bars),
         change.state,
+        change.halted,
     )
     return _message(view, change.listing, (change.sequence, _number(change.listing)))
 
@@ -316,8 +326,9 @@ class _Followed:
             latest = print_view(sheet.last) if sheet.last is not None else None
             at = text_of(sheet.at_ns)
             view = SnapshotView(
-                sheet.sequence, sheet.listing, at, sheet.state, bids, asks, latest, _bars(sheet.bars)
-            )
+                sheet.sequence, sheet.listing, at, sheet.state, bids, asks, latest, _bars(sheet.bars),
+                sheet.halted, sheet.previous_fen or None,
+            )  # fmt: skip
             self._snapshot = (sheet.sequence, _message(view, sheet.listing))
         return self._snapshot[1]
 
@@ -336,6 +347,8 @@ class Feed:
         self._projector = projector
         self._pool = pool
         self._followed: dict[str, _Followed] = {}
+        self._boards: dict[str, str] = {}
+        """Board of each listing that is followed: halts of a board and of the market reach it."""
         self._waiting: list[tuple[int, list[Outcome]]] = []
         self._beginning: list[Row] | None = None
         """Commits since somebody began to follow new listings, until these are followed."""
@@ -370,7 +383,7 @@ class Feed:
 
     def _fold(self, row: Row, followed: dict[str, _Followed]) -> None:
         sequence, at_ns, entries = row
-        moves = tape.moves(entries, followed)
+        moves = tape.moves(entries, followed, self._boards)
         for listing in sorted(moves, key=_number):
             one = followed[listing]
             message = one.fold(sequence, at_ns, moves[listing])
@@ -382,7 +395,7 @@ class Feed:
         for followed in self._followed.values():
             if followed.leaving is not None:
                 followed.leaving.cancel()
-        self._followed = {}
+        self._followed, self._boards = {}, {}
         self._beginning = None
         for reader in list(self._readers):
             reader.close()
@@ -430,34 +443,39 @@ class Feed:
         begin, tail = await self._tail()
         await self._projector.caught_up(begin[0])
         sheets = {}
-        for listing, (state, bids, asks) in bases.items():
-            sheet = sheets[listing] = Sheet(listing, state, *begin)
-            sheet.bids, sheet.asks = dict(bids), dict(asks)
-            sheet.last, sheet.bars = await prints.newest(self._pool, listing, begin[1])
+        for listing, base in bases.items():
+            sheet = sheets[listing] = Sheet(listing, base.state, *begin, base.board)
+            sheet.bids, sheet.asks, sheet.standing = dict(base.bids), dict(base.asks), base.halts
+            sheet.last, sheet.bars, sheet.previous_fen = await prints.newest(self._pool, listing, begin[1])
         self._digest()
         if self._beginning is None:
             raise Refusing(Refused.overloaded, "the feed begins anew: try again in a second")
         known = tail[-1][0] if tail else begin[0]
         tail += [row for row in self._beginning if row[0] > known]
         seen = [entry for _, _, entries in tail for entry in entries if entry[0] <= now_ns]
-        for listing, move in tape.moves(seen, sheets).items():
+        boards = {listing: base.board for listing, base in bases.items()}
+        self._boards.update(boards)
+        for listing, move in tape.moves(seen, sheets, boards).items():
             sheets[listing].rewound(move)
         followed = {listing: _Followed(sheet) for listing, sheet in sheets.items()}
         for row in tail:
             self._fold(row, followed)
         self._followed.update(followed)
 
-    async def _bases(self, listings: list[str]) -> tuple[int, dict[str, tuple[str, Levels, Levels]]]:
-        """The instant of the state that was looked at; state and levels of each listing then. Committed."""
+    async def _bases(self, listings: list[str]) -> tuple[int, "dict[str, _Base]"]:
+        """The instant of the state that was looked at, and each listing then. Committed."""
 
-        def look(state: State) -> tuple[int, dict[str, tuple[str, Levels, Levels]]] | Refusal:
+        def look(state: State) -> tuple[int, dict[str, _Base]] | Refusal:
             found = {}
             for identifier in listings:
                 listing = state.listings.get(identifier)
                 if listing is None or listing.state not in VISIBLE:
                     return Refusal(Refused.not_found, f"there is no public listing {identifier[:40]}")
                 book = state.books.get(identifier)
-                found[identifier] = (listing.state, _levels(book, "buy"), _levels(book, "sell"))
+                halts = {scope: key in state.halts for scope, key in _halt_keys(listing).items()}
+                found[identifier] = _Base(
+                    listing.state, listing.board, halts, _levels(book, "buy"), _levels(book, "sell")
+                )
             return state.now_ns, found
 
         looked = await self._engine.read(look)
@@ -497,6 +515,7 @@ class Feed:
             followed.leaving = None
         if not followed.readers and self._followed.get(listing) is followed:
             del self._followed[listing]
+            self._boards.pop(listing, None)
 
     # --- readers
 
@@ -596,6 +615,22 @@ class Feed:
 
 def _current(sequence: int) -> Message:
     return _message(CurrentView(sequence), "", (sequence, BEHIND_ALL))
+
+
+class _Base(Struct):
+    """A listing in committed state."""
+
+    state: str
+    board: str
+    halts: dict[str, bool]
+    bids: Levels
+    asks: Levels
+
+
+def _halt_keys(listing: Listing) -> dict[str, str]:
+    """Scope, and where a halt of it that reaches this listing stands in the state."""
+    subjects = {"market": "", "board": listing.board, "listing": listing.id}
+    return {scope: key_of(scope, subject) for scope, subject in subjects.items()}
 
 
 def _levels(book: Book | None, side: Side) -> Levels:

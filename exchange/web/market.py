@@ -28,7 +28,9 @@ class Level(Struct, frozen=True):
 
 
 class Market(Struct):
-    """`bids` and `asks` are the ten best levels, best first. `last` is the newest print, `day` today's bar, null before.
+    """`bids` and `asks` are the ten best levels, best first. `last` is the newest print, `day` today's bar, null before:
+    open, high, low, close, volume (`quantity`), turnover (`amount_fen`). `previous_close_fen` is the last price before
+    today. `halted` are the scopes of the halts that stand (market, board, listing): `GET /v1/halts` says why.
 
     Orders that the law keeps apart may rest at crossing prices.
     """
@@ -42,6 +44,8 @@ class Market(Struct):
     asks: tuple[Level, ...]
     last: PrintView | None
     day: BarView | None
+    previous_close_fen: int | None
+    halted: list[str]
 
 
 class BarQuery(Paging, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}):
@@ -68,6 +72,8 @@ async def market(call: Call, asked: None) -> Market:
     sheet, sequence = feed.sheet(identifier), feed.sequence
     bids, asks = (tuple(Level(*level) for level in side[:LEVELS]) for side in sheet.depth())
     day = sheet.bars.get("1d")
+    traded = day is not None and day.start_ns == start_of("1d", now_ns)
+    before = sheet.last.price_fen if sheet.last is not None else 0
     return Market(
         listing=identifier,
         state=sheet.state,
@@ -77,7 +83,9 @@ async def market(call: Call, asked: None) -> Market:
         bids=bids,
         asks=asks,
         last=print_view(sheet.last) if sheet.last is not None else None,
-        day=bar_view(day) if day is not None and day.start_ns == start_of("1d", now_ns) else None,
+        day=bar_view(day) if traded and day is not None else None,
+        previous_close_fen=(sheet.previous_fen if traded else before) or None,
+        halted=sheet.halted,
     )
 
 
@@ -134,7 +142,7 @@ OPERATIONS: Final = (
         answers=Market, signed_in=False, refused=_PUBLIC,
         example_answer={"listing": "L3", "state": "published", "sequence": 812,
                         "best_bid": _BID, "best_ask": None, "bids": [_BID], "asks": [], "last": PRINT_EXAMPLE,
-                        "day": BAR_EXAMPLE},
+                        "day": BAR_EXAMPLE, "previous_close_fen": 785, "halted": []},
     ),
     Operation(
         "GET", "/v1/listings/{listing}/bars", bars, "Bars of a minute, an hour or a day, the oldest first", "market",

@@ -21,7 +21,17 @@ from msgspec import Meta, Struct
 from exchange.events import Refused
 from exchange.web import problem
 from exchange.web.desk import Desk
-from exchange.web.feed import MOST_LISTINGS, Feed, Place, Reader, place_of
+from exchange.web.feed import (
+    MOST_LISTINGS,
+    ChangeView,
+    CurrentView,
+    Feed,
+    GapView,
+    Place,
+    Reader,
+    SnapshotView,
+    place_of,
+)
 from exchange.web.operation import DATABASE_ERRORS, Call, Id, Operation, query_decoder
 from exchange.web.orders import refuse
 from exchange.web.problem import Reasons, Refusing
@@ -56,6 +66,8 @@ class Ask(Struct, kw_only=True, forbid_unknown_fields=True, rename={"since": "fr
     listings: Annotated[list[Id], Meta(min_length=1, max_length=MOST_LISTINGS)]
     since: PlaceText = ""
 
+
+Told: TypeAlias = SnapshotView | ChangeView | GapView | CurrentView
 
 _QUERY: Final = query_decoder(FeedQuery)
 _ASK: Final = msgspec.json.Decoder(Ask)
@@ -243,10 +255,40 @@ async def _has_its_own_route(call: Call, asked: Any) -> None:
     raise AssertionError("the feed has routes of its own")
 
 
+async def _takes_a_socket(call: Call, asked: None) -> None:
+    raise Refusing(
+        Refused.malformed,
+        "this address takes a WebSocket (see /docs); without one: GET /v1/feed/events?listings=L1",
+    )
+
+
+_ABOUT: Final = """
+A WebSocket, open to all. Every message is a JSON text. `sequence` is the journal's; levels are [price_fen, quantity] and
+quantity 0 says that the level is gone; a change is everything that one commit did to one listing.
+
+say   {"op":"subscribe","listings":["L1","L2"]}
+told  {"type":"snapshot","sequence":810,"listing":"L1","state":"published","bids":[[790,4]],"asks":[],...}
+told  {"type":"current","sequence":812}                              everything up to 812 has been told
+told  {"type":"change","sequence":813,"listing":"L1","bids":[[790,0]],"trades":[...],"bars":{...}}
+told  {"type":"change","sequence":814,"listing":"L1","halted":["market"]}
+say   {"op":"subscribe","listings":["L1"],"from":"813.1"}             go on behind the change of L1 in commit 813
+say   {"op":"unsubscribe","listings":["L1"]}
+told  {"type":"gap","listing":"L1","after":820}                      you read too slowly, or came too late: a snapshot follows
+told  {"type":"problem","code":"not_found",...}                      what you said was refused; the connection goes on
+
+To go on after a lost connection subscribe with `from`: nothing is told twice and nothing left out. `current`'s place is
+its `sequence`, a change's is `sequence.number of the listing`.
+"""
+
 OPERATIONS: Final = (
     Operation(
         "GET", "/v1/feed/events", _has_its_own_route,
         "Changes of listings as server-sent events; the same over WebSocket at /v1/feed", "market",
         asks=FeedQuery, signed_in=False, refused=(Refused.not_found, Refused.out_of_bounds), bytes_out=True, hot=True,
+        headers=(("Last-Event-ID", "go on from here; goes before `from`"),),
+    ),
+    Operation(
+        "GET", "/v1/feed", _takes_a_socket, "Changes of listings over a WebSocket", "market", status=101,
+        signed_in=False, about=_ABOUT, says=Ask, told=Told,
     ),
 )  # fmt: skip

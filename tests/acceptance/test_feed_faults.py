@@ -7,6 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,8 @@ class Follower:
 
     def follow(self) -> None:
         """Until the venue is gone."""
-        try:
+        with suppress(httpx.HTTPError):
             self.read(until_current=False)
-        except httpx.HTTPError:
-            pass
 
     def levels(self) -> Levels:
         known: Levels = {}

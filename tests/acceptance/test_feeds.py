@@ -210,3 +210,47 @@ def test_open_readers_do_not_keep_a_venue_from_stopping(venue_to_end: Venue) -> 
         told = reader.until("current")
     assert told[:-1] == [second]
     assert trade in second["data"]
+
+
+@pytest.mark.parametrize("scope", ["listing", "board", "market"])
+def test_a_halt_is_told_and_shown(venue: Venue, merchant: Person, scope: str) -> None:
+    listing = venue.listing(merchant)
+    subject = {"listing": listing, "board": "general", "market": ""}[scope]
+    body = {"scope": scope, "subject": subject, "reason": "价格来源异常"}
+    with listening(venue, listing) as reader:
+        reader.until("current")
+        done(venue.operator.post("/v1/halts", body))
+        try:
+            [told] = reader.until("change")
+            assert json.loads(told["data"])["halted"] == [scope]
+            market = done(venue.http.get(f"/v1/listings/{listing}/market"), 200)
+            assert (market["state"], market["halted"]) == ("published", [scope])
+            with listening(venue, listing) as late:
+                assert json.loads(late.until("snapshot")[0]["data"])["halted"] == [scope]
+        finally:
+            done(venue.operator.post("/v1/halts/resume", body))
+        [told] = reader.until("change")
+        assert json.loads(told["data"])["halted"] == []
+    assert done(venue.http.get(f"/v1/listings/{listing}/market"), 200)["halted"] == []
+
+
+def test_a_new_day_has_the_close_of_the_day_before(venue_to_end: Venue) -> None:
+    venue = venue_to_end
+    merchant, buyer = venue.merchant(), venue.buyer()
+    listing = venue.listing(merchant, price_fen=790)
+    venue.trade(buyer, listing, 2)
+    market = done(venue.http.get(f"/v1/listings/{listing}/market"), 200)
+    assert (market["day"]["close_fen"], market["previous_close_fen"]) == (790, None)
+    venue.advance(days=1)
+    for _ in range(2):
+        market = done(venue.http.get(f"/v1/listings/{listing}/market"), 200)
+        assert (market["day"], market["previous_close_fen"], market["last"]["price_fen"]) == (None, 790, 790)
+        assert venue.stop() == 0
+        venue.restart()
+    venue.trade(buyer, listing, 1)
+    market = done(venue.http.get(f"/v1/listings/{listing}/market"), 200)
+    assert (market["day"]["quantity"], market["day"]["amount_fen"], market["previous_close_fen"]) == (
+        1,
+        790,
+        790,
+    )

@@ -17,12 +17,13 @@ import pytest
 
 from exchange import tape
 from exchange.app import Venue, open_venue
-from exchange.events import CancelOrder, OrderPlaced, PlaceOrder
+from exchange.events import CancelOrder, HaltTrading, OrderPlaced, PlaceOrder, ResumeTrading
 from exchange.settings import Settings
 from exchange.venue import Outcome
 from exchange.web import feed as feed_module
 from exchange.web import stream
 from tests.exchange.small_venue import Small, found, lay, soon, until
+from tests.exchange.world import OPERATOR
 
 Message = dict[str, Any]
 
@@ -317,6 +318,37 @@ async def test_a_ring_that_does_not_reach_back_gives_a_snapshot(
     await near.hear("current")
     assert [one["type"] for one in near.messages] == ["change"] * 3 + ["current"]
     for one in (late, near):
+        await one.leave()
+
+
+async def test_halts_are_told_and_stand_in_the_snapshot(open_market: tuple[Venue, Small]) -> None:
+    venue, small = open_market
+    reader = events(venue, f"{small.posted},{small.book}")
+    await reader.hear("current")
+    halt = {"actor": OPERATOR, "scope": "market", "subject": "", "reason": "a check"}
+    await soon(venue.engine.submit(HaltTrading(**halt)))
+    await soon(venue.engine.submit(HaltTrading(**halt | {"scope": "listing", "subject": small.book})))
+    await reader.hear("change", 3)
+    late = events(venue, small.book)
+    await late.hear("current")
+    assert late.messages[0]["halted"] == ["market", "listing"]
+    await soon(venue.engine.submit(ResumeTrading(**halt)))
+    await reader.hear("change", 5)
+    told = [(one["listing"], one["halted"]) for one in reader.messages if one["type"] == "change"]
+    assert told == [
+        (small.posted, ["market"]),
+        (small.book, ["market"]),
+        (small.book, ["market", "listing"]),
+        (small.posted, []),
+        (small.book, ["listing"]),
+    ]
+    for since in range(1, venue.engine.sequence + 1):
+        again = events(venue, small.book, str(since))
+        await again.hear("current")
+        changes = [one for one in reader.messages if one["type"] == "change" and one["listing"] == small.book]
+        assert again.messages[:-1] == [one for one in changes if one["sequence"] > since]
+        await again.leave()
+    for one in (reader, late):
         await one.leave()
 
 

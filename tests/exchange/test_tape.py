@@ -13,9 +13,10 @@ import pytest
 
 from exchange import events as e
 from exchange import tape
+from exchange.halt import key_of
 from exchange.tape import Bar, Print, Sheet
 from tests import golden_journal
-from tests.exchange.world import START_NS, World, only, personal
+from tests.exchange.world import OPERATOR, START_NS, World, only, personal
 
 DECODE = msgspec.msgpack.Decoder(e.Entry).decode
 DAY_S = 86_400
@@ -43,6 +44,13 @@ class Naive:
             if isinstance(event, e.Settled):
                 one = Print(event.trade, at_ns, event.price_fen, event.quantity, event.amount_fen)
                 self.prints.append((event.listing, one))
+
+    def previous_fen(self, listing: str) -> int:
+        """The last price before the day of the last print, days counted from midnight in China."""
+        own = [(one.at_ns // 10**9 + 8 * 3_600) // DAY_S for name, one in self.prints if name == listing]
+        prices = [one.price_fen for name, one in self.prints if name == listing]
+        before = [price for price, day in zip(prices, own, strict=True) if day < own[-1]]
+        return before[-1] if before else 0
 
     def levels(self, listing: str, side: str) -> dict[int, int]:
         found: dict[int, int] = {}
@@ -166,6 +174,7 @@ def test_sheets_equal_a_naive_reading_and_the_books(seed: int) -> None:
         assert sheet.last == (own[-1] if own else None)
         for interval, seconds in (("1m", 60), ("1h", 3_600), ("1d", DAY_S)):
             assert sheet.bars.get(interval) == naive.bar(listing, seconds)
+        assert sheet.previous_fen == naive.previous_fen(listing)
         book = world.state.books.get(listing)
         if book is not None:
             bids, asks = sheet.depth()
@@ -214,6 +223,79 @@ def test_a_sheet_that_is_rewound_tells_the_same_again(seed: int) -> None:
                 (one.sequence, one.bids, one.asks, one.prints) for one in before
             ]
             assert (again.bids, again.asks) == (sheet.bids, sheet.asks)
+
+
+# ---- halts
+
+
+def halting(seed: int) -> tuple[World, dict[str, str]]:
+    """Halts of everything, begun and ended at random; listings and their boards."""
+    chance = random.Random(seed)
+    world = World()
+    shop = world.merchant()
+    listings = {name: world.state.listings[name].board for name in (world.listing(shop), world.book(shop))}
+    first = next(iter(listings))
+    things = [("market", ""), *(("board", board) for board in listings.values())]
+    things += [("listing", listing) for listing in listings]
+    for _ in range(40):
+        scope, subject = chance.choice(things)
+        command = e.ResumeTrading if key_of(scope, subject) in world.state.halts else e.HaltTrading
+        world.must(command(actor=OPERATOR, scope=scope, subject=subject, reason="a check"))
+        if not world.state.halts:
+            world.buy(world.buyer(), first)
+    return world, listings
+
+
+def halted_now(world: World, listing: str, board: str) -> list[str]:
+    """The widest first."""
+    subjects = (("market", ""), ("board", board), ("listing", listing))
+    return [scope for scope, subject in subjects if key_of(scope, subject) in world.state.halts]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_halts_of_all_scopes_are_told_to_the_listings_they_reach(seed: int) -> None:
+    world, boards = halting(seed)
+    rows = list(commits(decoded(world), random.Random(seed)))
+    sheets = {listing: Sheet(listing, "published", 0, 0, board) for listing, board in boards.items()}
+    changes = [
+        sheets[listing].fold(sequence, row[-1].at_ns, move)
+        for sequence, row in enumerate(rows, 1)
+        for listing, move in tape.moves(told(row), sheets, boards).items()
+    ]
+    for listing, board in boards.items():
+        assert sheets[listing].halted == halted_now(world, listing, board)
+        heard = [
+            change.halted for change in changes if change.listing == listing and change.halted is not None
+        ]
+        assert heard[-1] == halted_now(world, listing, board)
+        assert len(heard) > 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_halts_are_rewound_and_told_the_same_again(seed: int) -> None:
+    world, boards = halting(seed)
+    rows = list(commits(decoded(world), random.Random(seed)))
+    for begin in (0, len(rows) // 2, len(rows) - 1):
+        whole = {listing: Sheet(listing, "", 0, 0, board) for listing, board in boards.items()}
+        late = {}
+        for listing, board in boards.items():
+            late[listing] = sheet = Sheet(listing, "", begin, 0, board)
+            sheet.standing = dict.fromkeys(halted_now(world, listing, board), True)
+        tail = told([entry for row in rows[begin:] for entry in row])
+        for listing, move in tape.moves(tail, late, boards).items():
+            move.levels.clear()
+            late[listing].rewound(move)
+        said: dict[str, list[tuple[int, list[str] | None]]] = {"whole": [], "late": []}
+        for sequence, row in enumerate(rows, 1):
+            for name, sheets in (("whole", whole), ("late", late)):
+                if name == "late" and sequence <= begin:
+                    continue
+                for listing, move in tape.moves(told(row), sheets, boards).items():
+                    move.levels.clear()
+                    change = sheets[listing].fold(sequence, 0, move)
+                    if sequence > begin:
+                        said[name].append((sequence, change.halted))
+        assert said["whole"] == said["late"]
 
 
 def test_a_held_trade_is_no_print_until_it_settles() -> None:
