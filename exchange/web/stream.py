@@ -273,7 +273,7 @@ told  {"type":"change","sequence":813,"listing":"L1","bids":[[790,0]],"trades":[
 told  {"type":"change","sequence":814,"listing":"L1","halted":["market"]}
 say   {"op":"subscribe","listings":["L1"],"from":"813.1"}             go on behind the change of L1 in commit 813
 say   {"op":"unsubscribe","listings":["L1"]}
-told  {"type":"gap","listing":"L1","after":820}                      you read too slowly, or came too late: a snapshot follows
+told  {"type":"gap","listing":"L1","after":820}                      too slow or too late: a snapshot follows
 told  {"type":"problem","code":"not_found",...}                      what you said was refused; the connection goes on
 
 To go on after a lost connection subscribe with `from`: nothing is told twice and nothing left out. `current`'s place is
