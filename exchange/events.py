@@ -725,7 +725,8 @@ class OrderClosed(Event, frozen=True, gc=False):
 class OrderRefused(Event, frozen=True):
     """A refusal that is kept (`Refused.kept`), with every rule that an unlawful order breaks.
 
-    `own` are the broken rules that are the participant's own doing; only they are conduct.
+    `own` are the broken rules that are the participant's own doing; only they are conduct. What was asked for follows,
+    as it was asked (empty: as the listing has it), with quantity 0 in journals older than this.
     """
 
     participant: str
@@ -736,6 +737,12 @@ class OrderRefused(Event, frozen=True):
     unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
     capacities: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    side: str = ""
+    quantity: int = 0
+    limit_fen: int = 0
+    purpose: str = ""
+    territory: str = ""
+    accepts_prior: bool = False
 
 
 class Settled(Event, frozen=True, gc=False):

@@ -103,6 +103,12 @@ def _kept(command: PlaceOrder, refusal: Refusal) -> OrderRefused:
         refusal.unknown,
         refusal.capacities,
         refusal.own,
+        command.side,
+        command.quantity,
+        command.limit_fen,
+        command.purpose,
+        command.territory,
+        command.accepts_prior,
     )
 
 
