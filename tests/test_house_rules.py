@@ -22,6 +22,7 @@ PURE = (
     "exchange/participant.py",
     "exchange/product.py",
     "exchange/state.py",
+    "exchange/surveillance.py",
     "exchange/tape.py",
     "exchange/trade.py",
     "exchange/venue.py",

@@ -1,0 +1,294 @@
+"""First market surveillance: alerts that an operator looks into, read from committed entries.
+
+An alert accuses nobody. It names parties, listing and the ids of what was seen, so that a person can judge. Everything
+here is a fold over entries: the same entries give the same alerts with the same ids. What is remembered is bounded; after
+a restart it is what the journal's end gives again (`exchange.monitor.TAIL_ENTRIES`), so an alert whose first half lies
+before that is not raised again.
+
+    kind            what is seen                                        threshold, and why that
+    related_parties a trade between parties of one owner or group       any: the law asks for more than price here
+    wash_flow       A sold to B and bought back, on one listing         2 trades each way in 24 h, at least half the
+                                                                        quantity back: once is a changed mind
+    price_off_tape  a trade far from the median of the last 20 prints   30 %, from 5 prints on: fewer make no tape; thin
+                                                                        markets move by 10 to 20 % honestly
+    cancel_ratio    a participant cancels nearly all it rests in books  90 % of at least 50 orders in 1 h: below 50 it
+                                                                        is a buyer who looks for a price
+    refusal_burst   a participant is refused again and again            20 in 5 min: a program that probes the rules, or
+                                                                        one that is broken
+
+Instants are the venue's. Posted prices are the merchant's own: only books and bilateral trades are held against the tape.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Generic, TypeVar
+
+from msgspec import Struct
+
+from exchange.events import Event, OrderClosed, OrderPlaced, OrderRefused, Settled
+
+T = TypeVar("T")
+
+MINUTE_NS: Final = 60_000_000_000
+HOUR_NS: Final = 60 * MINUTE_NS
+
+WASH_NS: Final = 24 * HOUR_NS
+WASH_TRADES: Final = 2
+WASH_BACK_PERCENT: Final = 50
+TAPE_PRINTS: Final = 20
+TAPE_LEAST: Final = 5
+OFF_TAPE_PERCENT: Final = 30
+CANCEL_NS: Final = HOUR_NS
+CANCEL_ORDERS: Final = 50
+CANCEL_PERCENT: Final = 90
+BURST_NS: Final = 5 * MINUTE_NS
+BURST_REFUSALS: Final = 20
+
+MUTED_NS: Final = HOUR_NS
+"""The same finding on the same parties is the same alert for so long; it only counts on."""
+SUBJECTS: Final = 5_000
+"""Pairs, listings, participants of each kind that are remembered; the longest unseen is forgotten first."""
+RESTING: Final = 50_000
+"""Resting orders whose participant is remembered."""
+ALERTS: Final = 500
+EVIDENCE: Final = 20
+"""Ids that an alert names, the newest ones."""
+OBSERVED: Final = 200
+"""What is remembered of one subject at most."""
+
+KINDS: Final = ("related_parties", "wash_flow", "price_off_tape", "cancel_ratio", "refusal_burst")
+
+
+class Alert(Struct):
+    """`id` is the journal's place of what raised it and the kind. `times`: how often the same was seen since.
+
+    `measures` are the figures that crossed the threshold; `evidence` are ids of trades and orders, or journal places.
+    """
+
+    id: str
+    kind: str
+    at_ns: int
+    last_ns: int
+    listing: str
+    parties: tuple[str, ...]
+    measures: dict[str, int]
+    evidence: tuple[str, ...]
+    times: int = 1
+
+
+class _Flow(Struct, gc=False):
+    at_ns: int
+    forth: bool
+    quantity: int
+    trade: str
+
+
+class _Rested(Struct, gc=False):
+    """An order that came to rest in a book."""
+
+    at_ns: int
+    order: str
+    listing: str
+    participant: str
+    cancelled: bool = False
+
+
+class _Turned(Struct, gc=False):
+    at_ns: int
+    place: str
+    code: str
+    listing: str
+
+
+class Bounded(Generic[T]):
+    """A row for each subject, made when it is first asked for; the one longest not asked for is forgotten."""
+
+    __slots__ = ("_make", "_most", "_rows")
+
+    def __init__(self, make: Callable[[], T], most: int = SUBJECTS) -> None:
+        self._make = make
+        self._most = most
+        self._rows: OrderedDict[Any, T] = OrderedDict()
+
+    def of(self, subject: Any) -> T:
+        row = self._rows.get(subject)
+        if row is None:
+            row = self._rows[subject] = self._make()
+            if len(self._rows) > self._most:
+                self._rows.popitem(last=False)
+        else:
+            self._rows.move_to_end(subject)
+        return row
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def _observed() -> deque[Any]:
+    return deque(maxlen=OBSERVED)
+
+
+def _prints() -> deque[int]:
+    return deque(maxlen=TAPE_PRINTS)
+
+
+def _drop_before(rows: deque[Any], from_ns: int) -> None:
+    while rows and rows[0].at_ns < from_ns:
+        rows.popleft()
+
+
+class Surveillance:
+    """The fold. `related` says whether two participants are under one owner or in one group."""
+
+    def __init__(self, related: Callable[[str, str], bool]) -> None:
+        self._related = related
+        self._alerts: OrderedDict[tuple[str, str, tuple[str, ...]], Alert] = OrderedDict()
+        self._flows: Bounded[deque[_Flow]] = Bounded(_observed)
+        self._tapes: Bounded[deque[int]] = Bounded(_prints)
+        self._rested: Bounded[deque[_Rested]] = Bounded(_observed)
+        self._turned: Bounded[deque[_Turned]] = Bounded(_observed)
+        self._resting: OrderedDict[str, _Rested] = OrderedDict()
+        self._place = ""
+        self.raised: dict[str, int] = {}
+        """Kind: how many alerts since the fold began."""
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """The newest first."""
+        return sorted(self._alerts.values(), key=lambda alert: alert.last_ns, reverse=True)
+
+    @property
+    def remembered(self) -> int:
+        """Rows in memory, for those who watch that they are bounded."""
+        of_subjects = len(self._flows) + len(self._tapes) + len(self._rested) + len(self._turned)
+        return of_subjects + len(self._resting) + len(self._alerts)
+
+    def fold(self, sequence: int, at_ns: int, events: Iterable[Event]) -> None:
+        """Follow one entry. `sequence` is its journal row; the instant tells entries of one row apart."""
+        incoming: OrderPlaced | None = None
+        left = 0
+        for event in events:
+            kind = type(event)
+            if kind is OrderPlaced:
+                assert isinstance(event, OrderPlaced)
+                incoming, left = event, event.quantity
+            elif kind is Settled:
+                assert isinstance(event, Settled)
+                left -= event.quantity
+                self._place = f"{sequence}.{at_ns}"
+                self._settled(event, at_ns)
+            elif kind is OrderRefused:
+                assert isinstance(event, OrderRefused)
+                self._place = f"{sequence}.{at_ns}"
+                self._refused(event, at_ns)
+            elif kind is OrderClosed:
+                assert isinstance(event, OrderClosed)
+                if incoming is not None and event.order == incoming.order:
+                    incoming = None
+                else:
+                    self._place = f"{sequence}.{at_ns}"
+                    self._left(event, at_ns)
+        if incoming is not None and left > 0:
+            self._rests(incoming, at_ns)
+
+    # --- trades
+
+    def _settled(self, event: Settled, at_ns: int) -> None:
+        if self._related(event.buyer, event.seller):
+            parties = (event.buyer, event.seller)
+            self._raise(
+                "related_parties", at_ns, event.listing, parties, {"quantity": event.quantity}, [event.trade]
+            )
+        if event.mechanism == "posted_price":
+            return
+        self._flowed(event, at_ns)
+        self._printed(event, at_ns)
+
+    def _flowed(self, event: Settled, at_ns: int) -> None:
+        """Both ways between two parties: as much as the lesser way came back."""
+        parties = tuple(sorted((event.buyer, event.seller)))
+        flows = self._flows.of((event.listing, parties))
+        _drop_before(flows, at_ns - WASH_NS)
+        flows.append(_Flow(at_ns, event.seller == parties[0], event.quantity, event.trade))
+        ways = [[flow for flow in flows if flow.forth is forth] for forth in (True, False)]
+        if min(map(len, ways)) < WASH_TRADES:
+            return
+        less, more = sorted(sum(flow.quantity for flow in way) for way in ways)
+        if less * 100 >= more * WASH_BACK_PERCENT:
+            measures = {"trades": len(flows), "quantity_forth": more, "quantity_back": less}
+            self._raise("wash_flow", at_ns, event.listing, parties, measures, [flow.trade for flow in flows])
+
+    def _printed(self, event: Settled, at_ns: int) -> None:
+        tape = self._tapes.of(event.listing)
+        if len(tape) >= TAPE_LEAST:
+            median = sorted(tape)[len(tape) // 2]
+            off = abs(event.price_fen - median) * 100 // max(median, 1)
+            if off >= OFF_TAPE_PERCENT:
+                measures = {"price_fen": event.price_fen, "median_fen": median, "percent_off": off}
+                parties = (event.buyer, event.seller)
+                self._raise("price_off_tape", at_ns, event.listing, parties, measures, [event.trade])
+        tape.append(event.price_fen)
+
+    # --- orders
+
+    def _rests(self, event: OrderPlaced, at_ns: int) -> None:
+        row = _Rested(at_ns, event.order, event.listing, event.participant)
+        self._rested.of(event.participant).append(row)
+        self._resting[event.order] = row
+        if len(self._resting) > RESTING:
+            self._resting.popitem(last=False)
+
+    def _left(self, event: OrderClosed, at_ns: int) -> None:
+        """An order left its book. What filled, or rests still, counts as not cancelled."""
+        row = self._resting.pop(event.order, None)
+        if row is None or event.reason != "cancelled":
+            return
+        row.cancelled = True
+        rested = self._rested.of(row.participant)
+        _drop_before(rested, at_ns - CANCEL_NS)
+        if len(rested) < CANCEL_ORDERS:
+            return
+        cancelled = [one.order for one in rested if one.cancelled]
+        percent = len(cancelled) * 100 // len(rested)
+        if percent >= CANCEL_PERCENT:
+            measures = {"orders": len(rested), "cancelled": len(cancelled), "percent": percent}
+            self._raise("cancel_ratio", at_ns, "", (row.participant,), measures, cancelled, row.listing)
+
+    def _refused(self, event: OrderRefused, at_ns: int) -> None:
+        turned = self._turned.of(event.participant)
+        _drop_before(turned, at_ns - BURST_NS)
+        turned.append(_Turned(at_ns, self._place, event.code, event.listing))
+        if len(turned) >= BURST_REFUSALS:
+            unlawful = sum(row.code == "unlawful" for row in turned)
+            measures = {"refusals": len(turned), "unlawful": unlawful}
+            places = [row.place for row in turned]
+            self._raise("refusal_burst", at_ns, "", (event.participant,), measures, places, event.listing)
+
+    # --- alerts
+
+    def _raise(
+        self,
+        kind: str,
+        at_ns: int,
+        subject: str,
+        parties: tuple[str, ...],
+        measures: dict[str, int],
+        evidence: list[str],
+        listing: str = "",
+    ) -> None:
+        """A new alert, or one time more of the same. `listing` is the last one seen where the subject is a party."""
+        key = (kind, subject, parties)
+        known = self._alerts.get(key)
+        newest = tuple(evidence[-EVIDENCE:])
+        if known is not None and at_ns - known.last_ns <= MUTED_NS:
+            known.times += 1
+            known.last_ns, known.measures = at_ns, measures
+            known.evidence = tuple(dict.fromkeys((*known.evidence, *newest)))[-EVIDENCE:]
+            return
+        self._alerts.pop(key, None)
+        self._alerts[key] = Alert(
+            f"{self._place}-{kind}", kind, at_ns, at_ns, subject or listing, parties, measures, newest
+        )
+        self.raised[kind] = self.raised.get(kind, 0) + 1
+        if len(self._alerts) > ALERTS:
+            self._alerts.popitem(last=False)
