@@ -24,6 +24,7 @@ from exchange import board, journal, keys
 from exchange.engine import Engine
 from exchange.events import VENUE, OpenVenue
 from exchange.migration import migrate
+from exchange.monitor import Monitor
 from exchange.postgres import open_database
 from exchange.projecting import ProjectorProcess
 from exchange.settings import Settings
@@ -91,6 +92,8 @@ async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
     engine.on_commit.append(projector.wake)
     await stack.enter_async_context(_task(projector.run()))
     await stack.enter_async_context(_task(Snapshots(engine, settings.jurisdiction).run()))
+    monitor = Monitor(engine, projector, pool)
+    await stack.enter_async_context(_task(monitor.run()))
     desk = Desk(
         engine,
         projector,
@@ -101,6 +104,7 @@ async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
         boards,
         _files_folder(settings),
         Feed(engine, projector, pool),
+        monitor,
     )
     stack.push_async_callback(desk.feed.close)
     await uploads.sweep(desk)

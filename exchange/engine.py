@@ -115,6 +115,8 @@ class Engine:
         self.dates_stopped = False
         self.commit_ms: deque[float] = deque(maxlen=10_000)
         self.entries_committed = 0
+        self.cpu_s = 0.0
+        """CPU of deciding, applying and encoding, since the start of this process."""
         self.recovered_entries = 0
         self._empty = empty
         self._checksum = b""
@@ -323,6 +325,7 @@ class Engine:
 
     def _execute(self, work: list[_Work], batch: _Batch) -> None:
         """Decide every command; each is applied before the next is decided."""
+        started = time.thread_time()
         answers, entries = batch.answers, batch.entries
         for item in work:
             if item.look is not None:
@@ -334,11 +337,14 @@ class Engine:
                 assert isinstance(registered, ParticipantRegistered)
                 batch.personal.append((registered.participant, *item.personal))
             answers.append(outcomes[0] if item.single else outcomes)
+        self.cpu_s += time.thread_time() - started
 
     def _close(self, batch: _Batch) -> None:
         """Nothing more comes in: what to append."""
         if batch.entries:
+            started = time.thread_time()
             batch.record = self._record(batch.entries, batch.personal)
+            self.cpu_s += time.thread_time() - started
 
     def _decide(self, command: Any, entries: list[Outcome]) -> Outcome:
         state = self.state

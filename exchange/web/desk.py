@@ -9,6 +9,7 @@ import asyncpg
 from credit.merchant import Participant
 from exchange.board import Board
 from exchange.engine import Engine
+from exchange.monitor import Monitor
 from exchange.projector import Progress
 from exchange.web.access import Challenges, Tokens
 from exchange.web.feed import Feed
@@ -30,6 +31,7 @@ class Desk:
     boards: Mapping[str, Board]
     files: Path
     feed: Feed
+    monitor: Monitor
     name: str = VENUE_NAME
 
     def people(self) -> Mapping[str, Participant]:

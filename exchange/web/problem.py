@@ -151,6 +151,8 @@ class Reasons:
     def __init__(self, rulebook: Rulebook, jurisdiction: str) -> None:
         self.rulebook = rulebook
         self.jurisdiction = jurisdiction
+        self.told: dict[str, int] = {}
+        """Code: how often it was answered since this process started, the repeated ones too."""
 
     def violations(
         self, rules: Iterable[str], at_ns: int, capacities: Sequence[str]
@@ -182,6 +184,7 @@ class Reasons:
 
     def problem(self, refusing: Refusing) -> Problem:
         refusal = refusing.refusal
+        self.told[refusal.code.name] = self.told.get(refusal.code.name, 0) + 1
         return problem(
             refusal.code.name,
             refusal.code.status,

@@ -7,6 +7,7 @@ from litestar import Request, Response, get
 from litestar.exceptions import HTTPException
 
 from exchange.web import (
+    alerts,
     catalogue,
     credit,
     entitlements,
@@ -14,6 +15,7 @@ from exchange.web import (
     halts,
     listings,
     market,
+    metrics,
     money,
     operations,
     orders,
@@ -34,6 +36,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *pages.OPERATIONS,
     *operations.OPERATIONS,
     *halts.OPERATIONS,
+    *alerts.OPERATIONS,
+    *metrics.OPERATIONS,
     *participants.OPERATIONS,
     *products.OPERATIONS,
     *catalogue.OPERATIONS,
