@@ -18,7 +18,7 @@ from typing import Final
 from msgspec import Struct
 
 from exchange.postgres import open_database
-from loadtests import bench_http, bench_pieces, bench_storage
+from loadtests import bench_http, bench_import, bench_pieces, bench_storage, endurance
 from loadtests.bench_engine import NewFlow, Reached, full_speed, paced, running
 from loadtests.bench_figure import Figure, percentile, table, write
 from loadtests.bench_market import BookFlow, PostedFlow
@@ -37,17 +37,18 @@ CPU_GOALS: Final = (25.0, 16.0)
 
 
 class Extent(Struct):
-    """How long each part is measured. `orders` are those of the breakdown and of the memory figure."""
+    """How long each part is measured. `orders` are those of breakdown and memory, `rows` those of the import."""
 
     engine_seconds: float
     http_seconds: float
     storage_seconds: float
     orders: int
     turns: int
+    rows: int
 
 
-FULL: Final = Extent(4.0, 6.0, 2.5, 60_000, 3)
-QUICK: Final = Extent(0.6, 1.2, 0.6, 8_000, 1)
+FULL: Final = Extent(4.0, 6.0, 2.5, 60_000, 3, 1_000)
+QUICK: Final = Extent(0.6, 1.2, 0.6, 8_000, 1, 40)
 
 
 async def measure(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
@@ -60,6 +61,8 @@ async def measure(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
             yield figure
     async for figure in http(extent, folder):
         yield figure
+    yield restart(folder)
+    yield imported(extent, folder)
 
 
 def breakdown(extent: Extent) -> Iterator[Figure]:
@@ -71,6 +74,32 @@ def breakdown(extent: Extent) -> Iterator[Figure]:
                 yield _cpu(
                     f"cpu_{mix}_{piece}", us, spent.total, "all pieces of this mix, without engine and commit"
                 )
+
+
+def restart(folder: Path) -> Figure:
+    """The venue that the HTTP runs have left, beside one that has never been."""
+    begun, again = folder / "begun", folder / "venue"
+    begun.mkdir(mode=0o711)
+    return Figure(
+        name="restart",
+        value=endurance.seconds_to_ready(again),
+        unit="s",
+        reference=endurance.seconds_to_ready(begun),
+        compared="the first start of an empty venue",
+        goals=(10.0, 5.0),
+        better="less",
+    )
+
+
+def imported(extent: Extent, folder: Path) -> Figure:
+    found = bench_import.measure(folder / "import", extent.rows)
+    return Figure(
+        name="import",
+        value=found.rows,
+        unit="rows/s",
+        reference=found.singles / bench_import.COMMANDS_A_ROW,
+        compared="as many commands one after the other",
+    )
 
 
 def _cpu(name: str, us: float, reference: float, compared: str, goals: tuple[float, ...] = ()) -> Figure:

@@ -24,6 +24,8 @@ NAMES = {
     "recovery_from_snapshot",
     *(f"http_{what}_{connections}" for what in ("orders", "cpu") for connections in (16, 64)),
     "http_batches_100",
+    "restart",
+    "import",
     "http_answer_p99",
 }
 
