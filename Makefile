@@ -2,6 +2,7 @@
 #   make run      the venue on http://127.0.0.1:8000, data in .shuji/ (make run PORT=9000 DATA=elsewhere HOST=...)
 #   make test     all tests
 #   make check    style, types, imports, house rules
+#   make load     a venue under the load of users for a minute (make load RATE=800 SECONDS=60 SHAPE=open)
 #   make install  only the environment      make bench / make chaos ROUNDS=n / make real / make fresh / make lock
 
 ROUNDS ?= 3
@@ -10,7 +11,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra build
 
-.PHONY: run install test check bench chaos real fresh lock develop format clean
+.PHONY: run install test check bench chaos load real fresh lock develop format clean
 .DEFAULT_GOAL := run
 
 # HOST, PORT and DATA count where they are given to make. Shells export a HOST too, and whoever means the environment
@@ -45,6 +46,9 @@ bench: develop
 
 chaos: develop
 	@$(BIN)/python -m loadtests.chaos --rounds "$(ROUNDS)"
+
+load: develop
+	@$(BIN)/python -m loadtests.load $(call given,SECONDS,--seconds) $(call given,RATE,--rate) $(call given,SHAPE,--shape)
 
 real: develop
 	@$(BIN)/python -m loadtests.real_listings

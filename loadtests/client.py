@@ -173,7 +173,7 @@ def unknown(answer: httpx.Response) -> list[dict[str, Any]]:
 class Person:
     """Somebody with a key. Signs in when needed, again after the clock was moved."""
 
-    venue: "Venue"
+    venue: "Site"
     key: Ed25519PrivateKey
     participant: str = ""
     uscc: str = ""
@@ -184,6 +184,13 @@ class Person:
     @property
     def public_key(self) -> str:
         return base64.b64encode(self.key.public_key().public_bytes_raw()).decode()
+
+    def keep(self, path: Path) -> None:
+        """Into a key file, as `shuji key` makes them."""
+        private = base64.b64encode(self.key.private_bytes_raw()).decode()
+        content = {"public_key": self.public_key, "private_key": private, "participant": self.participant}
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(content))
 
     def sign(self, text: str) -> str:
         return base64.b64encode(self.key.sign(text.encode())).decode()
@@ -241,18 +248,31 @@ class Person:
 # ---------------------------------------------------------------------------------------------------- venue
 
 
-class Venue:
+class Site:
+    """A venue at an address: all that a person needs of it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.clock_moves = 0
+        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+
+    def person(self, key_file: Path) -> Person:
+        """Whoever a key file belongs to."""
+        content = json.loads(key_file.read_text())
+        key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(content["private_key"]))
+        return Person(self, key, participant=content["participant"])
+
+
+class Venue(Site):
     """One `shuji serve` process on a free port of this machine, with its data folder."""
 
     def __init__(self, data: Path, *options: str, dsn: str = "", clean: bool = True) -> None:
         self.data = data
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(f"http://127.0.0.1:{self.port}")
         self.log = data.parent / f"venue-{self.port}.log"
         self.options = (*(("--simulated-clock", "--no-sample") if clean else ()), *options)
         self.dsn = dsn
-        self.clock_moves = 0
-        self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         self.process: subprocess.Popen[bytes] | None = None
         self._operator: Person | None = None
         self._desk: Person | None = None
@@ -372,9 +392,7 @@ class Venue:
 
     def holder_of(self, key_file: str) -> Person:
         """Whoever a key file of the data folder belongs to."""
-        content = json.loads((self.data / key_file).read_text())
-        key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(content["private_key"]))
-        return Person(self, key, participant=content["participant"])
+        return self.person(self.data / key_file)
 
     def key_file(self, person: Person) -> Path:
         """A key file for the command line, beside the operator's."""
