@@ -10,6 +10,7 @@ from loadtests.client import SHARED as SHARED
 from loadtests.client import START_SECONDS as START_SECONDS
 from loadtests.client import TWO_YEARS_DAYS as TWO_YEARS_DAYS
 from loadtests.client import Person as Person
+from loadtests.client import Site as Site
 from loadtests.client import Venue as Venue
 from loadtests.client import command_id as command_id
 from loadtests.client import done as done

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.story import Person, Venue, done, refused
+from tests.story import Person, Site, Venue, done, refused
 
 PATIENCE_S = 20
 
@@ -79,7 +79,7 @@ class Line:
             return closed.rcvd.code if closed.rcvd is not None else 0
 
 
-def address(venue: Venue) -> str:
+def address(venue: Site) -> str:
     return f"{str(venue.http.base_url).replace('http', 'ws', 1).rstrip('/')}/v1/orders/ws"
 
 
