@@ -83,14 +83,72 @@ class _Flow(Struct, gc=False):
     trade: str
 
 
+class _Flows:
+    """Trades of two parties on one listing. What both ways come to is kept, not counted anew for every trade."""
+
+    __slots__ = ("rows", "trades", "units")
+
+    def __init__(self) -> None:
+        self.rows: deque[_Flow] = deque()
+        self.trades = [0, 0]
+        self.units = [0, 0]
+
+    def add(self, flow: _Flow) -> None:
+        while self.rows and (self.rows[0].at_ns < flow.at_ns - WASH_NS or len(self.rows) >= OBSERVED):
+            self._count(self.rows.popleft(), -1)
+        self.rows.append(flow)
+        self._count(flow, 1)
+
+    def _count(self, flow: _Flow, sign: int) -> None:
+        self.trades[flow.forth] += sign
+        self.units[flow.forth] += sign * flow.quantity
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 class _Rested(Struct, gc=False):
-    """An order that came to rest in a book."""
+    """An order that came to rest in a book. `seen`: it is among those that its participant is judged by."""
 
     at_ns: int
     order: str
     listing: str
     participant: str
     cancelled: bool = False
+    seen: bool = True
+
+
+class _Orders:
+    """Orders of one participant that came to rest, and how many of them were cancelled."""
+
+    __slots__ = ("cancelled", "rows")
+
+    def __init__(self) -> None:
+        self.rows: deque[_Rested] = deque()
+        self.cancelled = 0
+
+    def add(self, row: _Rested) -> None:
+        if len(self.rows) >= OBSERVED:
+            self._drop()
+        self.rows.append(row)
+
+    def cancel(self, row: _Rested, at_ns: int) -> None:
+        """`row` was cancelled at this instant; rows of too long ago are seen no more.
+
+        A row of before these (its participant was forgotten meanwhile) is none of them.
+        """
+        row.cancelled = True
+        self.cancelled += row.seen and bool(self.rows) and row.at_ns >= self.rows[0].at_ns
+        while self.rows and self.rows[0].at_ns < at_ns - CANCEL_NS:
+            self._drop()
+
+    def _drop(self) -> None:
+        row = self.rows.popleft()
+        row.seen = False
+        self.cancelled -= row.cancelled
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 class _Turned(Struct, gc=False):
@@ -143,9 +201,9 @@ class Surveillance:
     def __init__(self, related: Callable[[str, str], bool]) -> None:
         self._related = related
         self._alerts: OrderedDict[tuple[str, str, tuple[str, ...]], Alert] = OrderedDict()
-        self._flows: Bounded[deque[_Flow]] = Bounded(_observed)
+        self._flows: Bounded[_Flows] = Bounded(_Flows)
         self._tapes: Bounded[deque[int]] = Bounded(_prints)
-        self._rested: Bounded[deque[_Rested]] = Bounded(_observed)
+        self._rested: Bounded[_Orders] = Bounded(_Orders)
         self._turned: Bounded[deque[_Turned]] = Bounded(_observed)
         self._resting: OrderedDict[str, _Rested] = OrderedDict()
         self._place = ""
@@ -208,15 +266,14 @@ class Surveillance:
         """Both ways between two parties: as much as the lesser way came back."""
         parties = tuple(sorted((event.buyer, event.seller)))
         flows = self._flows.of((event.listing, parties))
-        _drop_before(flows, at_ns - WASH_NS)
-        flows.append(_Flow(at_ns, event.seller == parties[0], event.quantity, event.trade))
-        ways = [[flow for flow in flows if flow.forth is forth] for forth in (True, False)]
-        if min(map(len, ways)) < WASH_TRADES:
+        flows.add(_Flow(at_ns, event.seller == parties[0], event.quantity, event.trade))
+        if min(flows.trades) < WASH_TRADES:
             return
-        less, more = sorted(sum(flow.quantity for flow in way) for way in ways)
+        less, more = sorted(flows.units)
         if less * 100 >= more * WASH_BACK_PERCENT:
             measures = {"trades": len(flows), "quantity_forth": more, "quantity_back": less}
-            self._raise("wash_flow", at_ns, event.listing, parties, measures, [flow.trade for flow in flows])
+            trades = [flow.trade for flow in flows.rows]
+            self._raise("wash_flow", at_ns, event.listing, parties, measures, trades)
 
     def _printed(self, event: Settled, at_ns: int) -> None:
         tape = self._tapes.of(event.listing)
@@ -233,7 +290,7 @@ class Surveillance:
 
     def _rests(self, event: OrderPlaced, at_ns: int) -> None:
         row = _Rested(at_ns, event.order, event.listing, event.participant)
-        self._rested.of(event.participant).append(row)
+        self._rested.of(event.participant).add(row)
         self._resting[event.order] = row
         if len(self._resting) > RESTING:
             self._resting.popitem(last=False)
@@ -243,14 +300,13 @@ class Surveillance:
         row = self._resting.pop(event.order, None)
         if row is None or event.reason != "cancelled":
             return
-        row.cancelled = True
         rested = self._rested.of(row.participant)
-        _drop_before(rested, at_ns - CANCEL_NS)
+        rested.cancel(row, at_ns)
         if len(rested) < CANCEL_ORDERS:
             return
-        cancelled = [one.order for one in rested if one.cancelled]
-        percent = len(cancelled) * 100 // len(rested)
+        percent = rested.cancelled * 100 // len(rested)
         if percent >= CANCEL_PERCENT:
+            cancelled = [one.order for one in rested.rows if one.cancelled]
             measures = {"orders": len(rested), "cancelled": len(cancelled), "percent": percent}
             self._raise("cancel_ratio", at_ns, "", (row.participant,), measures, cancelled, row.listing)
 

@@ -1,5 +1,6 @@
 """Surveillance: each alert at its threshold and not one below it, the same twice, and bounded."""
 
+import random
 from collections.abc import Iterable
 
 import pytest
@@ -222,6 +223,31 @@ def test_the_same_entries_give_the_same_alerts() -> None:
         tape.refuse(f"P{number % 2}")
     assert tape.watch.alerts
     assert folded(tape.entries).alerts == tape.watch.alerts
+
+
+def test_what_is_counted_is_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kept sums against sums made anew, while rows age, fall out of a full window, and participants are forgotten."""
+    monkeypatch.setattr(surveillance, "OBSERVED", 12)
+    chance, tape = random.Random(5), Tape()
+    monkeypatch.setattr(tape.watch._rested, "_most", 3)
+    resting: list[str] = []
+    for number in range(3_000):
+        tape.at_ns += chance.choice((1, 1, 1, surveillance.CANCEL_NS // 4))
+        if chance.random() < 0.3 and resting:
+            tape.close(resting.pop(chance.randrange(len(resting))))
+        elif chance.random() < 0.5:
+            seller, buyer = chance.sample(("P1", "P2", "P3"), 2)
+            tape.trade(seller, buyer, quantity=chance.randrange(1, 9))
+        else:
+            tape.rest(f"O{number}", f"P{chance.randrange(5)}")
+            resting.append(f"O{number}")
+        for orders in tape.watch._rested._rows.values():
+            assert orders.cancelled == sum(row.cancelled for row in orders.rows)
+        for flows in tape.watch._flows._rows.values():
+            assert flows.trades == [sum(row.forth is way for row in flows.rows) for way in (False, True)]
+            assert flows.units == [
+                sum(row.quantity for row in flows.rows if row.forth is way) for way in (False, True)
+            ]
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
