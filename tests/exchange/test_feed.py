@@ -4,48 +4,29 @@ Readers are ASGI conversations with the venue's own application. What they are t
 of the messages alone, and compared with the books and with the tables.
 """
 
-import asyncio
 import gc
 import json
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exchange import tape
-from exchange.app import Venue, open_venue
+from exchange.app import Venue
 from exchange.events import CancelOrder, HaltTrading, OrderPlaced, PlaceOrder, ResumeTrading
-from exchange.settings import Settings
-from exchange.venue import Outcome
 from exchange.web import feed as feed_module
 from exchange.web import stream
-from tests.exchange.small_venue import Small, found, lay, soon, until
+from tests.exchange.conversation import Conversation, Message, market, trade
+from tests.exchange.small_venue import Small, soon, until
 from tests.exchange.world import OPERATOR
-
-Message = dict[str, Any]
-
-
-@asynccontextmanager
-async def market(folder: Path, dsn: str, small: Small | None = None) -> AsyncIterator[tuple[Venue, Small]]:
-    """A venue with a posted listing and a book in which two merchants deal with the buyer."""
-    laid = await lay(dsn, small or found(simulated=True))
-    async with open_venue(Settings(data=folder, dsn=dsn, simulated_clock=True, sample=False)) as venue:
-        yield venue, laid
 
 
 @pytest.fixture
 async def open_market(tmp_path: Path, database_dsn: str) -> AsyncIterator[tuple[Venue, Small]]:
     async with market(tmp_path, database_dsn) as opened:
         yield opened
-
-
-async def trade(venue: Venue, small: Small, count: int = 1) -> list[Outcome]:
-    outcomes = await soon(venue.engine.submit_many([small.order() for _ in range(count)]))
-    assert not [outcome.refusal for outcome in outcomes if outcome.refusal]
-    return list(outcomes)
 
 
 async def deal(venue: Venue, small: Small, chance: random.Random, steps: int) -> None:
@@ -72,70 +53,6 @@ async def deal(venue: Venue, small: Small, chance: random.Random, steps: int) ->
 
 
 # ---- readers
-
-
-class Conversation:
-    """A WebSocket or an event stream of the application. `hold` keeps it from taking what it is sent."""
-
-    def __init__(self, venue: Venue, path: str, query: str = "", kind: str = "http") -> None:
-        self.raw: list[str] = []
-        self.messages: list[Message] = []
-        self._said: asyncio.Queue[Message] = asyncio.Queue()
-        self._free = asyncio.Event()
-        self._free.set()
-        self.ended: list[Message] = []
-        scope: dict[str, Any] = {
-            "type": kind, "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
-            "headers": [], "root_path": "", "scheme": "http", "http_version": "1.1", "client": None, "server": None,
-            "extensions": {"websocket.http.response": {}}, "subprotocols": [], "state": {}, "asgi": {"version": "3.0"},
-        }  # fmt: skip
-        if kind == "websocket":
-            del scope["method"]
-            self._said.put_nowait({"type": "websocket.connect"})
-        application: Any = venue.app
-        self.task = asyncio.ensure_future(application(scope, self._said.get, self._take))
-
-    async def _take(self, message: Message) -> None:
-        await self._free.wait()
-        if message["type"] == "websocket.send":
-            self._note(message["text"], json.loads(message["text"]))
-        elif message["type"] == "http.response.body":
-            for event in message["body"].decode().split("\n\n"):
-                if event.startswith("event: "):
-                    self._note(event, json.loads(event.partition("data: ")[2]))
-        else:
-            self.ended.append(message)
-
-    def _note(self, raw: str, message: Message) -> None:
-        self.raw.append(raw)
-        self.messages.append(message)
-
-    def hold(self) -> None:
-        self._free.clear()
-
-    def let_go(self) -> None:
-        self._free.set()
-
-    def say(self, **message: Any) -> None:
-        self._said.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
-
-    async def hear(self, kind: str, count: int = 1) -> None:
-        await until(
-            lambda: [one["type"] for one in self.messages].count(kind) >= count, f"{count} {kind} are heard"
-        )
-
-    async def told(self, sequence: int) -> None:
-        """Until everything up to this commit has been told: by a change of it, or by `current`."""
-        await until(
-            lambda: any(one.get("sequence", 0) >= sequence for one in self.messages),
-            f"commit {sequence} is told",
-        )
-
-    async def leave(self) -> None:
-        self.let_go()
-        self._said.put_nowait({"type": "http.disconnect"})
-        self._said.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        await soon(self.task, "a conversation ends")
 
 
 def events(venue: Venue, listings: str, since: str = "") -> Conversation:
