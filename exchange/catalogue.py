@@ -4,11 +4,16 @@ Text. Every word of the query (what white space divides) must occur somewhere in
 summary, tags or merchant's name, as a piece of text: 气象 finds 气象观测, `gdp` finds ＧＤＰ and `GDP-2023`. No
 stemming, no ranking: a venue does not favour a seller (the newest publication comes first).
 
+Two ways lead to a page, and which is shorter depends on how much fits: from the newest publication backwards until the
+page is full (much fits), or by index over all that fits, then sorted (little fits). So the newest few are looked at
+first, and how many of them fit decides. Neither way grows with what does not fit.
+
 Indexes. One GIN index over `listing_search.grams` answers text and facets together: `grams @> $1` with
-every pair of neighbouring characters of every word (`exchange.grams`; a word of one character is itself a
+pairs of neighbouring characters of every word (`exchange.grams`; a word of one character is itself a
 gram), and `board=...`, `origin=...`, `grade=...`, `mechanism=...`. The pairs of a word may stand apart in a
 text, so each text found is then looked through for the words themselves; nothing that contains them is
-missed. A price range has a b-tree, and without any condition the page is read off the index of publication.
+missed. A price range has a b-tree, and the newest come off the index of publication. Only what a page needs is read:
+grams are long, and lie apart from the row.
 """
 
 from typing import Any, Final
@@ -16,10 +21,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from exchange.grams import facet, grams_of_query, words
-from exchange.projection import ListingRecord
-from exchange.projector import LISTINGS, CursorInvalid, Page, Pool
+from exchange.projector import CursorInvalid, Page, Pool
 
 MAX_FEN: Final = 2**63 - 1
+NEWEST: Final = 512
+"""How many are looked at to learn which way is shorter. 0.3 ms: walking costs half a microsecond each."""
+FEW: Final = 8
+"""So many of them or fewer: by index, which costs two microseconds for each that fits. Of 100,000 listings 1,600 fit then
+where a walk over 3,200 fills the page; a few may be there by chance, so the index has the benefit of the doubt."""
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -35,15 +44,25 @@ class Query(Struct, frozen=True, kw_only=True):
     price_min: int | None = None
     price_max: int | None = None
 
-    def grams(self) -> list[str]:
-        facets = {
+    def facets(self) -> dict[str, str]:
+        asked = {
             "board": self.board,
             "origin": self.origin,
             "grade": self.grade,
             "mechanism": self.mechanism,
         }
-        found = [facet(name, value) for name, value in facets.items() if value is not None]
-        return [*found, *grams_of_query(self.text)]
+        return {name: value for name, value in asked.items() if value is not None}
+
+    def grams(self) -> list[str]:
+        return [*(facet(name, value) for name, value in self.facets().items()), *grams_of_query(self.text)]
+
+
+class Found(Struct, frozen=True):
+    """A published listing's place in the catalogue."""
+
+    id: str
+    number: int
+    published_at_ns: int
 
 
 async def search(
@@ -57,7 +76,7 @@ async def search(
     mechanism: str | None = None,
     limit: int = 50,
     cursor: str | None = None,
-) -> Page[ListingRecord]:
+) -> Page[Found]:
     """Published listings that meet every condition, the newest publication first.
 
     Raises CursorInvalid for a cursor that is not this list's. Text that PostgreSQL cannot hold (NUL, half a
@@ -73,40 +92,80 @@ async def search(
         price_min=price_min,
         price_max=price_max,
     )
-    grams, before = query.grams(), _before(cursor)
-    if not all(_is_storable(gram) for gram in grams):
+    before = _before(cursor)
+    if not all(_is_storable(gram) for gram in query.grams()):
         return Page([], None)
-    statement, arguments = _statement(query, grams, before)
-    records = await pool.fetch(LISTINGS.select(statement), *arguments, limit + 1)
-    rows = [LISTINGS.row_of(record) for record in records]
+    rows = await _shorter_way(pool, query, before, limit + 1)
     if len(rows) <= limit:
         return Page(rows, None)
     last = rows[limit - 1]
     return Page(rows[:limit], f"{last.published_at_ns}.{last.number}")
 
 
-def _statement(query: Query, grams: list[str], before: tuple[int, int]) -> tuple[str, list[Any]]:
-    """Conditions that are asked for, and only those, so that the planner sees which index fits."""
-    conditions = ["state = 'published'", "(published_at_ns, number) < ($1, $2)"]
-    arguments: list[Any] = [*before]
-    for condition, value in (
-        ("grams @> ${}::text[]", grams or None),
-        (
-            "(SELECT bool_and(strpos(search_text, word) > 0) FROM unnest(${}::text[]) AS word)",
-            words(query.text) or None,
-        ),
-        ("price_fen >= ${}", _bounded(query.price_min)),
-        ("price_fen <= ${}", _bounded(query.price_max)),
-    ):
-        if value is not None:
-            arguments.append(value)
-            conditions.append(condition.format(len(arguments)))
-    order = f"ORDER BY published_at_ns DESC, number DESC LIMIT ${len(arguments) + 1}"
-    return f"WHERE {' AND '.join(conditions)} {order}", arguments
+async def _shorter_way(pool: Pool, query: Query, before: tuple[int, int], limit: int) -> list[Found]:
+    if not _conditions(query, [])[0]:
+        return await _rows(pool, *walked(query, before, limit))
+    newest = await _rows(pool, *walked(query, before, limit, NEWEST))
+    if len(newest) == limit:
+        return newest
+    return await _rows(pool, *(indexed if len(newest) <= FEW else walked)(query, before, limit))
 
 
-def _bounded(price_fen: int | None) -> int | None:
-    return None if price_fen is None else max(-MAX_FEN, min(price_fen, MAX_FEN))
+async def _rows(pool: Pool, statement: str, arguments: list[Any]) -> list[Found]:
+    return [Found(*record) for record in await pool.fetch(statement, *arguments)]
+
+
+_COLUMNS: Final = "id, number, published_at_ns"
+_READ: Final = f"{_COLUMNS}, search_text, price_fen, board, origin, grade, mechanism"
+_PUBLISHED: Final = "FROM listing_search WHERE state = 'published' AND (published_at_ns, number) < ($1, $2)"
+_NEWEST_FIRST: Final = "ORDER BY published_at_ns DESC, number DESC"
+
+Statement = tuple[str, list[Any]]
+
+
+def walked(query: Query, before: tuple[int, int], limit: int, most: int = 0) -> Statement:
+    """From the newest publication backwards until the page is full, or over this many at most."""
+    conditions, arguments = _conditions(query, [*before, limit])
+    source = f"{_PUBLISHED} AND "
+    if most:
+        source = f"FROM (SELECT {_READ} {_PUBLISHED} {_NEWEST_FIRST} LIMIT {most}) AS newest WHERE "
+    return (
+        f"SELECT {_COLUMNS} {source}{' AND '.join(conditions) or 'true'} {_NEWEST_FIRST} LIMIT $3",
+        arguments,
+    )
+
+
+def indexed(query: Query, before: tuple[int, int], limit: int) -> Statement:
+    """All that fits, by its index, then sorted: `+ 0` keeps the planner from walking."""
+    conditions, arguments = _conditions(query, [*before, limit])
+    if grams := query.grams():
+        arguments.append(grams)
+        conditions.append(f"grams @> ${len(arguments)}::text[]")
+    return (
+        f"SELECT {_COLUMNS} {_PUBLISHED} AND {' AND '.join(conditions) or 'true'}"
+        " ORDER BY published_at_ns + 0 DESC, number DESC LIMIT $3",
+        arguments,
+    )
+
+
+def _conditions(query: Query, arguments: list[Any]) -> tuple[list[str], list[Any]]:
+    """What is asked for, and only that, so that the planner sees which index fits."""
+    conditions = []
+    wanted: list[tuple[str, Any]] = [(f"{name} = ${{}}", value) for name, value in query.facets().items()]
+    wanted += [("strpos(search_text, ${}) > 0", word) for word in words(query.text)]
+    wanted += [
+        (f"price_fen {sign} ${{}}", _bounded(price_fen))
+        for sign, price_fen in ((">=", query.price_min), ("<=", query.price_max))
+        if price_fen is not None
+    ]
+    for condition, value in wanted:
+        arguments.append(value)
+        conditions.append(condition.format(len(arguments)))
+    return conditions, arguments
+
+
+def _bounded(price_fen: int) -> int:
+    return max(-MAX_FEN, min(price_fen, MAX_FEN))
 
 
 def _is_storable(text: str) -> bool:

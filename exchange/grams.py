@@ -50,5 +50,8 @@ def facet(name: str, value: str) -> str:
 
 
 def grams_of_query(query: str) -> tuple[str, ...]:
-    """What every text that contains the query's words has among its grams; empty for an empty query."""
-    return tuple(sorted({pair for word in words(query) for pair in pairs(word)}))
+    """What every text that contains the query's words has among its grams; empty for an empty query.
+
+    Every second pair and the last: they cover the word, and each list to look into costs.
+    """
+    return tuple(sorted({pair for word in words(query) for pair in (*pairs(word)[:-1:2], pairs(word)[-1])}))

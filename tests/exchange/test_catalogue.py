@@ -132,6 +132,37 @@ async def test_facets_and_prices(pool: Any) -> None:
         assert await found(pool, **conditions) == expected, f"searching {conditions}"
 
 
+async def test_both_ways_lead_to_the_same_page(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Walked, by index, or decided by the newest: page by page the same."""
+    asked: list[dict[str, Any]] = [
+        {"text": text} for text, _ in TEXT if text.strip() and text not in ("\0", "\ud800")
+    ]
+    asked += [{"text" if name == "q" else name: value for name, value in conditions.items()}
+              for conditions, _ in FACETS if conditions != {"board": "\0"}]  # fmt: skip
+    for conditions in asked:
+        query = catalogue.Query(**conditions)
+        for before in ((2**62, 0), (await published_at(pool, "L4"), 4)):
+            ways = [
+                [row["id"] for row in await pool.fetch(*_unpacked(way(query, before, 3)))]
+                for way in (catalogue.walked, catalogue.indexed)
+            ]
+            assert ways[0] == ways[1], conditions
+            monkeypatch.setattr(catalogue, "NEWEST", 2)
+            for few in (0, 9):
+                monkeypatch.setattr(catalogue, "FEW", few)
+                rows = await catalogue._shorter_way(pool, query, before, 3)
+                assert [row.id for row in rows] == ways[0], conditions
+
+
+def _unpacked(statement: catalogue.Statement) -> tuple[Any, ...]:
+    return (statement[0], *statement[1])
+
+
+async def published_at(pool: Any, listing: str) -> int:
+    at_ns: int = await pool.fetchval("SELECT published_at_ns FROM listing_search WHERE id = $1", listing)
+    return at_ns
+
+
 async def test_what_is_not_published_is_not_found(pool: Any) -> None:
     assert "L7" not in await found(pool)
     await project(pool, suspended("L2"), published("L7"))
@@ -183,8 +214,9 @@ async def test_each_condition_has_its_index(pool: Any) -> None:
         await connection.execute("ANALYZE listing_search")
         for conditions, index in INDEXES:
             query = catalogue.Query(**conditions)
-            statement, arguments = catalogue._statement(query, query.grams(), (2**62, 0))
-            lines = await connection.fetch(f"EXPLAIN {LISTINGS.select(statement)}", *arguments, 50)
+            way = catalogue.indexed if conditions else catalogue.walked
+            statement, arguments = way(query, (2**62, 0), 50)
+            lines = await connection.fetch(f"EXPLAIN {statement}", *arguments)
             plan = "\n".join([line[0] for line in lines])
             assert index in plan, plan
 
