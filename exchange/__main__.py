@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from exchange import keys, upkeep
+from exchange.day import command as day
 from exchange.settings import SettingError, Settings, venue_url
 from exchange.terminal import (
     Arguments,
@@ -66,12 +67,13 @@ def _is_expected(error: Exception) -> bool:
         return True
     from exchange.archive import BackupRefused
     from exchange.client import Refusal, VenueUnreachable
+    from exchange.day.door import DayBroken
     from exchange.engine import Simulated
     from exchange.journal import Fenced
     from exchange.migration import MigrationRefused
     from exchange.postgres import DatabaseUnavailable
 
-    if isinstance(error, Refusal | VenueUnreachable):
+    if isinstance(error, Refusal | VenueUnreachable | DayBroken):
         return True
     return isinstance(error, Simulated | Fenced | MigrationRefused | DatabaseUnavailable | BackupRefused)
 
@@ -96,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         add(commands)
     _add_rooms(commands)
     upkeep.add(commands)
+    day.add(commands)
     return parser
 
 
