@@ -1,7 +1,7 @@
 """The way to a venue that may die: a request keeps its id until somebody answers it.
 
 No answer and 503 mean that nobody knows whether it happened; the same id is sent again, for at most `PATIENCE_S`.
-One connection and one request at a time: what the venue sees is in one order, so that a seed gives one day.
+Orders go one batch at a time, so that the venue sees them in one order; what touches no other trade may go at once.
 """
 
 import time
@@ -53,7 +53,7 @@ class Answer:
 
 
 class Door:
-    """One connection to the venue."""
+    """The way to one venue, for several hands at once."""
 
     def __init__(self, url: str, keeper: Keeper) -> None:
         self.url, self._keeper = url, keeper

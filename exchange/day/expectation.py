@@ -136,7 +136,7 @@ class Expectation:
             planted, seen = FINAL_STATE[deal.fate], self.ends.get(trade, "gone")
             if planted != seen:
                 yield f"trade of order {deal.order} ({deal.fate}): planted {planted}, the venue says {seen}"
-        yield from self.odd
+        yield from sorted(self.odd)
 
     def summary(self) -> dict[str, Any]:
         """Counts for people; a refusal counts for each rule that it names."""
@@ -169,7 +169,7 @@ class Expectation:
         told = [
             [[line.actor, line.stall, str(line.seen)] for line in (*self.lines, *self.doors)],
             [[deal.order, deal.amount_fen, self.ends.get(trade)] for trade, deal in self.deals.items()],
-            self.odd,
+            sorted(self.odd),
             sorted(grades.items()),
         ]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()

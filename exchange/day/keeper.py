@@ -43,6 +43,7 @@ class OwnVenue:
         self.data, self.port = data, _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.restarts = 0
+        self._reviving = threading.Lock()
         self._kills: dict[int, float] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -72,9 +73,11 @@ class OwnVenue:
             return False
 
     def revive(self) -> None:
-        if self._process is not None and self._process.poll() is not None:
-            self.restarts += 1
-            self.start()
+        """Also for several at once: one starts it, the others wait."""
+        with self._reviving:
+            if self._process is not None and self._process.poll() is not None:
+                self.restarts += 1
+                self.start()
 
     def plan_kills(self, kills: int, turns: int, seed: str) -> None:
         """So many kill -9, each at a seeded turn and a seeded moment in it."""

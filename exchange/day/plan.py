@@ -14,7 +14,7 @@ from exchange.day.expectation import Fate, Fill, NaiveBook, Outcome, Resting
 from exchange.day.stalls import BOOK_PRICE_FEN, UNITS, Character, Market, Stall, Trap
 
 FATES: Final[dict[Character, tuple[tuple[Fate, int], ...]]] = {
-    "honest": (("accepted", 80), ("silent", 15), ("redelivered", 5)),
+    "honest": (("accepted", 80), ("silent", 20)),
     "careless": (
         ("accepted", 45),
         ("silent", 15),

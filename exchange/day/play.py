@@ -6,6 +6,7 @@ people and goods ── five days' notice ── first purchases ── goods ar
 
 import hashlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from exchange.client import uuid7
@@ -20,7 +21,6 @@ from exchange.day.stalls import (
     OFFERS,
     Builder,
     Market,
-    Stall,
     refusal_of,
     rules_of,
 )
@@ -35,6 +35,9 @@ GRADES: Final = ("D", "C", "M", "B", "A")
 ADDRESS: Final = {"kind": "address", "url": "https://api.shuji.example/delivery"}
 FILES_OF: Final = 10
 """One delivery of so many is a file, the others are addresses."""
+
+HANDS: Final = 8
+"""How many deliveries are under way at once."""
 
 Progress = Callable[[int], None]
 
@@ -138,13 +141,14 @@ class Day:
     # -- what follows an order
 
     def _deliver(self) -> None:
-        """Each deal gets what its fate says; dates do the rest."""
-        for trade, deal in self._undone:
-            person = self.town.people
-            self._follow(trade, deal, person[deal.seller], person[deal.buyer])
+        """Each deal gets what its fate says; dates do the rest. Several at once: one trade does not touch another."""
+        with ThreadPoolExecutor(HANDS) as hands:
+            list(hands.map(self._follow, self._undone))
         self._undone.clear()
 
-    def _follow(self, trade: str, deal: Deal, seller: Person, buyer: Person) -> None:
+    def _follow(self, work: tuple[str, Deal]) -> None:
+        trade, deal = work
+        seller, buyer = self.town.people[deal.seller], self.town.people[deal.buyer]
         if deal.fate in ("missed", "lapsed", "revoked"):
             return
         self._hand_over(trade, deal, seller, "delivered")
@@ -228,22 +232,18 @@ class Day:
             self.book.step(f"balance of {label}", before + moved[label], now)
 
     def _grades(self) -> Iterator[tuple[str, str]]:
-        for deal_of in sorted(self._merchants()):
-            participant = self.town.people[deal_of].participant
+        stalls = (*self.market.posted, *self.market.books, *self.market.imported)
+        sellers = {stall.seller for stall in (*stalls, *(trap.stall for trap in self.market.traps))}
+        for seller in sorted(sellers):
+            participant = self.town.people[seller].participant
             answer = self.town.door.ask("GET", f"/v1/credit/{participant}").must()
-            yield deal_of, str(answer["grade"])
-
-    def _merchants(self) -> dict[str, str]:
-        stalls: tuple[Stall, ...] = (*self.market.posted, *self.market.books, *self.market.imported)
-        traps = tuple(trap.stall for trap in self.market.traps)
-        return {stall.seller: stall.character for stall in (*stalls, *traps)}
+            yield seller, str(answer["grade"])
 
     def _compare_characters(self, grades: dict[str, str]) -> None:
-        """Nobody dishonest may stand above anybody honest."""
-        ranks: dict[str, list[int]] = {"honest": [], "careless": [], "dishonest": []}
-        for label, character in self._merchants().items():
-            if label not in [guest.label for guest in self._guests]:
-                ranks[character].append(GRADES.index(grades[label]))
+        """Nobody dishonest may stand above anybody honest, of those who sold."""
+        ranks: dict[str, list[int]] = {"honest": [], "dishonest": []}
+        for stall in self.market.posted:
+            ranks.setdefault(stall.character, []).append(GRADES.index(grades[stall.seller]))
         above = max(ranks["dishonest"]) > min(ranks["honest"])
         self.book.step("a dishonest merchant graded above an honest one", False, above)
 

@@ -404,14 +404,14 @@ class Builder:
         ]
 
     def _plain_refusals(self) -> None:
-        lawful = self.market.posted[0]
+        lawful, book = self.market.posted[0], self.market.books[0]
         self.town.buyer("poor", 1)
         nowhere = Stall("nowhere", "L999999999", "", lawful.seller, "honest", "general", PRICE_FEN)
         self.market.traps += [
             Trap("no money", lawful, (), "funds_insufficient", by="poor"),
             Trap("purpose not on offer", lawful, (), "outside_terms", body={"purpose": "advertising"}),
             Trap("limit below the price", lawful, (), "nothing_to_match", body={"limit_fen": 1}),
-            Trap("units of others", self.market.books[0], (), "not_accredited", body=_SELL),
+            Trap("units of others", book, (), "not_accredited", by="buyer-01", body=_SELL),
             Trap("no such listing", nowhere, (), "not_found"),
         ]
 
