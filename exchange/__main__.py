@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 import msgspec
 
 from exchange import keys, upkeep
-from exchange.day import command as day
 from exchange.settings import SettingError, Settings, venue_url
 from exchange.terminal import (
     Arguments,
@@ -98,16 +97,16 @@ def _parser() -> argparse.ArgumentParser:
         add(commands)
     _add_rooms(commands)
     upkeep.add(commands)
-    day.add(commands)
     return parser
 
 
 def _add_rooms(commands: Any) -> None:
     """Commands that live in rooms of their own."""
     from exchange import export
+    from exchange.day import command as day
     from exchange.importing import command as importing
 
-    for room in (importing, export):
+    for room in (importing, export, day):
         room.add(commands)
 
 
