@@ -71,10 +71,13 @@ def _is_expected(error: Exception) -> bool:
     from exchange.journal import Fenced
     from exchange.migration import MigrationRefused
     from exchange.postgres import DatabaseUnavailable
+    from exchange.recovery import RecoveryRefused
 
     if isinstance(error, Refusal | VenueUnreachable | DayBroken):
         return True
-    return isinstance(error, Simulated | Fenced | MigrationRefused | DatabaseUnavailable | BackupRefused)
+    if isinstance(error, BackupRefused | RecoveryRefused):
+        return True
+    return isinstance(error, Simulated | Fenced | MigrationRefused | DatabaseUnavailable)
 
 
 def _words_of(error: Exception) -> str:

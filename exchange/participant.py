@@ -22,6 +22,7 @@ from credit.merchant import (
     same_controller,
 )
 from exchange.events import (
+    VENUE,
     AccreditationApplied,
     AccreditationDecided,
     ApplyForAccreditation,
@@ -281,6 +282,7 @@ def _unfinished(state: State, participant: str) -> int:
 def replace_key(state: State, command: ReplaceKey, at_ns: int) -> Refusal | list[Event]:
     """A new key for a participant: by itself with the old one, or by an operator where that is lost or stolen.
 
+    An operator's own lost key is replaced by whoever owns the data folder (`exchange.recovery`): the actor is the venue.
     The door has seen the signatures; what may have changed since is looked at here.
     """
     row = state.bureau.participants.get(command.participant)
@@ -298,6 +300,12 @@ def replace_key(state: State, command: ReplaceKey, at_ns: int) -> Refusal | list
 
 
 def _replacer_refusal(state: State, command: ReplaceKey, row: Participant, at_ns: int) -> Refusal | None:
+    if command.actor == VENUE:
+        if "operator" in row.roles and command.reason.strip():
+            return None
+        return Refusal(
+            Refused.forbidden, "the venue replaces an operator's key, with a reason, and nobody else's"
+        )
     if command.actor == row.id:
         if command.replaced == row.public_key:
             return None

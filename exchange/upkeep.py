@@ -1,4 +1,4 @@
-"""Commands that keep a venue for years: `backup`, `restore`. docs/OPERATIONS.md says when.
+"""Commands that keep a venue for years: `backup`, `restore`, `recover-operator`. docs/OPERATIONS.md says when.
 
 What does the work is loaded late: every other command would wait for it.
 """
@@ -27,6 +27,7 @@ from exchange.terminal import (
 def add(commands: Any) -> None:
     _add_backup(commands)
     _add_restore(commands)
+    _add_recover_operator(commands)
 
 
 def _embedded_folder(settings: Settings, otherwise: str) -> Path:
@@ -111,4 +112,37 @@ def run_restore(arguments: Arguments) -> int:
     print(f"{data} stands at journal {restored.sequence}, last committed {last}")
     say(f"next: shuji verify --data {data}")
     say(f"      shuji recover-operator --data {data}   (or bring operator.key: no key is in a backup)")
+    return 0
+
+
+# ---- recover-operator
+
+
+def _add_recover_operator(commands: Any) -> None:
+    said = (
+        "a new key for an operator whose key is lost, by whoever owns the data folder; the venue is stopped"
+    )
+    parser = command(commands, "recover-operator", run_recover_operator, said)
+    takes_venue_folder(parser)
+    parser.add_argument(
+        "--participant",
+        metavar="ID",
+        default="",
+        help="which operator; default: whom operator.key names, else the first",
+    )
+    parser.add_argument("--reason", default="recovered by the owner of the data folder", help="journaled")
+
+
+def run_recover_operator(arguments: Arguments) -> int:
+    from exchange.recovery import recover_operator
+
+    settings = settings_of(arguments)
+    if not settings.dsn:
+        _embedded_folder(settings, "")
+    recovered = run_async(recover_operator(settings, arguments.participant, arguments.reason))
+    if arguments.json:
+        print_json(msgspec.to_builtins(recovered))
+        return 0
+    print(f"{recovered.key_file} is the key of operator {recovered.participant} now")
+    say("The old key signs nothing any more, and its tokens open nothing. 旧密钥及其令牌即刻失效。")
     return 0

@@ -496,6 +496,20 @@ def test_a_key_is_replaced_by_its_holder_or_an_operator(world: World) -> None:
     world.check()
 
 
+def test_the_owner_of_the_data_folder_replaces_an_operator_key_only(world: World) -> None:
+    recovery = e.ReplaceKey(
+        actor=e.VENUE, participant=OPERATOR, public_key=public_key("found"), reason="lost"
+    )
+    assert world.code(changed(recovery, participant=world.buyer())) == "forbidden"
+    assert world.code(changed(recovery, participant=world.reviewer)) == "forbidden"
+    assert world.code(changed(recovery, reason=" ")) == "forbidden"
+    replaced = only(world.must(recovery), e.KeyReplaced)
+    assert (replaced.by, replaced.reason) == (e.VENUE, "lost")
+    row = world.state.bureau.participants[OPERATOR]
+    assert (row.public_key, row.key_number) == (public_key("found"), 1)
+    world.check()
+
+
 # ---- money
 
 
