@@ -1,15 +1,22 @@
 """Import, review and export, from the command line against a venue."""
 
+import contextlib
 import csv
 import io
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.story import SHARED, Person, Venue, done, shuji
+from tests.story import ROOT, SHARED, Person, Venue, done, has_chinese, shuji
 
 APIS = SHARED / "data" / "priced_api_listings.jsonl"
 OPEN_DATA = SHARED / "data" / "open_data_registry.jsonl"
@@ -206,6 +213,179 @@ def test_a_profile_that_lacks_something_is_refused_by_name(
     assert not listings(merchant)
 
 
+@needs_shared
+def test_98_priced_rows_need_a_base_url_each(venue: Venue, merchant: Person) -> None:
+    said = imported(venue, merchant, APIS, status=1)
+    assert (said["rows"], said["imported"]) == (98, 0)
+    assert [one["line"] for one in said["rejected"]] == list(range(1, 99))
+    assert all("--base-url" in one["reason"] for one in said["rejected"])
+    assert not listings(merchant)
+
+
+def test_a_foreign_currency_needs_its_rate(venue: Venue, merchant: Person, tmp_path: Path) -> None:
+    file = rows_file(tmp_path, {**API_ROW, "url": "https://api.merchant.example/tides"})
+    place = ("--board", "general", "--merchant", str(venue.key_file(merchant)), "--url", venue.url)
+    ran = shuji("import", str(file), *place)
+    assert ran.returncode in (1, 2), ran.stdout + ran.stderr
+    assert "--rate" in ran.stdout + ran.stderr
+    assert "USDC" in ran.stdout + ran.stderr
+    assert not listings(merchant)
+
+
+def products(merchant: Person) -> list[dict[str, Any]]:
+    return list(merchant.every("/v1/products", limit=200))
+
+
+def template_rows(*changes: dict[str, str]) -> str:
+    """The printed template with its example row once for each of these changes."""
+    printed = shuji("import", "--template").stdout
+    explained = "".join(line for line in printed.splitlines(keepends=True) if line.startswith("#"))
+    [example] = csv.DictReader(line for line in printed.splitlines() if not line.startswith("#"))
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(example), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**example, **change} for change in changes)
+    return explained + table.getvalue()
+
+
+def test_the_template_explains_each_column_in_both_languages() -> None:
+    lines = shuji("import", "--template").stdout.splitlines()
+    [header, *_] = [line for line in lines if not line.startswith("#")]
+    for column in header.split(","):
+        [explained] = [line for line in lines if re.match(rf"# *{column}\b", line)]
+        assert has_chinese(explained), explained
+        assert re.search("[a-z]{2,} [a-z]+", explained), explained
+
+
+@pytest.mark.parametrize(
+    ("price", "fen", "units"),
+    [("0.0035", 350, 1_000), ("0.005", 500, 1_000), ("0.01", 1, 1), ("12.50", 1_250, 1), ("0", 0, 1)],
+)
+def test_below_one_fen_a_call_is_fen_for_a_thousand(
+    venue: Venue, merchant: Person, tmp_path: Path, price: str, fen: int, units: int
+) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text(template_rows({"price": price}))
+    assert imported(venue, merchant, file)["imported"] == 1
+    [row] = listings(merchant)
+    assert row["price_fen"] * units == fen * row["price_per_units"], "the same price"
+    assert (row["price_fen"], row["price_per_units"]) == (fen, units) or fen == 0
+
+
+def test_csv_as_a_spreadsheet_saves_it_and_twice(venue: Venue, merchant: Person, tmp_path: Path) -> None:
+    """With a byte order mark and CRLF, as the same rows without."""
+    text = template_rows({"title": "甲, 一"}, {"title": 'second "quoted"'})
+    file, saved = tmp_path / "rows.csv", tmp_path / "saved.csv"
+    file.write_text(text)
+    saved.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert imported(venue, merchant, saved)["imported"] == 2
+    before = listings(merchant)
+    assert {row["title"] for row in before} == {"甲, 一", 'second "quoted"'}
+    for again in (saved, file):
+        said = imported(venue, merchant, again)
+        assert (said["imported"], said["unchanged"], said["rejected"]) == (0, 2, [])
+    assert listings(merchant) == before
+
+
+def test_a_bad_csv_row_is_told_with_its_line_in_the_file(
+    venue: Venue, merchant: Person, reviewer: Path, tmp_path: Path
+) -> None:
+    """The line that an editor shows; the good rows beside it go in and nothing of the bad one does."""
+    text = template_rows({"title": "good"}, {"title": "bad", "price": "dear"}, {"title": "also good"})
+    file = tmp_path / "rows.csv"
+    file.write_text(text)
+    [line] = [number for number, row in enumerate(text.splitlines(), 1) if row.startswith("bad")]
+    facts = ("--profile", str(profile(tmp_path)), "--reviewer", str(reviewer))
+    said = imported(venue, merchant, file, *facts, status=1)
+    assert [(one["line"], "price" in one["reason"]) for one in said["rejected"]] == [(line, True)]
+    assert sorted(row["title"] for row in listings(merchant)) == ["also good", "good"]
+    assert len(products(merchant)) == 2, "no product without its listing"
+
+
+def test_an_import_that_was_killed_is_finished_by_the_next(
+    venue: Venue, merchant: Person, tmp_path: Path
+) -> None:
+    """Nothing is there twice, whenever it was killed."""
+    rows = [{**API_ROW, "name": f"Tide {n}", "url": f"https://api.merchant.example/{n}"} for n in range(150)]
+    file = rows_file(tmp_path, *rows)
+    place = ("--board", "general", "--merchant", str(venue.key_file(merchant)), "--url", venue.url)
+    command = [sys.executable, "-m", "exchange", "import", str(file), *place, "--rate", "USDC=7.10"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        while running.poll() is None and not products(merchant):
+            pass
+        running.kill()
+    assert 0 < len(products(merchant)) < 150, "it was killed on its way"
+    said = imported(venue, merchant, file)
+    assert said["rejected"] == []
+    assert sorted(row["title"] for row in listings(merchant)) == sorted(str(row["name"]) for row in rows)
+    assert len(products(merchant)) == 150
+    assert imported(venue, merchant, file)["unchanged"] == 150
+
+
+def test_a_bar_shows_how_far_it_is_at_a_terminal_alone(
+    venue: Venue, merchant: Person, tmp_path: Path
+) -> None:
+    file = rows_file(tmp_path, *({**API_ROW, "url": f"https://api.merchant.example/{n}"} for n in range(20)))
+    place = ("--board", "general", "--merchant", str(venue.key_file(merchant)), "--url", venue.url)
+    command = [sys.executable, "-m", "exchange", "import", str(file), *place, "--rate", "USDC=7.10"]
+    shown_by, shown_to = pty.openpty()
+    termios.tcsetwinsize(shown_to, (24, 80))  # rows, columns
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=shown_to) as running:
+        os.close(shown_to)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux tells that the other end is closed
+            while part := os.read(shown_by, 4096):
+                shown += part
+        assert running.wait(60) == 0
+    os.close(shown_by)
+    assert re.search(r"\d+%|\b\d+/20\b", shown.decode(errors="replace")), shown
+    assert b"\r" in shown, "one line that is written over"
+    piped = shuji("import", str(file), *place, "--rate", "USDC=7.10")
+    assert "%|" not in piped.stdout + piped.stderr, "not into a file"
+
+
+def test_only_a_reviewer_confirms(venue: Venue, merchant: Person, tmp_path: Path) -> None:
+    """Not the merchant itself, under whatever name."""
+    file = rows_file(tmp_path, {**API_ROW, "url": "https://api.merchant.example/tides"})
+    place = ("--board", "general", "--merchant", str(venue.key_file(merchant)), "--url", venue.url)
+    facts = ("--profile", str(profile(tmp_path)), "--reviewer", str(venue.key_file(merchant)))
+    ran = shuji("import", str(file), *place, "--rate", "USDC=7.10", *facts)
+    assert ran.returncode != 0
+    assert "reviewer" in ran.stdout + ran.stderr
+    assert "published" not in {row["state"] for row in listings(merchant)}
+    assert "registered" not in {row["state"] for row in products(merchant)}
+
+
+def test_a_board_that_there_is_not_is_told_before_anything_is_stored(
+    venue: Venue, merchant: Person, tmp_path: Path
+) -> None:
+    file = rows_file(tmp_path, {**API_ROW, "url": "https://api.merchant.example/tides"})
+    place = ("--board", "nowhere", "--merchant", str(venue.key_file(merchant)), "--url", venue.url)
+    ran = shuji("import", str(file), *place, "--rate", "USDC=7.10")
+    assert ran.returncode in (1, 2)
+    assert "nowhere" in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not listings(merchant)
+    assert not products(merchant), "no product without its listing"
+
+
+def test_a_bulk_refusal_is_told_to_the_merchant(
+    venue: Venue, merchant: Person, reviewer: Path, tmp_path: Path
+) -> None:
+    rows = [{**API_ROW, "url": f"https://api.merchant.example/tides/{number}"} for number in range(3)]
+    facts = ("--profile", str(profile(tmp_path)))
+    imported(venue, merchant, rows_file(tmp_path, *rows), *facts)
+    review = ("--reviewer", str(reviewer), "--merchant", merchant.participant, "--url", venue.url)
+    ran = shuji("review", *review, "--decision", "refuse", "--reason", "无法核实来源", "--json")
+    assert ran.returncode == 0, ran.stderr
+    found = [done(merchant.get(f"/v1/products/{row['product']}"), 200) for row in products(merchant)]
+    assert len(found) == 3
+    for product in found:
+        assert product["state"] == "refused"
+        assert "无法核实来源" in json.dumps(product, ensure_ascii=False)
+    assert "published" not in {row["state"] for row in listings(merchant)}
+
+
 # ---- export
 
 
@@ -245,3 +425,23 @@ def test_trades_and_statements_are_their_owners(venue: Venue, merchant: Person) 
     assert (row["trade"], row["dates.settled"] != "") == (trade["trade"], True)
     ran = shuji("export", "trades", "--url", venue.url)
     assert (ran.returncode, "--key" in ran.stderr) == (2, True)
+
+
+def test_the_whole_catalogue_goes_out_whatever_its_length(venue: Venue) -> None:
+    """Page by page behind the command's back: every published listing once."""
+    published = {row["listing"] for row in venue.operator.every("/v1/catalogue", limit=200)}
+    assert published
+    lines = shuji("export", "catalogue", "--format", "jsonl", "--url", venue.url).stdout.splitlines()
+    told = [json.loads(line)["listing"] for line in lines]
+    assert sorted(told) == sorted(published)
+
+
+def test_a_statement_as_lines_sums_to_the_balance(venue: Venue) -> None:
+    merchant, buyer = venue.merchant(), venue.buyer()
+    listing = venue.listing(merchant)
+    venue.complete(merchant, buyer, venue.trade(buyer, listing))
+    for person in (merchant, buyer):
+        key = str(venue.key_file(person))
+        ran = shuji("export", "statements", "--format", "jsonl", "--key", key, "--url", venue.url)
+        rows = [json.loads(line) for line in ran.stdout.splitlines()]
+        assert sum(row["amount"] for row in rows if row["asset"] == "CNY") == person.balance != 0
