@@ -26,7 +26,7 @@ from exchange.engine import Engine
 from exchange.events import VENUE, OpenVenue
 from exchange.migration import migrate
 from exchange.monitor import Monitor
-from exchange.postgres import open_database
+from exchange.postgres import Database, open_database
 from exchange.projecting import ProjectorProcess
 from exchange.settings import Settings
 from exchange.snapshot import Snapshots
@@ -51,6 +51,8 @@ class Venue:
     projector: ProjectorProcess
     desk: Desk
     dsn: str
+    database: Database
+    archiver: Archiver
 
 
 def create_app(desk: Desk) -> Litestar:
@@ -77,11 +79,12 @@ async def open_venue(settings: Settings) -> AsyncIterator[Venue]:
             await stack.enter_async_context(_task(archiver.run(database.dsn)))
         await stack.enter_async_context(_task(database.watch(log.warning)))
         await migrate(database.dsn)
-        yield await _start(settings, database.dsn, stack)
+        yield await _start(settings, database, archiver, stack)
 
 
-async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
+async def _start(settings: Settings, database: Database, archiver: Archiver, stack: AsyncExitStack) -> Venue:
     """Engine, tables and web over a migrated database."""
+    dsn = database.dsn
     rulebook, boards = notrade.load(), board.load()
 
     def empty() -> State:
@@ -113,7 +116,7 @@ async def _start(settings: Settings, dsn: str, stack: AsyncExitStack) -> Venue:
     )
     stack.push_async_callback(desk.feed.close)
     await uploads.sweep(desk)
-    return Venue(create_app(desk), engine, projector, desk, dsn)
+    return Venue(create_app(desk), engine, projector, desk, dsn, database, archiver)
 
 
 async def _token_key(settings: Settings, pool: Any) -> bytes:

@@ -193,7 +193,7 @@ class Archiver:
 
     async def _start(self, dsn: str, note: Note, major: int) -> None:
         """The receiver, once no other writes to the folder: that of a killed venue may still have some bytes to go."""
-        if self._child is not None and self._child.poll() is None:
+        if self.is_receiving:
             await self._end_child()
         lock = os.open(self._data / "backup.lock", os.O_WRONLY | os.O_CREAT, 0o600)
         try:
@@ -230,6 +230,10 @@ class Archiver:
                 end,
             )
         )
+
+    @property
+    def is_receiving(self) -> bool:
+        return self._child is not None and self._child.poll() is None
 
     async def part(self) -> None:
         """While the server goes on: the receiver is told to stop."""

@@ -141,6 +141,11 @@ class Engine:
     def simulated(self) -> bool:
         return self.clock.simulated
 
+    @property
+    def uncommitted(self) -> int:
+        """Batches that are executed and not yet committed."""
+        return self._executed_sequence - self.sequence
+
     async def start(self, standby_seconds: float = 0.0) -> None:
         """Become the writer, recover, and begin. Raises Fenced when another engine holds the shard for too long."""
         self._connection = await journal.connect(self.dsn)

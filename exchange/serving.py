@@ -3,7 +3,7 @@
     port taken ─> database up, durable, migrated ─> engine recovered ─> sample where empty ─> answering
     SIGTERM or SIGINT ─> requests under way are answered ─> queue committed ─> database stopped
 
-A second signal does not wait for the requests under way.
+A second signal does not wait for the requests under way. What is waited for is said each second (`exchange.parting`).
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from exchange import sample
 from exchange.app import Venue, open_venue
+from exchange.parting import Parting, Wait, notify, parting
 from exchange.settings import DEFAULT_PORT, Settings
 
 BACKLOG: Final = 2048
@@ -73,12 +75,13 @@ async def serve(settings: Settings, say: Callable[[str], None], report: Callable
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     door = _bind(settings)
     try:
-        async with _signalled() as stop, AsyncExitStack() as stack:
+        async with parting(say) as leave, _signalled() as stop, AsyncExitStack() as stack:
             venue = await _opened(settings, stack, stop)
             if venue is None:
                 return 0
             is_sample = await _bring_sample(settings, venue)
-            return await _answer(settings, venue, door, stop, lambda: _tell(settings, is_sample, say, report))
+            tell = partial(_tell, settings, is_sample, say, report)
+            return await _answer(venue, door, stop, tell, leave)
     finally:
         door.close()
 
@@ -142,11 +145,7 @@ async def _bring_sample(settings: Settings, venue: Venue) -> bool:
 
 
 async def _answer(
-    settings: Settings,
-    venue: Venue,
-    door: socket.socket,
-    stop: asyncio.Queue[None],
-    tell: Callable[[], None],
+    venue: Venue, door: socket.socket, stop: asyncio.Queue[None], tell: Callable[[], None], leave: Parting
 ) -> int:
     """Answer until the first signal, or until the engine gives up: then with status 1."""
     server = _Server(configuration(venue.app), tell)
@@ -155,6 +154,7 @@ async def _answer(
     ended = asyncio.create_task(venue.engine.stopped.wait())
     try:
         await asyncio.wait({serving, told, ended}, return_when=asyncio.FIRST_COMPLETED)
+        leave.begin(_waits(server, venue))
         server.should_exit = True
         hurrying = asyncio.create_task(_hurry(server, stop))
         await venue.desk.feed.close()
@@ -164,6 +164,21 @@ async def _answer(
         told.cancel()
         ended.cancel()
     return 1 if venue.engine.failure else 0
+
+
+def _waits(server: uvicorn.Server, venue: Venue) -> list[Wait]:
+    """In the order in which they end."""
+    engine, supervisor = venue.engine, venue.database.supervisor
+    return [
+        ("未答完的请求 requests under way", lambda: len(server.server_state.tasks)),
+        ("行情连接 feed connections", lambda: venue.desk.feed.connections),
+        ("连接 connections", lambda: len(server.server_state.connections)),
+        ("查询表进程 projector", lambda: int(venue.projector.connected)),
+        ("排队的命令 commands queued", lambda: int(engine.status()["queue_depth"])),
+        ("未提交的批次 batches not yet committed", lambda: engine.uncommitted),
+        ("PostgreSQL", lambda: int(supervisor is not None and supervisor.pid is not None)),
+        ("备份的日志 log of the backup", lambda: int(venue.archiver.is_receiving)),
+    ]
 
 
 def configuration(app: Any) -> uvicorn.Config:
@@ -198,6 +213,7 @@ def _tell(
     report: Callable[[Any], None] | None,
 ) -> None:
     say("\n".join(next_steps(settings, is_sample)))
+    notify(f"READY=1\nSTATUS=answers at {settings.url}")
     if report is not None:
         report(
             {

@@ -601,6 +601,11 @@ class Feed:
             if not self._connections:
                 self._quiet.set()
 
+    @property
+    def connections(self) -> int:
+        """Of readers who still take something."""
+        return len(self._connections)
+
     async def close(self) -> None:
         """The venue stops: open connections say what they still have to say and end. Waits a little for them."""
         self.closing.set()
