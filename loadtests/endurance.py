@@ -1,12 +1,12 @@
 """A venue that has run for long: `python -m loadtests.endurance [--closed N] [--events N] [--behind N] [--seconds S]`.
 
+    pauses    orders at a fixed rate, once as many command ids are remembered as ever will be; how late a timer of the same
+              loop comes, every millisecond, and how long the cyclic collector stopped everything.
     memory    the engine closes orders by the hundred thousand: filled, delivered, paid and run out; cancelled; unfilled.
-              What it keeps of them all must be nothing, once as many command ids are remembered as it remembers.
+              What it keeps of them all must be nothing.
     restart   the journal grows to `--events`, the last `--behind` of them past the last snapshot; then `shuji serve` on
               it, from its start to `/readyz`. The query tables are told that they are up to date: how fast they catch up
               is another figure.
-    pauses    orders at a fixed rate against what has grown; how late a timer of the same loop comes, every millisecond,
-              and how long the cyclic collector stopped everything.
 
 One engine in this process, a real PostgreSQL, the simulated clock: each round ends a month later, so that licences end.
 Prints what it measures as it goes, and at the end each figure beside its goal; status 1 where one is not reached.
@@ -42,12 +42,12 @@ from loadtests.bench_figure import percentile
 from loadtests.bench_market import JURISDICTION, BookFlow, CommandIds, Market, PostedFlow, empty
 from loadtests.client import free_port
 
-ROUND: Final = 100_000
+ROUND: Final = 150_000
 """Orders between two months."""
 SUBMISSION: Final = 500
 MONTH_S: Final = 31 * 86_400
-MOST_ROUNDS: Final = 28
-"""Mandates and listings of the bench's market end after 900 days."""
+MOST_ROUNDS: Final = 27
+"""Mandates, authorisations and listings of the bench's market end after 900 days."""
 RATE: Final = 4_000.0
 """Orders a second while pauses are measured."""
 TIMER_S: Final = 0.001
@@ -91,7 +91,7 @@ class Venue:
 
     def __init__(self, engine: Engine, market: Market) -> None:
         self.engine, self.market = engine, market
-        self.closed = self.events = 0
+        self.closed = self.events = self.rounds = 0
         self._ids = TimelyIds()
         self.posted, self._book = PostedFlow(market, 0, self._ids), BookFlow(market, 1, self._ids)
 
@@ -104,6 +104,11 @@ class Venue:
 
     async def round(self, orders: int) -> None:
         """So many orders, half of them posted; nothing of them is open at its end."""
+        self.rounds += 1
+        if self.rounds > MOST_ROUNDS:
+            raise SystemExit(
+                f"endurance: the market of the bench lives for {MOST_ROUNDS} months: fewer --events"
+            )
         opened = [await self._orders(flow, orders // 2) for flow in (self.posted, self._book)]
         await self._close_the_rest()
         await self.finish_trades()
@@ -153,9 +158,10 @@ def say(text: str) -> None:
 
 
 async def measure_memory(venue: Venue, closed: int) -> list[Sample]:
-    """A sample a round, until so many orders are closed."""
+    """A sample a round, until so many more orders are closed."""
     samples: list[Sample] = []
-    while venue.closed < closed:
+    until = venue.closed + closed
+    while venue.closed < until:
         await venue.round(ROUND)
         samples.append(Sample(venue.closed, resident_mb(), venue.events))
         say(
@@ -165,14 +171,13 @@ async def measure_memory(venue: Venue, closed: int) -> list[Sample]:
 
 
 def growth_mb(samples: list[Sample]) -> float:
-    """From the first sample with all the ids that are ever remembered, for a million orders (least squares)."""
-    settled = [one for one in samples if one.closed > REMEMBERED + ROUND]
-    if len(settled) < 2:
-        raise SystemExit("endurance: too few rounds to see growth; give --closed 600000 or more")
-    middle_x = sum(one.closed for one in settled) / len(settled)
-    middle_y = sum(one.resident_mb for one in settled) / len(settled)
-    rise = sum((one.closed - middle_x) * (one.resident_mb - middle_y) for one in settled)
-    return rise / sum((one.closed - middle_x) ** 2 for one in settled) * 1e6
+    """For a million orders, by least squares."""
+    if len(samples) < 2:
+        raise SystemExit(f"endurance: one round shows no growth; give --closed {2 * ROUND} or more")
+    middle_x = sum(one.closed for one in samples) / len(samples)
+    middle_y = sum(one.resident_mb for one in samples) / len(samples)
+    rise = sum((one.closed - middle_x) * (one.resident_mb - middle_y) for one in samples)
+    return rise / sum((one.closed - middle_x) ** 2 for one in samples) * 1e6
 
 
 # ---- pauses
@@ -297,11 +302,12 @@ async def grown(data: Path, wanted: argparse.Namespace) -> tuple[float, Pauses]:
         engine = Engine(database.dsn, empty, simulated=True)
         await engine.start()
         venue = Venue(engine, market)
+        say("warming up, then pauses")
+        while venue.closed < REMEMBERED:
+            await venue.round(ROUND)
+        pauses = await measure_pauses(venue, wanted.seconds)
         say("memory")
         samples = await measure_memory(venue, wanted.closed)
-        say("pauses")
-        pauses = await measure_pauses(venue, wanted.seconds)
-        await venue.finish_trades()
         say("restart")
         await take_snapshot(database.dsn)
         await grow(venue, wanted.events, wanted.behind)
@@ -336,7 +342,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--closed", type=int, default=1_300_000, help="orders closed while memory is watched")
+    parser.add_argument("--closed", type=int, default=1_200_000, help="orders closed while memory is watched")
     parser.add_argument("--events", type=int, default=10_000_000, help="in the journal at the restart")
     parser.add_argument("--behind", type=int, default=500_000, help="of them past the last snapshot")
     parser.add_argument("--seconds", type=float, default=60.0, help="of load while pauses are watched")
