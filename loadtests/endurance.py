@@ -44,6 +44,7 @@ from loadtests.client import free_port
 
 ROUND: Final = 150_000
 """Orders between two months."""
+EVENTS_AN_ORDER: Final = 3
 SUBMISSION: Final = 500
 MONTH_S: Final = 31 * 86_400
 MOST_ROUNDS: Final = 27
@@ -236,14 +237,13 @@ async def _start_snapshot(dsn: str) -> asyncio.subprocess.Process:
 
 
 async def grow(venue: Venue, events: int, behind: int) -> None:
-    """The journal up to so many events, with the last snapshot so many before its end."""
+    """The journal up to about so many events, with the last snapshot so many before its end."""
     while venue.events < events - behind:
         await venue.round(ROUND)
         say(f"  {venue.events:>10,} events in the journal")
         await take_snapshot(venue.engine.dsn)
-    while venue.events < events:
-        left = (events - venue.events) // 4
-        await venue.round(min(ROUND, max(SUBMISSION * 2, left)))
+    while (left := events - venue.events) > ROUND // 10:
+        await venue.round(min(ROUND, left // EVENTS_AN_ORDER))
 
 
 async def take_snapshot(dsn: str) -> None:
