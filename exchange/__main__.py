@@ -105,11 +105,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_rooms(commands: Any) -> None:
     """Commands that live in rooms of their own."""
-    from exchange import export
+    from exchange import desk, export
     from exchange.day import command as day
     from exchange.importing import command as importing
 
-    for room in (importing, export, day):
+    for room in (importing, export, day, desk):
         room.add(commands)
 
 

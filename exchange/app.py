@@ -37,6 +37,7 @@ from exchange.web.desk import Desk
 from exchange.web.feed import Feed
 from exchange.web.problem import Reasons
 from exchange.web.routes import refuse_framework_error, routes
+from exchange.web.sessions import Sessions
 
 log = logging.getLogger("shuji")
 POOL_SIZE = 6
@@ -102,17 +103,19 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
     await stack.enter_async_context(_task(Snapshots(engine, settings.jurisdiction).run()))
     monitor = Monitor(engine, projector, pool)
     await stack.enter_async_context(_task(monitor.run()))
+    tokens = Tokens(await _token_key(settings, pool))
     desk = Desk(
         engine,
         projector,
         pool,
-        Tokens(await _token_key(settings, pool)),
+        tokens,
         Challenges(),
         Reasons(rulebook, settings.jurisdiction),
         boards,
         _files_folder(settings),
         Feed(engine, projector, pool),
         monitor,
+        Sessions(tokens),
     )
     stack.push_async_callback(desk.feed.close)
     await uploads.sweep(desk)

@@ -51,7 +51,7 @@ log = logging.getLogger("shuji.monitor")
 TAIL_ENTRIES: Final = 20_000
 """How far back counts and surveillance are rebuilt at start: about 0.2 s of work in small pieces."""
 TAIL_ROWS: Final = 5_000
-LATEST: Final = 12
+LATEST: Final = 8
 """Refusals that the desk names one by one."""
 SAMPLES: Final = 90
 SAMPLE_S: Final = 2.0

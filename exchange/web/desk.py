@@ -14,6 +14,7 @@ from exchange.projector import Progress
 from exchange.web.access import Challenges, Tokens
 from exchange.web.feed import Feed
 from exchange.web.problem import Reasons
+from exchange.web.sessions import Sessions
 
 VENUE_NAME = "数集 Shuji"
 
@@ -32,6 +33,7 @@ class Desk:
     files: Path
     feed: Feed
     monitor: Monitor
+    sessions: Sessions
     name: str = VENUE_NAME
 
     def people(self) -> Mapping[str, Participant]:

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from exchange.web import (
     alerts,
     catalogue,
+    console,
     credit,
     entitlements,
     entry,
@@ -38,6 +39,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *halts.OPERATIONS,
     *alerts.OPERATIONS,
     *metrics.OPERATIONS,
+    *console.OPERATIONS,
     *participants.OPERATIONS,
     *products.OPERATIONS,
     *catalogue.OPERATIONS,
@@ -59,6 +61,7 @@ def routes(desk: Desk) -> list[Any]:
         *orders.entry_routes(desk),
         *entry.entry_socket_routes(desk),
         *stream.stream_routes(desk),
+        *console.console_routes(desk),
         *_documents(),
     ]
 

@@ -1,0 +1,139 @@
+"""A browser at the operator's desk: a ticket that opens it once, the cookie it keeps, the token its forms carry.
+
+    POST /v1/desk/tickets (token)  -> ticket: 5 min, once      GET /desk/enter?ticket=...  -> cookie: 1 h, renewed by use
+
+A cookie is an HMAC over who it is for, which of its keys signed, when it was opened and until when it is good, by a secret
+of the data folder: it outlives a restart of the venue. It opens nothing once its operator's key is replaced, its account
+is not active or its office is taken away. Tickets and the cookies that were signed out live in memory; a restart ends
+the ones and forgets the others, which their browser has dropped by then.
+
+Instants are the machine's clock, not the venue's: a simulated day must not sign anybody out.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from credit.merchant import Participant, holds
+from exchange.web.access import Tokens
+
+TICKET_S: Final = 300
+SESSION_S: Final = 3_600
+LONGEST_S: Final = 12 * 3_600
+"""A session that is renewed by use ends then all the same."""
+TICKETS: Final = 1_000
+ENDED: Final = 10_000
+COOKIE: Final = "shuji_desk"
+LANGUAGE_COOKIE: Final = "shuji_desk_lang"
+LONGEST_COOKIE: Final = 200
+
+
+class Session(Struct, frozen=True):
+    """Who sits at the desk. `mark` tells this sitting from all others; it survives a renewal."""
+
+    participant: str
+    key_number: int
+    opened_s: int
+    until_s: int
+    mark: str
+
+
+class _Ticket(Struct, frozen=True):
+    participant: str
+    key_number: int
+    until_s: float
+
+
+class Sessions:
+    """Tickets, cookies, form tokens. `now_s` is the machine's clock."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._tickets: OrderedDict[bytes, _Ticket] = OrderedDict()
+        self._ended: OrderedDict[str, None] = OrderedDict()
+
+    # --- tickets
+
+    def ticket(self, holder: Participant, now_s: float) -> str:
+        """A new ticket for this operator. Only its hash is kept."""
+        text = secrets.token_urlsafe(24)
+        self._tickets[_hash(text)] = _Ticket(holder.id, holder.key_number, now_s + TICKET_S)
+        if len(self._tickets) > TICKETS:
+            self._tickets.popitem(last=False)
+        return text
+
+    def enter(
+        self, ticket: str, people: Mapping[str, Participant], now_s: float, now_ns: int
+    ) -> Session | None:
+        """A session for the ticket, which is used up. None: unknown, used, late, or its operator is none any more."""
+        found = self._tickets.pop(_hash(ticket), None)
+        if found is None or now_s >= found.until_s:
+            return None
+        opened = int(now_s)
+        session = Session(
+            found.participant, found.key_number, opened, opened + SESSION_S, secrets.token_urlsafe(12)
+        )
+        return session if _may_sit(session, people, now_ns) else None
+
+    # --- cookies
+
+    def cookie(self, session: Session) -> str:
+        text = _text(session)
+        return f"{text}.{self._mac('desk session', text)}"
+
+    def session(
+        self, cookie: str, people: Mapping[str, Participant], now_s: float, now_ns: int
+    ) -> Session | None:
+        """Whose cookie this is; None for a forged, ended or withdrawn one. `now_ns` is the venue's: bans end by it."""
+        text, _, mac = cookie.rpartition(".")
+        if len(cookie) > LONGEST_COOKIE or not cookie.isascii():
+            return None
+        if not hmac.compare_digest(mac, self._mac("desk session", text)):
+            return None
+        participant, key_number, opened, until, mark = text.split(".")
+        session = Session(participant, int(key_number), int(opened), int(until), mark)
+        if now_s >= session.until_s or mark in self._ended:
+            return None
+        return session if _may_sit(session, people, now_ns) else None
+
+    def renewed(self, session: Session, now_s: float) -> Session:
+        """The same sitting, good for an hour more, but not beyond its longest."""
+        until = min(int(now_s) + SESSION_S, session.opened_s + LONGEST_S)
+        return Session(session.participant, session.key_number, session.opened_s, until, session.mark)
+
+    def end(self, session: Session) -> None:
+        """Signed out: no cookie of this sitting opens anything any more."""
+        self._ended[session.mark] = None
+        if len(self._ended) > ENDED:
+            self._ended.popitem(last=False)
+
+    # --- forms
+
+    def form_token(self, session: Session) -> str:
+        """What a form of this sitting carries, so that no other site's form is taken for it."""
+        return self._mac("desk form", session.mark)
+
+    def is_form_token(self, session: Session, token: str) -> bool:
+        return token.isascii() and hmac.compare_digest(token, self.form_token(session))
+
+    def _mac(self, purpose: str, text: str) -> str:
+        return self._tokens.secret(purpose, text).hex()
+
+
+def _text(session: Session) -> str:
+    parts = (session.participant, session.key_number, session.opened_s, session.until_s, session.mark)
+    return ".".join(map(str, parts))
+
+
+def _hash(ticket: str) -> bytes:
+    return hashlib.sha256(ticket.encode("utf-8", "surrogatepass")).digest()
+
+
+def _may_sit(session: Session, people: Mapping[str, Participant], now_ns: int) -> bool:
+    row = people.get(session.participant)
+    return row is not None and row.key_number == session.key_number and holds(row, "operator", now_ns)
