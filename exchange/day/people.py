@@ -198,7 +198,7 @@ def merchants_in(door: Door, data: Path) -> Iterator[Person]:
     for path in sorted(data.glob("*.key")):
         key = None if path.name.startswith("sample-") else _participants_key(path)
         if key is not None:
-            yield Person(door, key, path.stem, key.participant)
+            yield Person(door, key, path.name, key.participant)
 
 
 def _participants_key(path: Path) -> keys.Key | None:

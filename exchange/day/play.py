@@ -67,9 +67,9 @@ class Day:
         for label in buyers:
             self.town.buyer(label)
         self.market = builder.build()
-        self.market.imported = list(builder.imported(self._guests))
         self.town.advance(days=NOTICE_DAYS)
         self.town.until_opening()
+        self.market.imported = list(builder.imported(self._guests))
         self._before = {label: person.balance_fen() for label, person in self._watched()}
         planner = Planner(self.seed, self.orders, self.market, buyers, DEALERS)
         for turn in planner.first():
@@ -82,7 +82,7 @@ class Day:
 
     def _watched(self) -> Iterator[tuple[str, Person]]:
         for label, person in self.town.people.items():
-            if label not in ("unverified", "reviewer"):
+            if label != "reviewer":
                 yield label, person
 
     # -- orders
