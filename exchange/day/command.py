@@ -1,6 +1,7 @@
 """`shuji day`: a whole trading day played over HTTP, compared with what was planted; status 1 on any difference."""
 
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 from exchange import keys
 from exchange.settings import venue_url
-from exchange.terminal import Arguments, UsageError, command, print_json
+from exchange.terminal import Arguments, UsageError, command, print_json, say
 
 SHOWN_DIFFERENCES = 50
 WORDS = (
@@ -86,11 +87,18 @@ def _venue(arguments: Arguments, data: Path) -> Iterator[Any]:
         yield Elsewhere(venue_url(os.environ, arguments.url))
         return
     venue = OwnVenue(data)
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         venue.start()
         yield venue
     finally:
         venue.stop()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: Any) -> None:
+    """Told to stop: through the `finally` of everybody, so that the own venue is stopped too."""
+    raise KeyboardInterrupt
 
 
 def _play(arguments: Arguments, keeper: Any, operator: keys.Key, guests: Any) -> dict[str, Any]:
@@ -111,6 +119,8 @@ def _play(arguments: Arguments, keeper: Any, operator: keys.Key, guests: Any) ->
             keeper.plan_kills(arguments.kill, len(turns), arguments.seed)
         began = time.monotonic()
         orders = sum(len(turn.orders) for turn in turns)
+        if planner.planned > arguments.orders:
+            say(f"a day that meets every rule has {planner.planned} orders")
         with tqdm(total=orders, unit="order", disable=True if arguments.json else None) as bar:
             day.trade(turns, bar.update)
         traded_s = time.monotonic() - began
@@ -141,6 +151,8 @@ def table(report: dict[str, Any]) -> Iterator[str]:
     from exchange.day.stalls import GUARDED
 
     yield f"交易日 trading day  seed {report['seed']}  {report['seconds']} s"
+    if report["imported_listings"]:
+        yield f"  {report['imported_listings']:>8}  参与的已导入挂牌 imported listings that took part"
     yield from (f"  {report[name]:>8}  {zh} {en}" for name, zh, en in WORDS)
     yield "按规则拒绝 refused by rule"
     yield from _columns(report["refused_by_rule"])

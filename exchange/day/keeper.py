@@ -17,8 +17,8 @@ from exchange.day.door import DayBroken
 READY_S: Final = 120.0
 STOP_S: Final = 60.0
 CHECK_S: Final = 0.05
-LATEST_KILL_S: Final = 0.05
-"""A kill comes within this after its turn began: while it is under way, or just after."""
+LATEST_KILL_S: Final = 0.3
+"""A kill comes within this after its turn began: among its orders, or among the deliveries that follow."""
 
 
 class Elsewhere:

@@ -67,7 +67,8 @@ class Planner:
     ) -> None:
         self._random = random.Random(f"{seed} plan")
         self.orders, self.market, self.buyers, self.dealers = orders, market, buyers, dealers
-        self._number = 0
+        self.planned = 0
+        """Orders that were drawn so far."""
         self._books = {stall.label: NaiveBook() for stall in market.books}
         self._units: dict[tuple[str, str], int] = defaultdict(int)
         for stall in market.books:
@@ -86,7 +87,7 @@ class Planner:
         Traps touch no book, so they may stand anywhere.
         """
         trapped, turns = list(self._each_trap_once()), []
-        while self._number < self.orders:
+        while self.planned < self.orders:
             turns.append(self._turn())
         for turn in trapped:
             turns.insert(self._random.randint(0, len(turns)), turn)
@@ -114,7 +115,7 @@ class Planner:
 
     def _turn(self) -> Turn:
         """Mostly one of the buyers, sometimes a merchant at its book or whoever has a trap of its own."""
-        room = min(self.orders - self._number, MOST_IN_A_TURN, 1 + self.orders // 100)
+        room = min(self.orders - self.planned, MOST_IN_A_TURN, 1 + self.orders // 100)
         wanted = self._random.randint(1, room)
         chance = self._random.random()
         if chance < 0.06:
@@ -177,7 +178,7 @@ class Planner:
         if sells and quantity > held:
             return self._planned(actor, stall, quantity, body, Outcome("units_insufficient"), "units")
         reach_fen = {"buy": ANY_PRICE_FEN, "sell": 1}[side] if at_market else price_fen
-        return self._match(stall, Resting(self._number + 1, actor, side, reach_fen, quantity), body, keeps)
+        return self._match(stall, Resting(self.planned + 1, actor, side, reach_fen, quantity), body, keeps)
 
     def _match(self, stall: Stall, new: Resting, body: dict[str, Any], keeps: bool) -> Planned:
         """Units that are offered are set aside; what was bought can be sold at once."""
@@ -216,7 +217,7 @@ class Planner:
         others: tuple[str, ...] = (),
         trap: Trap | None = None,
     ) -> Planned:
-        self._number += 1
+        self.planned += 1
         sent = {"listing": stall.listing, "quantity": quantity, "purpose": stall.purpose}
         sent |= {"territory": stall.territory, **body}
-        return Planned(self._number, actor, stall, sent, outcome, fate, others, trap)
+        return Planned(self.planned, actor, stall, sent, outcome, fate, others, trap)

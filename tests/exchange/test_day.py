@@ -2,6 +2,10 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ from clearing import notrade
 from exchange.__main__ import main
 from exchange.day import stalls
 from exchange.day.expectation import Deal, Expectation, Fill, Line, NaiveBook, Outcome, Resting
-from tests.story import Venue, shuji
+from tests.story import ROOT, Venue, shuji
 
 ORDERS = "400"
 
@@ -147,6 +151,76 @@ def test_two_days_in_one_venue_that_is_elsewhere(quiet: dict[str, Any], reachabl
     finally:
         venue.close()
     assert shuji("verify", "--data", str(venue.data), seconds=120).returncode == 0
+
+
+ROWS = [
+    {"name": f"Tides of port {number}", "description": "High and low water", "url": "https://api.merchant.example",
+     "price_usdc": price, "tags": ["ports"]}
+    for number, price in enumerate(("0.005", "0.01", "2", "0.1"))
+]  # fmt: skip
+
+
+def imported_venue(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    """A data folder whose venue has these rows published, with the merchant's key in it."""
+    venue = Venue(folder / "venue").start()
+    try:
+        venue.merchant()  # participants have other numbers than in the day's own order
+        reviewer, merchant = venue.key_file(venue.reviewer()), venue.key_file(venue.merchant())
+        merchant = merchant.rename(merchant.with_name("importer.key"))
+        profile, file = folder / "profile.toml", folder / "rows.jsonl"
+        profile.write_text(shuji("import", "--example-profile", "priced_api").stdout)
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        place = (
+            "--board",
+            "general",
+            "--merchant",
+            str(merchant),
+            "--reviewer",
+            str(reviewer),
+            "--url",
+            venue.url,
+        )
+        done = shuji("import", str(file), *place, "--rate", "USDC=7.10", "--profile", str(profile), "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        venue.close()
+    return venue.data
+
+
+def test_imported_listings_are_ordered_alike_however_they_are_numbered(reachable_folder: Path) -> None:
+    told = []
+    for name, rows in (("forth", ROWS), ("back", ROWS[::-1])):
+        folder = reachable_folder / name
+        folder.mkdir(mode=0o711)
+        told.append(day("--seed", "tide", "--orders", "200", "--data", str(imported_venue(folder, rows))))
+    assert [one["imported_listings"] for one in told] == [len(ROWS)] * 2
+    assert told[0]["grades"].keys() > {"importer.key"}
+    assert told[0]["digest"] == told[1]["digest"]
+
+
+def test_a_day_that_is_told_to_stop_stops_its_venue(reachable_folder: Path) -> None:
+    data = reachable_folder / "stopped"
+    command = [
+        sys.executable,
+        "-m",
+        "exchange",
+        "day",
+        "--seed",
+        "1",
+        "--orders",
+        "5000",
+        "--data",
+        str(data),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 60
+    while not (data / "operator.key").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert shuji("verify", "--data", str(data), seconds=120).returncode == 0
 
 
 def test_live_data_is_refused(reachable_folder: Path) -> None:
