@@ -22,6 +22,7 @@ objective is broken, 3 where the generator was too slow for the run to count.
 """
 
 import itertools
+import logging
 import os
 import random
 import time
@@ -72,6 +73,8 @@ LAST_WORDS_S: Final = 3.0
 """How long the feed may take to tell the last trades."""
 POSTED: Final = "posted_price"
 BOOK: Final = "continuous_auction"
+
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 if SHAPE:
     TradingDay = shapes.named(SHAPE, USERS, SECONDS)
@@ -571,8 +574,6 @@ if MODE == "overload":
             due_s = self.due()
             if self.batches:
                 self.place_batch("flood of 1,000 orders", due_s, self.batches.pop())
-            else:
-                self.ask("own orders", due_s, "GET", f"{ORDERS}?limit=1")
 
 
 # ---- what locust tells us

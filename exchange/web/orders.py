@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from credit.merchant import Participant
 from exchange import projector
-from exchange.events import CancelOrder, PlaceOrder, Refused
+from exchange.events import CancelOrder, PlaceOrder, Refusal, Refused
 from exchange.projection import OrderRecord
 from exchange.venue import Outcome
 from exchange.web import problem
@@ -41,6 +41,7 @@ Price = Annotated[
     int, Meta(ge=1, le=10**12, description="fen per price_per_units units; absent: at market or as posted")
 ]
 
+_TRY_AGAIN: Final = (Refused.overloaded, Refused.storage_unavailable)
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", problem.MEDIA_TYPE.encode())
 
@@ -160,11 +161,16 @@ class EntryDoor:
             await respond(send, 201, body, _JSON)
 
     async def place_batch(self, scope: Any, receive: Any, send: Any) -> None:
-        """POST /v1/orders/batch: a malformed element refuses the whole batch and places nothing."""
+        """POST /v1/orders/batch: a malformed element refuses the whole batch and places nothing.
+
+        So does a busy venue: 503 for the whole, with `Retry-After`, which costs it no thousand problems to write.
+        """
         try:
             participant = self._participant(scope)
             orders = decode_batch(await read_body(receive, BATCH_LIMIT))
             outcomes = await self.submit_many(orders, participant) if orders else ()
+            if (refusal := _not_taken(outcomes)) is not None:
+                raise refusing(refusal, 0)
             body = _ENCODE(BatchAnswer(self.results(outcomes)))
         except Refusing as error:
             await self._refuse(error, send)
@@ -183,6 +189,14 @@ class EntryDoor:
 
     async def _refuse(self, error: Refusing, send: Any) -> None:
         await refuse(self._reasons, error, send)
+
+
+def _not_taken(outcomes: Sequence[Outcome]) -> Refusal | None:
+    """Why the engine took nothing of a batch (it is busy, or its database silent); None where it was decided."""
+    first = outcomes[0] if outcomes else None
+    if first is None or first.refusal is None or first.refusal.code not in _TRY_AGAIN:
+        return None
+    return first.refusal if all(one is first for one in outcomes) else None
 
 
 def commands_of(orders: Sequence[Order], participant: str) -> list[PlaceOrder]:

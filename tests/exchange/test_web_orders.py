@@ -221,6 +221,14 @@ async def test_a_batch_answers_each_order_on_its_own() -> None:
     assert [(one["status"], one["problem"]["index"]) for one in told["results"]] == [(409, 0), (409, 1)]
 
 
+@pytest.mark.parametrize("code", [Refused.overloaded, Refused.storage_unavailable])
+async def test_a_batch_that_a_busy_venue_does_not_take_is_refused_as_a_whole(code: Refused) -> None:
+    good = {"listing": "L1", "quantity": 10}
+    busy = Asked(refusal=Refusal(code, "come again"))
+    status, told, headers = await post(busy, [good, good], batch=True)
+    assert (status, told["code"], headers["retry-after"]) == (503, code.name, "1")
+
+
 async def test_a_body_may_come_in_pieces_but_not_without_end() -> None:
     pieces = [b'{"listing":"L1",', b'"quantity":1}']
 
