@@ -34,6 +34,7 @@ from msgspec import Struct
 from loadtests.bench_client import ID_PLACE, Plan, Report
 from loadtests.chaos import Violation, verify
 from loadtests.client import ROOT, Person, Venue
+from loadtests.cores import watched
 from loadtests.objectives import BROKEN, GOOD, VOID, Mode, Verdict
 from loadtests.plot import over_time, plot
 from loadtests.schedule import SPAWN_S
@@ -197,7 +198,7 @@ def run(found: Market, plans: Plans, mode: Mode, report: Path) -> Verdict:
             old.unlink()
     report.mkdir(parents=True, exist_ok=True)
     say(f"{mode}: {plans.rate:,.0f} requests/s of {plans.users} users for {plans.seconds} s")
-    with (report / "locust.log").open("wb") as log:
+    with (report / "locust.log").open("wb") as log, watched(found.venue.pid) as cores:
         ended = subprocess.run(
             _locust(found, plans, mode, report),
             cwd=ROOT,
@@ -213,6 +214,7 @@ def run(found: Market, plans: Plans, mode: Mode, report: Path) -> Verdict:
     answer = json.loads(told.read_text())
     verdict, tally = msgspec.convert(answer["verdict"], Verdict), Tally.read(report)
     say("\n".join(summary(verdict, tally, answer["violations"])))
+    say(f"  cores in use: {cores.between(tally.begun_s, tally.ended_s)}")
     if answer["violations"]:
         raise Violation(answer["violations"][0])
     settle(found)
