@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,8 @@ BENCH_CONNECTIONS: Final = 16
 STEP: Final = 1.25
 MOST_STEPS: Final = 12
 FLOOD_USERS: Final = 60
+USUAL_S: Final = 60
+OVERLOAD_S: Final = 20
 OVERLOAD_RATE: Final = 100.0
 """Of those who ask as always while the flood comes."""
 PATIENCE_S: Final = 120.0
@@ -78,7 +81,9 @@ class Plans(Struct):
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
-    plans = Plans(arguments.rate, arguments.seconds, arguments.users, arguments.shape, arguments.report)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is stopped
+    seconds = arguments.seconds or (OVERLOAD_S if arguments.overload else USUAL_S)
+    plans = Plans(arguments.rate, seconds, arguments.users, arguments.shape, arguments.report)
     try:
         with market() as found:
             if arguments.capacity:
@@ -103,8 +108,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second")
-    parser.add_argument("--seconds", type=int, default=60, help="of load, each time")
-    parser.add_argument("--users", type=int, default=64, help="who make that rate together")
+    parser.add_argument("--seconds", type=int, default=0, help="of load, each time (60; overload 20)")
+    parser.add_argument("--users", type=int, default=128, help="who make that rate together")
     parser.add_argument("--report", type=Path, default=Path("load-report"), help="default load-report")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--shape", choices=CURVES, default="")

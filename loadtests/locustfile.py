@@ -61,13 +61,12 @@ FLOOD_USERS: Final = int(os.environ.get("SHUJI_LOAD_FLOOD", "60"))
 OPERATOR_RATE: Final = 2.0
 TOKEN_S: Final = 20 * 60
 """Tokens live half an hour; a new one is taken before."""
-MOST_RESTING: Final = 50
+MOST_RESTING: Final = 200
 """Orders that a user leaves in the market, of which it cancels the oldest."""
 BUSY_TRIES: Final = 60
 """How often an order is sent again to a venue that is busy."""
 FLOOD_SIZE: Final = 1_000
-FLOOD_BATCHES: Final = 2
-"""Of each user of the flood: more than the venue's queue holds, all at once."""
+"""Orders that each user of the flood sends, all of them at once: the queue holds 20,000."""
 FAR_BELOW_FEN: Final = 1
 LAST_WORDS_S: Final = 3.0
 """How long the feed may take to tell the last trades."""
@@ -321,7 +320,7 @@ class Participant(FastHttpUser):
 
     def place(self, kind: str, offer: Offer, **order: Any) -> None:
         due_s = self.due()
-        sent = self._sent(offer, order)
+        sent = self._remember(self._order(offer, order))
         answer = self.ask_patiently(kind, due_s, ORDERS, sent.body)
         sent.status = answer.status
         if answer.status == 201:
@@ -329,6 +328,8 @@ class Participant(FastHttpUser):
 
     def place_batch(self, kind: str, due_s: float, batch: list[Sent]) -> None:
         """Each order of a batch is one of its own, and can be sent again singly."""
+        for sent in batch:
+            self._remember(sent)
         body = b"[" + b",".join([sent.body for sent in batch]) + b"]"
         answer = self.ask_patiently(kind, due_s, f"{ORDERS}/batch", body)
         if not answer.is_done:
@@ -343,11 +344,11 @@ class Participant(FastHttpUser):
                 self.tally.unexpected += 1
                 self.tally.surprise(f"{self.key_file.name}: {kind}: {result.problem}")
 
-    def _sent(self, offer: Offer, order: dict[str, Any]) -> Sent:
+    def _order(self, offer: Offer, order: dict[str, Any]) -> Sent:
         key = new_id()
         order = {"listing": offer.listing, "purpose": offer.purposes[0], **order, "client_order_id": key}
         order["quantity"] *= offer.price_per_units
-        return self._remember(Sent(ORDERS, key, _encode(order)))
+        return Sent(ORDERS, key, _encode(order))
 
     def _remember(self, sent: Sent) -> Sent:
         self.tally.sent.setdefault(self.key_file.name, []).append(sent)
@@ -388,7 +389,7 @@ class Participant(FastHttpUser):
 
     def finish_one(self, kind: str, state: str, step: str, body: dict[str, Any]) -> None:
         """Look for trades in this state and take the step with one of them."""
-        answer = self.ask("own trades", self.due(), "GET", f"/v1/trades?state={state}&limit=20")
+        answer = self.ask("own trades", self.due(), "GET", f"/v1/trades?state={state}&limit=5")
         found = _NAMES.decode(answer.content).items if answer.is_done else []
         if found:
             trade = random.choice(found)["trade"]
@@ -423,7 +424,7 @@ class Buyer(Participant):
     kind = "buyer"
     weight = 7
 
-    @task(40)
+    @task(45)
     def buy(self) -> None:
         if GENERATOR.posted:
             self.place(
@@ -432,7 +433,7 @@ class Buyer(Participant):
         else:
             self.bid()
 
-    @task(20)
+    @task(25)
     def bid(self) -> None:
         if not GENERATOR.books:
             self.buy()
@@ -441,28 +442,28 @@ class Buyer(Participant):
         limit_fen = max(1, round(offer.price_fen * random.uniform(0.96, 1.02)))
         self.rest_or_cancel("bid", offer, quantity=random.randint(1, 5), limit_fen=limit_fen)
 
-    @task(6)
+    @task(5)
     def cancel_one(self) -> None:
         self.cancel()
 
-    @task(14)
+    @task(10)
     def look_at_market(self) -> None:
         offer = random.choice(GENERATOR.books or GENERATOR.posted)
         self.ask("market", self.due(), "GET", f"/v1/listings/{offer.listing}/market")
 
-    @task(6)
+    @task(5)
     def search(self) -> None:
         self.ask("catalogue", self.due(), "GET", "/v1/catalogue?q=throughput&limit=20")
 
-    @task(4)
+    @task(3)
     def look_at_orders(self) -> None:
         self.ask("own orders", self.due(), "GET", f"{ORDERS}?limit=20")
 
-    @task(4)
+    @task(3)
     def look_at_account(self) -> None:
         self.ask("account", self.due(), "GET", "/v1/accounts/me")
 
-    @task(6)
+    @task(4)
     def accept(self) -> None:
         self.finish_one("acceptance", "delivered", "acceptance", {})
 
@@ -491,30 +492,30 @@ class Merchant(Participant):
         else:
             self.look_at_credit()
 
-    @task(4)
+    @task(15)
     def sell_many(self) -> None:
         if self.books and len(self.resting) < MOST_RESTING:
             due_s = self.due()
             self.place_batch(
-                "batch of offers", due_s, [self._sent(*self._offer()) for _ in range(BATCH_SIZE)]
+                "batch of offers", due_s, [self._order(*self._offer()) for _ in range(BATCH_SIZE)]
             )
         else:
             self.cancel()
 
-    @task(15)
+    @task(12)
     def cancel_one(self) -> None:
         self.cancel()
 
-    @task(20)
+    @task(16)
     def deliver(self) -> None:
         body = {"kind": "address", "url": "https://merchant.example/data"}
         self.finish_one("delivery", "settled", "delivery", body)
 
-    @task(8)
+    @task(6)
     def look_at_trades(self) -> None:
         self.ask("own trades", self.due(), "GET", "/v1/trades?limit=20")
 
-    @task(8)
+    @task(6)
     def look_at_credit(self) -> None:
         self.ask("credit", self.due(), "GET", "/v1/credit/me")
 
@@ -559,21 +560,19 @@ if MODE == "overload":
 
         kind = "buyer"
         fixed_count = FLOOD_USERS
-        batches: list[list[Sent]]
+        batch: list[Sent]
 
         def on_start(self) -> None:
             super().on_start()
             offer = random.choice(GENERATOR.books)
             order = {"quantity": 1, "limit_fen": FAR_BELOW_FEN}
-            self.batches = [
-                [self._sent(offer, order) for _ in range(FLOOD_SIZE)] for _ in range(FLOOD_BATCHES)
-            ]
+            self.batch = [self._order(offer, order) for _ in range(FLOOD_SIZE)]
 
         @task
         def flood(self) -> None:
-            due_s = self.due()
-            if self.batches:
-                self.place_batch("flood of 1,000 orders", due_s, self.batches.pop())
+            due_s, batch, self.batch = self.due(), self.batch, []
+            if batch:
+                self.place_batch("flood of 1,000 orders", due_s, batch)
 
 
 # ---- what locust tells us

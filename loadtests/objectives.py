@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from loadtests.bench_figure import percentile
+from loadtests.bench_figure import percentile, rounded
 from loadtests.tally import Tally
 
 Mode = Literal["steady", "step", "overload"]
@@ -110,9 +110,10 @@ class Line(Struct):
 
 
 class Verdict(Struct):
-    """Of a run. `status` is the exit status."""
+    """Of a run. `status` is the exit status; `figures` are for whoever compares runs."""
 
     mode: Mode
+    figures: dict[str, float]
     objectives: list[Line]
     generator: list[Line]
     status: int
@@ -130,7 +131,18 @@ def judged(run: Run) -> Verdict:
         status = BROKEN
     if not all(line.holds for line in generator) and not _is_wrong(objectives):
         status = VOID
-    return Verdict(run.mode, objectives, generator, status)
+    return Verdict(run.mode, figures(run.tally), objectives, generator, status)
+
+
+def figures(tally: Tally) -> dict[str, float]:
+    """Rates a second and waits in ms; `order_to_trade` from an order's scheduled instant until its trade was told."""
+    seconds = tally.seconds or 1.0
+    found = {"requests_a_second": tally.asked / seconds, "orders_a_second": tally.orders / seconds}
+    told = {f"order_to_trade_{teller}": series for teller, series in sorted(tally.to_trade.items())}
+    for name, series in {"answer": tally.every_wait(), **told}.items():
+        for part in (0.5, 0.99):
+            found[f"{name}_p{part * 100:.0f}_ms"] = series.percentile_ms(part)
+    return {name: rounded(value) for name, value in found.items()}
 
 
 def _lines(table: tuple[Objective, ...], run: Run) -> list[Line]:

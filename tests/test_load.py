@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from loadtests import load
 from loadtests.client import ROOT
 from loadtests.examination import attempt, memory
 from loadtests.feed_reader import FeedReader
-from loadtests.objectives import BROKEN, GOOD, OBJECTIVES, VOID, Mode, Run, judged
+from loadtests.objectives import BROKEN, GOOD, OBJECTIVES, VOID, Mode, Run, Verdict, judged
 from loadtests.plot import over_time, plot
 from loadtests.schedule import SPAWN_S, Schedule
 from loadtests.tally import Sent, Series, Tally
@@ -126,6 +127,20 @@ def test_a_slow_generator_excuses_no_lost_order() -> None:
     assert judged(good(cpu=[0.95] * 10, broken=1)).status == BROKEN
 
 
+def test_the_verdict_tells_order_to_trade_as_a_figure_of_its_own() -> None:
+    told = {"answer": Series([1.0, 2.0], [4.0, 8.0]), "feed": Series([1.0], [6.0])}
+    assert judged(good(to_trade=told)).figures == {
+        "requests_a_second": 100.0,
+        "orders_a_second": 90.0,
+        "answer_p50_ms": 5.0,
+        "answer_p99_ms": 5.0,
+        "order_to_trade_answer_p50_ms": 8.0,
+        "order_to_trade_answer_p99_ms": 8.0,
+        "order_to_trade_feed_p50_ms": 6.0,
+        "order_to_trade_feed_p99_ms": 6.0,
+    }
+
+
 # ---- what was seen
 
 
@@ -214,22 +229,62 @@ def test_a_shape_ends_after_its_time() -> None:
     assert found == [[35, 100.0], [44, 100.0], [100, 100.0], None]
 
 
-# ---- a run
+# ---- the search for the capacity
+
+
+@pytest.mark.parametrize(
+    ("holds_up_to", "held", "rates"),
+    [
+        (1_600.0, 1_562.5, [1_000, 1_250, 1_562.5, 1_953.125]),
+        (700.0, 640.0, [1_000, 800, 640]),
+        (10.0, 0.0, [1_000 / 1.25**step for step in range(load.MOST_STEPS)]),
+    ],
+)
+def test_the_capacity_is_the_highest_step_that_is_held(
+    monkeypatch: pytest.MonkeyPatch, holds_up_to: float, held: float, rates: list[float]
+) -> None:
+    tried: list[float] = []
+
+    def run(found: Any, plans: load.Plans, mode: Mode, report: Path) -> Verdict:
+        tried.append(plans.rate)
+        return judged(good(mode, broken=int(plans.rate > holds_up_to)))
+
+    monkeypatch.setattr(load, "run", run)
+    plans = load.Plans(0.0, 60, 64, "", Path("report"))
+    assert load.climb(Any, plans, 1_000.0) == (held, BROKEN)  # type: ignore[arg-type]
+    assert tried == pytest.approx(rates)
+
+
+def test_a_capacity_that_the_generator_ends_is_void(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(found: Any, plans: load.Plans, mode: Mode, report: Path) -> Verdict:
+        return judged(good(mode, cpu=[0.95 if plans.rate > 1_000 else 0.5]))
+
+    monkeypatch.setattr(load, "run", run)
+    assert load.climb(Any, load.Plans(0.0, 60, 64, "", Path("report")), 1_000.0) == (1_000.0, VOID)  # type: ignore[arg-type]
+
+
+# ---- runs
+
+
+def ran(*words: str) -> "subprocess.CompletedProcess[str]":
+    """Told to end where it takes too long, so that it ends its venue too."""
+    command = [sys.executable, "-m", "loadtests.load", *words]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SHUJI_LOAD")}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            said, complained = process.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            said, complained = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, said, complained)
 
 
 def test_a_short_run(tmp_path: Path) -> None:
     """Slow machines may make it void; nothing may be lost or broken on any."""
     report = tmp_path / "report"
-    words = ["--rate", "50", "--seconds", "5", "--users", "12", "--report", str(report)]
-    run = subprocess.run(
-        [sys.executable, "-m", "loadtests.load", *words],
-        cwd=ROOT,
-        env={key: value for key, value in os.environ.items() if not key.startswith("SHUJI_LOAD")},
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    run = ran("--rate", "50", "--seconds", "5", "--users", "12", "--report", str(report))
     said = run.stdout + run.stderr
     assert "shuji verify: clean" in run.stdout, said
     for counted in (
@@ -249,3 +304,15 @@ def test_a_short_run(tmp_path: Path) -> None:
     assert 150 < tally.asked < 300
     assert tally.orders > 50
     assert "<html" in (report / "locust.html").read_text()
+
+
+def test_above_its_capacity_the_venue_says_so_and_loses_nothing(tmp_path: Path) -> None:
+    """60,000 orders at once, of which the queue holds 20,000: the others are told when to come again, and come."""
+    run = ran("--overload", "--seconds", "4", "--users", "8", "--report", str(tmp_path))
+    assert run.returncode == 0, run.stdout + run.stderr
+    tally = Tally.read(tmp_path)
+    assert tally.busy > 0
+    assert tally.busy == tally.statuses["503 overloaded"]
+    assert tally.orders > 60_000
+    assert (tally.broken, tally.silent, tally.unexpected) == (0, 0, 0)
+    assert "shuji verify: clean" in run.stdout
