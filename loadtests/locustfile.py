@@ -156,15 +156,24 @@ class Generator:
 
     # --- life
 
-    def start(self, host: str) -> None:
+    def prepare(self, host: str) -> None:
+        """Before the run's time begins: everybody signed in, and what is traded found."""
         self._site = Site(host)
-        self._people, self._turns, self.tally = {}, {}, Tally()
+        self._people, self._turns = {}, {}
+        for key_file in KEYS.glob("*.key"):
+            self.person(key_file)
         offers = list(self._offers())
         self.posted = [offer for offer in offers if offer.mechanism == POSTED]
         self.books = [offer for offer in offers if offer.mechanism == BOOK]
-        if not self.posted and not self.books:
+        if not offers:
             raise SystemExit(f"nothing is published by the merchants of {KEYS}; or name SHUJI_LOAD_LISTINGS")
-        self.reader = FeedReader(host, [offer.listing for offer in offers], self.tally, self.wall_s)
+
+    def start(self, host: str) -> None:
+        if self._site is None or self._site.url != host:
+            self.prepare(host)
+        self.tally = Tally()
+        listings = [offer.listing for offer in (*self.posted, *self.books)]
+        self.reader = FeedReader(host, listings, self.tally, self.wall_s)
         self.reader.start()
         self.opening_s, self.stopped_s = time.perf_counter() + SPAWN_S, 0.0
         self.tally.begun_s = self.wall_s(self.opening_s)
@@ -210,6 +219,7 @@ class Generator:
         now_s = time.perf_counter()
         if person is None or now_s - signed_in_s > TOKEN_S:
             person = self._site.person(key_file)
+            assert person.token, "whoever holds a key file can sign in"
             self._people[key_file.name] = person, now_s
         return person
 
@@ -576,6 +586,12 @@ if MODE == "overload":
 
 
 # ---- what locust tells us
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _ready(environment: Environment, **_: Any) -> None:
+    if environment.host and not isinstance(environment.runner, MasterRunner):
+        GENERATOR.prepare(environment.host)
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
