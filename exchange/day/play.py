@@ -31,7 +31,7 @@ PRIORS: Final = 4
 """Exclusive licences over earlier ones (B17), each good for one order; with many orders there are more."""
 ORDERS_A_PRIOR: Final = 2_000
 GRADES: Final = ("D", "C", "M", "B", "A")
-"""From worst to best, as docs of credit have them; M: little is known yet."""
+"""From worst to best; M, little is known yet, stands above C."""
 ADDRESS: Final = {"kind": "address", "url": "https://api.shuji.example/delivery"}
 FILES_OF: Final = 10
 """One delivery of so many is a file, the others are addresses."""
@@ -195,10 +195,14 @@ class Day:
         return grades
 
     def _cure(self) -> None:
-        """One cure mends a product's register, and with it all its holds; prior licences each buyer accepts alone."""
+        """One cure mends a product's register, and with it all its holds; prior licences each buyer accepts alone.
+
+        What is on hold and was not planted so is a difference already, and is left to run out.
+        """
         mended: dict[str, str] = {}
         for planned, trade, deal in self._held:
-            assert planned.trap is not None, "only traps hold"
+            if planned.trap is None or not planned.trap.hold:
+                continue
             way, [rule], product = planned.trap.hold, planned.trap.rules, planned.stall.product
             if way == "revoked" and product not in mended:
                 self.town.record(product, "registration_revoked")
@@ -262,7 +266,7 @@ class Day:
                 met[offer.guard_of] += 1
         return met
 
-    def check_rules(self) -> list[str]:
+    def check_rules(self) -> None:
         """Every loaded rule was named, or its guard met; a guarded rule that was named is a difference too."""
         loaded = {rule["rule"] for rule in self.town.door.ask("GET", "/v1/rules").must()["items"]}
         told = self.book.summary()
@@ -270,7 +274,6 @@ class Day:
         guards = {rule for rule, times in self.guards_met().items() if times}
         self.book.step("rules that were met", sorted(loaded), sorted(named | guards))
         self.book.step("rules that a guard stands before", sorted(GUARDED), sorted(loaded - named))
-        return sorted(loaded)
 
 
 def _place_of(planned: Planned) -> str:

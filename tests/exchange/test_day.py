@@ -243,14 +243,17 @@ def test_a_wrongly_planted_rule_is_found(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The venue runs in its own process, so that only the expectation is wrong."""
-    wrong = [
-        dataclasses.replace(one, rules=("A02",)) if one.label == "state secret" else one
-        for one in stalls.DEFECTS
-    ]
+    changes: dict[str, dict[str, Any]] = {
+        "state secret": {"rules": ("A02",)},
+        "objection, never settled": {"hold": ""},
+    }
+    wrong = [dataclasses.replace(one, **changes.get(one.label, {})) for one in stalls.DEFECTS]
     monkeypatch.setattr(stalls, "DEFECTS", tuple(wrong))
     assert main(["day", "--seed", "1", "--orders", "80"]) == 1
     said = capsys.readouterr().out
     assert "planted unlawful A02; the venue says unlawful A01" in said
+    assert "planted unlawful B11; the venue says placed [" in said
+    assert "(accepted): planted completed, the venue says refused" in said, "nobody cured that hold"
     assert "与预设不符 differences: " in said
 
 
