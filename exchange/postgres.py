@@ -49,6 +49,7 @@ if sys.platform != "win32":
 OLDEST_MAJOR = 15
 ROLE = "shuji"
 LOG_BYTES = 10_000_000
+UPGRADING = "postgres.upgrading"  # beside the cluster, until it takes its place
 STATE_DIR = Path("/var/lib/shuji")  # for root only; SHUJI_STATE names another
 SOCKET_PATH_BYTES = 60  # the kernel allows 107 (macOS 103) with the name `.s.PGSQL.5432` behind the folder's
 SETTINGS = {
@@ -177,6 +178,10 @@ def choose_binaries(cluster: Path) -> Binaries:
 def binaries_of(major: int) -> Binaries:
     """Those of one major version, for tools that must be of the server's. Raises DatabaseUnavailable."""
     return _first_binaries(major, f"PostgreSQL {major}")
+
+
+def newest_binaries() -> Binaries:
+    return _first_binaries(0, "")
 
 
 def _first_binaries(needed: int, named: str) -> Binaries:
@@ -448,11 +453,15 @@ class Supervisor:
     holds the cluster's lock (`open_database` does all of this).
     """
 
-    def __init__(self, data_dir: Path, cluster: Path) -> None:
+    def __init__(
+        self, data_dir: Path, cluster: Path, like: "Supervisor | None" = None, major: int = 0
+    ) -> None:
+        """`like`: run as its user. `major`: of a cluster still to be made; 0: the newest."""
         self.data_dir = data_dir
         self.cluster = cluster
-        self.account = _account(cluster)
-        self.binaries = _reachable_binaries(choose_binaries(cluster), self.account)
+        self.account: Account | None = like.account if like is not None else _account(cluster)
+        chosen = binaries_of(major) if major else choose_binaries(cluster)
+        self.binaries = _reachable_binaries(chosen, self.account)
         self.cluster_name = cluster_name(cluster)
         self.socket_dir: Path | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -467,8 +476,9 @@ class Supervisor:
     def dsn(self) -> str:
         """Whom and where to connect. It holds the password."""
         assert self.socket_dir is not None, "the server has not been started"
-        password = (self.data_dir / "postgres.password").read_text().strip()
-        return f"postgresql://{ROLE}:{password}@/postgres?host={quote(str(self.socket_dir))}&port=5432"
+        return (
+            f"postgresql://{ROLE}:{self._password()}@/postgres?host={quote(str(self.socket_dir))}&port=5432"
+        )
 
     def start(self) -> None:
         """Ends what an earlier owner left, makes the cluster if there is none, and returns when connections
@@ -510,10 +520,9 @@ class Supervisor:
 
     def set_password(self) -> None:
         """The role's password becomes what the data folder says, in a cluster that stands still."""
-        password = (self.data_dir / "postgres.password").read_text().strip()
         changed = subprocess.run(
             [self.binaries.folder / "postgres", "--single", "-D", self.cluster, "postgres"],
-            input=f"ALTER ROLE {ROLE} PASSWORD '{password}'\n",
+            input=f"ALTER ROLE {ROLE} PASSWORD '{self._password()}'\n",
             capture_output=True,
             text=True,
             check=False,
@@ -522,12 +531,47 @@ class Supervisor:
         if changed.returncode != 0 or "ERROR" in changed.stderr:
             raise DatabaseUnavailable(f"The password of {self.cluster} was not set: {changed.stderr.strip()}")
 
+    def upgrade_into(self, fresh: "Supervisor") -> None:
+        """Copies what this cluster holds into another, empty one of a newer version; both stand still.
+
+        This one stays as it is. Raises DatabaseUnavailable with what pg_upgrade said.
+        """
+        with tempfile.TemporaryDirectory(prefix="shuji-", dir="/tmp") as place:  # a short path
+            self._give(Path(place))
+            setting = self._child_setting()
+            done = subprocess.run(
+                [
+                    fresh.binaries.folder / "pg_upgrade",
+                    f"--old-bindir={self.binaries.folder}",
+                    f"--new-bindir={fresh.binaries.folder}",
+                    f"--old-datadir={self.cluster}",
+                    f"--new-datadir={fresh.cluster}",
+                    f"--socketdir={place}",
+                    f"--username={ROLE}",
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                **{**setting, "cwd": place, "env": {**setting["env"], "PGPASSWORD": self._password()}},
+            )
+        if done.returncode != 0:
+            raise DatabaseUnavailable(f"pg_upgrade failed: {done.stdout.strip()[-2000:]}")
+
+    def make(self) -> None:
+        """The cluster, without a start."""
+        self._create()
+
     # --- starting ---
 
     def _starting(self) -> Steps:
         self._drop_guard()
         yield from self._end_leftovers()
         if not (self.cluster / "PG_VERSION").is_file():
+            if self.cluster.with_name(UPGRADING).exists():
+                raise DatabaseUnavailable(
+                    f"An upgrade of {self.cluster} was cut off: `shuji upgrade-postgresql` goes on with it."
+                )
             self._create()
         for name in ("postmaster.pid", "postmaster.opts"):
             (self.cluster / name).unlink(missing_ok=True)
@@ -579,10 +623,10 @@ class Supervisor:
         scratch = self.cluster.with_name("postgres.new")
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
-        password = secrets.token_urlsafe(32)
-        _write_private(self.data_dir / "postgres.password", password + "\n")
+        if not (self.data_dir / "postgres.password").exists():
+            _write_private(self.data_dir / "postgres.password", secrets.token_urlsafe(32) + "\n")
         password_file = scratch.with_name("postgres.new.password")
-        _write_private(password_file, password + "\n")
+        _write_private(password_file, self._password() + "\n")
         for path in (scratch, password_file):
             self._give(path)
         locale = (
@@ -612,6 +656,9 @@ class Supervisor:
             shutil.rmtree(scratch, ignore_errors=True)
             raise DatabaseUnavailable(f"initdb could not make {self.cluster}: {made.stderr.strip()}")
         scratch.rename(self.cluster)
+
+    def _password(self) -> str:
+        return (self.data_dir / "postgres.password").read_text().strip()
 
     def _give(self, path: Path) -> None:
         if self.account is not None:
@@ -793,12 +840,19 @@ async def open_database(
 
 
 @contextmanager
+def owned_cluster(data_dir: Path) -> Iterator[Path]:
+    """Where the cluster of this data folder is, or will be, with its lock held. Raises DatabaseBusy."""
+    cluster = _place(data_dir)
+    with _ownership(cluster):
+        yield cluster
+
+
+@contextmanager
 def prepared_server(data_dir: Path) -> Iterator[Supervisor]:
     """A supervisor not yet started, with the lock held; stopped after the block, whatever happened in it."""
     data_dir.mkdir(parents=True, exist_ok=True)
     data_dir = data_dir.resolve()
-    cluster = _place(data_dir)
-    with _ownership(cluster):
+    with owned_cluster(data_dir) as cluster:
         supervisor = Supervisor(data_dir, cluster)
         try:
             yield supervisor

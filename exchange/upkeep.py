@@ -1,5 +1,6 @@
-"""Commands that keep a venue for years: `backup`, `restore`, `recover-operator`. docs/OPERATIONS.md says when.
+"""Commands that keep a venue for years: `backup`, `restore`, `recover-operator`, `upgrade-postgresql`.
 
+docs/OPERATIONS.md says when.
 What does the work is loaded late: every other command would wait for it.
 """
 
@@ -28,6 +29,7 @@ def add(commands: Any) -> None:
     _add_backup(commands)
     _add_restore(commands)
     _add_recover_operator(commands)
+    _add_upgrade(commands)
 
 
 def _embedded_folder(settings: Settings, otherwise: str) -> Path:
@@ -35,7 +37,7 @@ def _embedded_folder(settings: Settings, otherwise: str) -> Path:
     if settings.dsn:
         raise UsageError(f"an outside PostgreSQL is its keeper's business: {otherwise}")
     data = settings.data.resolve()
-    if not any((data / name).exists() for name in ("postgres", "postgres.location")):
+    if not any((data / name).exists() for name in ("postgres", "postgres.location", "postgres.upgrading")):
         raise UsageError(f"there is no venue in {data}; name its data folder with --data")
     return data
 
@@ -145,4 +147,30 @@ def run_recover_operator(arguments: Arguments) -> int:
         return 0
     print(f"{recovered.key_file} is the key of operator {recovered.participant} now")
     say("The old key signs nothing any more, and its tokens open nothing. 旧密钥及其令牌即刻失效。")
+    return 0
+
+
+# ---- upgrade-postgresql
+
+
+def _add_upgrade(commands: Any) -> None:
+    said = "bring the venue's own PostgreSQL to the newest major version there is; the venue is stopped"
+    takes_venue_folder(command(commands, "upgrade-postgresql", run_upgrade, said))
+
+
+def run_upgrade(arguments: Arguments) -> int:
+    from exchange.upgrade import upgrade
+
+    settings = settings_of(arguments)
+    data = _embedded_folder(settings, "upgrade it with its own tools, the venue stopped")
+    upgraded = run_async(upgrade(data, settings.jurisdiction, say))
+    if arguments.json:
+        print_json(msgspec.to_builtins(upgraded))
+    elif upgraded.kept:
+        print(
+            f"PostgreSQL {upgraded.major}, verified; the old cluster is {upgraded.kept}, and may be removed"
+        )
+        say("Backups of before fit the old version only: take one now with `shuji backup`.")
+    else:
+        print(f"PostgreSQL {upgraded.major} is the newest there is")
     return 0
