@@ -2,7 +2,7 @@
 
 Everything is measured on this machine in this run, also what it is compared with: the echo of an order, the COPY of
 as many postings, a small commit, mere decoding. A table goes to standard output, the same figures to `bench.json`.
-Ratios travel between machines, the rest does not. Two cores are busy for about three minutes (`--quick`: one minute,
+Ratios travel between machines, the rest does not. Two cores are busy for about five minutes (`--quick`: one minute,
 too short for figures to quote).
 """
 
@@ -18,7 +18,15 @@ from typing import Final
 from msgspec import Struct
 
 from exchange.postgres import open_database
-from loadtests import bench_http, bench_import, bench_pieces, bench_storage, endurance
+from loadtests import (
+    bench_catalogue,
+    bench_feed,
+    bench_http,
+    bench_import,
+    bench_pieces,
+    bench_storage,
+    endurance,
+)
 from loadtests.bench_engine import NewFlow, Reached, full_speed, paced, running
 from loadtests.bench_figure import Figure, percentile, table, write
 from loadtests.bench_market import BookFlow, PostedFlow
@@ -37,7 +45,10 @@ CPU_GOALS: Final = (25.0, 16.0)
 
 
 class Extent(Struct):
-    """How long each part is measured. `orders` are those of breakdown and memory, `rows` those of the import."""
+    """How long each part is measured. `orders` are those of breakdown and memory, `rows` those of the import.
+
+    `catalogue`: sizes at which it is searched, the first of which is the reference; `listings` are for its memory.
+    """
 
     engine_seconds: float
     http_seconds: float
@@ -45,10 +56,12 @@ class Extent(Struct):
     orders: int
     turns: int
     rows: int
+    listings: int
+    catalogue: tuple[int, ...]
 
 
-FULL: Final = Extent(4.0, 6.0, 2.5, 60_000, 3, 1_000)
-QUICK: Final = Extent(0.6, 1.2, 0.6, 8_000, 1, 40)
+FULL: Final = Extent(4.0, 6.0, 2.5, 60_000, 3, 1_000, 2_000, (1_000, 10_000, 100_000))
+QUICK: Final = Extent(0.6, 1.2, 0.6, 8_000, 1, 40, 200, (1_000, 10_000))
 
 
 async def measure(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
@@ -56,10 +69,15 @@ async def measure(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
     for figure in breakdown(extent):
         yield figure
     yield resting(extent)
+    yield listed(extent)
     async with open_database(folder / "engine") as database:
         async for figure in storage(extent, database.dsn):
             yield figure
+        async for figure in searched(extent, database.dsn):
+            yield figure
     async for figure in http(extent, folder):
+        yield figure
+    async for figure in told(extent, folder):
         yield figure
     yield restart(folder)
     yield imported(extent, folder)
@@ -125,6 +143,34 @@ def resting(extent: Extent) -> Figure:
         goals=(500.0, 400.0),
         better="less",
     )
+
+
+def listed(extent: Extent) -> Figure:
+    found = bench_catalogue.listing_bytes(extent.listings)
+    return Figure(
+        name="bytes_a_listing",
+        value=found.memory,
+        unit="bytes",
+        reference=found.written,
+        compared="listing and product as a snapshot writes them",
+        better="less",
+    )
+
+
+async def searched(extent: Extent, dsn: str) -> AsyncIterator[Figure]:
+    """The median of all questions at each size, compared with that at the first."""
+    found = await bench_catalogue.search_speed(dsn, extent.catalogue, 30 * extent.turns)
+    for one in found:
+        yield Figure(
+            name=f"catalogue_p50_{one.listings}",
+            value=one.p50_ms,
+            unit="ms",
+            reference=found[0].p50_ms,
+            compared=f"the same with {found[0].listings:,} listings",
+            goals=(2.0,),
+            goals_are_ratios=True,
+            better="less",
+        )
 
 
 async def storage(extent: Extent, dsn: str) -> AsyncIterator[Figure]:
@@ -253,6 +299,33 @@ async def http(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
     )
     compared = "p99 of the echo at the same rate"
     yield _wait("http_answer_p99", answers.p99_ms, answers.echo_p99_ms, compared, (10.0, 5.0))
+
+
+async def told(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
+    """200 readers of the feed, and orders over WebSocket, on one venue in turns with orders over HTTP."""
+    found = await bench_feed.measure(folder / "fed venue", extent.http_seconds, extent.turns)
+    readers = bench_feed.READERS
+    yield Figure(
+        name=f"feed_messages_{readers}",
+        value=found.messages,
+        unit="messages/s",
+        reference=found.changes * readers,
+        compared=f"{found.changes:,.0f} changes/s for each of {readers} readers: all there was to tell",
+    )
+    same = f"orders of {bench_feed.CONNECTIONS} HTTP connections, same venue, same turns"
+    for name, orders in (
+        (f"feed_orders_{readers}", found.with_readers),
+        ("socket_orders_16", found.socket),
+        ("socket_orders_pipelined", found.socket_pipelined),
+    ):
+        yield Figure(name=name, value=orders, unit="orders/s", reference=found.alone, compared=same)
+    for name, cpu_us in (
+        (f"feed_cpu_{readers}", found.cpu_with_readers_us),
+        ("socket_cpu_pipelined", found.cpu_pipelined_us),
+    ):
+        yield Figure(
+            name=name, value=cpu_us, unit="CPU us/order", reference=found.cpu_us, compared=same, better="less"
+        )
 
 
 async def _run(extent: Extent, output: Path) -> None:

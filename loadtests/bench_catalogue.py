@@ -20,6 +20,7 @@ from exchange import catalogue
 from exchange.grams import grams_of, normalise
 from exchange.projection import ListingRecord
 from exchange.projector import LISTINGS
+from exchange.state import encode_state
 from loadtests.bench_engine import fresh_database
 from loadtests.bench_figure import percentile
 from loadtests.bench_market import _Founding, found
@@ -162,12 +163,20 @@ async def _ask(pool: Any, size: int, turns: int) -> Searched:
 # ---- memory
 
 
-def listing_bytes(listings: int) -> float:
-    """What the venue's memory grows by for each published listing of a product of its own, counted by `tracemalloc`."""
+class ListingBytes(Struct):
+    """Bytes a listing: in memory, and written down in a snapshot."""
+
+    memory: float
+    written: float
+
+
+def listing_bytes(listings: int) -> ListingBytes:
+    """What a venue grows by for each published listing of a product of its own; memory counted by `tracemalloc`."""
     market = found(AT_NS)
     founding = _Founding(market.state.now_ns)
     founding.state = market.state
     contributor, merchant = market.buyers[0], market.sellers[0]
+    written = len(encode_state(market.state))
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -175,6 +184,6 @@ def listing_bytes(listings: int) -> float:
         founding.listing(merchant, founding.product(merchant, contributor), "general")
         founding.entries.clear()
     gc.collect()
-    used = tracemalloc.get_traced_memory()[0] - before
+    memory = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    return used / listings
+    return ListingBytes(memory / listings, (len(encode_state(market.state)) - written) / listings)
