@@ -1,18 +1,22 @@
 """Issue 3, market data and feeds: over HTTP, server-sent events and WebSocket."""
 
 import json
+import os
 import queue
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from tests.story import Person, Venue, done, refused
+from tests.story import ROOT, Person, Venue, done, refused
 
 PATIENCE_S = 20
 
@@ -182,6 +186,41 @@ def test_over_websocket(venue: Venue, merchant: Person, buyer: Person) -> None:
             assert heard(socket, "problem")["code"] == code
         trade = venue.trade(buyer, listing)
         assert [row["trade"] for row in heard(socket, "change")["trades"]] == [trade]
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_readmes_own_commands_watch_a_market(
+    venue: Venue, merchant: Person, buyer: Person, name: str
+) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    [block] = re.findall(r"```\n(curl -N .*?)```", text, re.DOTALL)
+    listing = venue.listing(merchant)
+    by_curl, by_websocket, typed = block.replace("127.0.0.1:8000", venue.url.removeprefix("http://")).replace(
+        "L1", listing
+    ).splitlines()  # fmt: skip
+    for command, said in ((by_curl, b""), (by_websocket, typed.removeprefix("> ").encode() + b"\n")):
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        with subprocess.Popen(
+            ["bash", "-c", f"exec {command}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, env={**os.environ, "PATH": path},
+        ) as watching:  # fmt: skip
+            assert watching.stdin is not None
+            assert watching.stdout is not None
+            watching.stdin.write(said)
+            watching.stdin.flush()
+            read_until(watching.stdout, b"snapshot")
+            read_until(watching.stdout, b"current")
+            trade = venue.trade(buyer, listing)
+            assert trade in read_until(watching.stdout, b"change")
+            watching.kill()
+
+
+def read_until(stream: IO[bytes], kind: bytes) -> str:
+    """The line that has this message; what came before is passed over."""
+    for line in stream:
+        if b'"type":"' + kind + b'"' in line:
+            return line.decode()
+    raise AssertionError(f"the stream ended without {kind!r}")
 
 
 def test_bad_questions_are_told_what_to_do(venue: Venue, merchant: Person) -> None:
