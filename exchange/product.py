@@ -13,7 +13,7 @@ amends, records and lists instead of the merchant that had submitted.
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -71,6 +71,31 @@ GROUPS: Final = ("classification", "source", "authorisation", "consent")
 
 RIGHTS: Final = ("resource_holding", "processing_use", "product_operation")
 """What a certificate names and a listing conveys (海南 1: 数据资源持有权、数据加工使用权、数据产品经营权分置)."""
+
+MOST_TITLE: Final = 200
+MOST_FIELDS: Final = 500
+MOST_TAGS: Final = 20
+MOST_TAG: Final = 50
+"""Of a description: what the catalogue can show. The doors hold declarations to it."""
+
+UNKNOWN: Final = "unknown"
+"""What a draft says of a fact that nobody has stated yet; no reviewer can make it allow a trade."""
+
+
+def _words_of(facts: Any, field: str) -> tuple[str, ...]:
+    """The values that the rules know for a fact."""
+    return tuple(word for part in get_args(facts.__annotations__[field]) for word in get_args(part))
+
+
+DECLARED_WORDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "classification": {
+        field: _words_of(ProductFacts, field)
+        for field in ("origin", "data_class", "secret_kind", "public_risk", "pi_state", "open_class")
+    },
+    "source": {"channel": _words_of(SourceFacts, "channel")},
+    "consent": {"basis": _words_of(ConsentFacts, "basis")},
+}
+"""Group: field: values. To the rules any other value is unknown, which never allows; the doors tell it at once."""
 
 REGISTRATION: Final = {"pending": "pending", "returned": "none", "refused": "none"}
 """Product state as `registration.status` where the names differ."""

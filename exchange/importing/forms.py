@@ -17,14 +17,11 @@ from msgspec import Struct
 
 from exchange.events import Description, Field
 from exchange.importing.price import LOCAL, BadPrice, read_amount
+from exchange.listing import MAX_UNITS
+from exchange.product import MOST_FIELDS, MOST_TAG, MOST_TAGS, MOST_TITLE
 
 PLACEHOLDER: Final = "${BASE_URL}"
 MOST_TEXT: Final = 10_000
-MOST_TITLE: Final = 200
-MOST_TAGS: Final = 20
-MOST_TAG: Final = 50
-MOST_FIELDS: Final = 500
-UNITS: Final = 10**9
 
 
 class BadRow(ValueError):
@@ -36,7 +33,7 @@ class BadFile(Exception):
 
 
 class Row(Struct):
-    """One line's content. `sha256` is that of its canonical JSON: keys sorted, no spaces."""
+    """One line's content. `sha256` is that of its canonical JSON: keys sorted, no spaces, fractions as texts."""
 
     line: int
     content: dict[str, Any]
@@ -93,10 +90,11 @@ COLUMNS: Final = (
 
 
 def template() -> str:
-    """CSV: the header and an example row. Lines that start with # explain, and are passed over when read."""
+    """CSV: the header and an example row. Lines above the header that start with # explain, and are passed over."""
     out = io.StringIO()
     out.write(
-        "# 数集导入模板 Shuji import template: UTF-8, CSV (RFC 4180); lines with # in front are passed over\n"
+        "# 数集导入模板 Shuji import template: UTF-8, CSV (RFC 4180)；表头以上 # 开头的行不读取 "
+        "lines with # in front are passed over above the header\n"
     )
     for column in COLUMNS:
         needed = "必填 required" if column.required else "可空 may be empty"
@@ -124,12 +122,16 @@ def _row(line: int, content: dict[str, Any]) -> Row:
     return Row(line, content, hashlib.sha256(canonical).hexdigest())
 
 
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+"""Fractions stay what is written: 0.1 is a tenth."""
+
+
 def _read_json(content: bytes) -> Iterator[Row | Rejected]:
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            yield _row(number, msgspec.json.decode(line, type=dict[str, Any]))
+            yield _row(number, _OBJECT.decode(line))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             yield Rejected(number, f"the line is no JSON object: {error}")
 
@@ -139,24 +141,28 @@ def _read_csv(path: Path, content: bytes) -> Iterator[Row | Rejected]:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise BadFile(f"{path} is not UTF-8: {error}; save it as CSV in UTF-8") from error
-    # Comments become empty lines, so that numbers stay those of the file; inside quotes a # is text.
-    reader = csv.reader(io.StringIO(text), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] = []
+    line = 1
     try:
         for cells in reader:
-            if not cells or cells[0].startswith("#") or not any(cell.strip() for cell in cells):
-                continue
-            if not header:
-                header = _header(path, cells)
-            elif len(cells) != len(header):
-                yield Rejected(reader.line_num, f"the line has {len(cells)} cells, the header {len(header)}")
-            else:
-                filled = {
-                    name: cell.strip() for name, cell in zip(header, cells, strict=True) if cell.strip()
-                }
-                yield _row(reader.line_num, filled)
+            # A title may start with #: comments stand above the header only.
+            if any(cell.strip() for cell in cells) and (header or not cells[0].startswith("#")):
+                if header:
+                    yield _csv_row(line, header, cells)
+                else:
+                    header = _header(path, cells)
+            line = reader.line_num + 1
     except csv.Error as error:
-        yield Rejected(reader.line_num, f"the line cannot be read as CSV: {error}; nothing after it was read")
+        yield Rejected(line, f"the line cannot be read as CSV: {error}; nothing after it was read")
+
+
+def _csv_row(line: int, header: list[str], cells: list[str]) -> Row | Rejected:
+    """`line` is the one it begins in. Empty cells say nothing."""
+    if len(cells) != len(header):
+        return Rejected(line, f"the line has {len(cells)} cells, the header {len(header)}")
+    filled = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    return _row(line, {name: cell for name, cell in filled.items() if cell})
 
 
 def _header(path: Path, cells: list[str]) -> list[str]:
@@ -210,6 +216,14 @@ def _texts(content: Mapping[str, Any], name: str) -> list[str]:
     return values
 
 
+def told(content: Mapping[str, Any], name: str) -> str:
+    """A value of any kind as people read it; parts of a list one after the other."""
+    value = content.get(name)
+    if value is None:
+        return ""
+    return ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
+
+
 def _priced_api(content: Mapping[str, Any], base_url: str) -> Offer:
     url = _needed(content, "url")
     if PLACEHOLDER in url:
@@ -247,6 +261,11 @@ def _open_data(content: Mapping[str, Any], base_url: str) -> Offer:
     ]
     if len(tags) > MOST_TAGS:
         said.append(f"Further tags: {', '.join(tags[MOST_TAGS:])}")
+    for name, also in (
+        ("Categories", told(content, "ADXCategories")),
+        ("Registry name", told(content, "slug")),
+    ):
+        said += [f"{name}: {also}"] if also else []
     return Offer(description, "\n".join(said), Decimal(0), LOCAL, 1)
 
 
@@ -256,17 +275,15 @@ def _resources(content: Mapping[str, Any]) -> Iterator[Field]:
         raise BadRow("Resources is a list of objects")
     for number, resource in enumerate(resources, start=1):
         said = "; ".join(
-            f"{name}: {value}"
-            for name, value in resource.items()
-            if name != "Type" and value not in (None, "")
+            f"{name}: {told(resource, name)}" for name in resource if name != "Type" and told(resource, name)
         )
         yield Field(name=f"resource {number}", type=str(resource.get("Type", "resource")), description=said)
 
 
 def _template_row(content: Mapping[str, Any], base_url: str) -> Offer:
     units = _text(content, "units") or "1"
-    if not (units.isascii() and units.isdigit() and 0 < int(units) <= UNITS):
-        raise BadRow(f"units is a whole number from 1 to {UNITS}, not {units[:40]!r}")
+    if not (units.isascii() and units.isdigit() and len(units) < 20 and 0 < int(units) <= MAX_UNITS):
+        raise BadRow(f"units is a whole number from 1 to {MAX_UNITS}, not {units[:40]!r}")
     description = Description(
         title=_needed(content, "title"),
         summary=_needed(content, "summary"),

@@ -14,16 +14,22 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from exchange.events import Classification, Consent
+from exchange.importing.forms import told
+from exchange.listing import MAX_PRICE_FEN
+from exchange.product import DECLARED_WORDS
 
 GROUPS: Final = ("classification", "source", "authorisation", "consent", "registration", "terms")
 Days = Annotated[int, Meta(ge=1, le=3_650)]
-Words = Annotated[tuple[str, ...], Meta(min_length=1)]
+Words = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(min_length=1, max_length=50)
+]
+Right = Literal["resource_holding", "processing_use", "product_operation"]
 
 
 class BadProfile(Exception):
@@ -47,20 +53,21 @@ class Allowed(Struct, kw_only=True, forbid_unknown_fields=True):
 class Registration(Struct, kw_only=True, forbid_unknown_fields=True):
     """What the reviewer is asked to certify."""
 
-    rights: Words = ("product_operation",)
+    rights: Annotated[tuple[Right, ...], Meta(min_length=1)] = ("product_operation",)
     valid_days: Days = 730
 
 
 class Conditions(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Terms of every listing, but for its price."""
+    """Terms of every listing, but for its price. The supply is unlimited, so the deal is a licence."""
 
     purposes: Words
     territories: Words
-    right: str = "product_operation"
-    deal: str = "licence"
+    right: Right = "product_operation"
+    deal: Literal["licence"] = "licence"
     field_group: str = "core"
     term_days: Days = 365
-    price_regime: str = "market"
+    price_regime: Literal["market", "gov_guided"] = "market"
+    price_cap_fen: Annotated[int, Meta(ge=0, le=MAX_PRICE_FEN)] = 0
     delivery_days: Days = 3
     acceptance_days: Days = 3
     redelivery_days: Days = 3
@@ -120,8 +127,8 @@ class Profile:
             self._facts(tuple(number in chosen for number in range(len(self._when))))
 
     def facts(self, content: Mapping[str, Any]) -> Facts:
-        """Of this row: the plain ones, and over them each `when` that matches, in the file's order."""
-        return self._facts(tuple(bool(found.search(_told(content, field))) for field, found, _ in self._when))
+        """Of this row: the plain ones, and over them each `when` that matches, in the file's order. Raises BadProfile."""
+        return self._facts(tuple(bool(found.search(told(content, field))) for field, found, _ in self._when))
 
     def _facts(self, matching: tuple[bool, ...]) -> Facts:
         if matching not in self._made:
@@ -129,17 +136,32 @@ class Profile:
             for holds, (_, _, changes) in zip(matching, self._when, strict=True):
                 for group, said in changes.items() if holds else ():
                     facts.setdefault(group, {}).update(said)
-            self._made[matching] = msgspec.convert(facts, Facts)
+            self._made[matching] = _checked(msgspec.convert(facts, Facts))
         return self._made[matching]
+
+
+def _checked(facts: Facts) -> Facts:
+    """What the venue would refuse of every row is refused before the first. Raises BadProfile."""
+    for group, fields in DECLARED_WORDS.items():
+        for field, words in fields.items():
+            if (said := getattr(getattr(facts, group), field)) not in words:
+                raise BadProfile(f"{group}.{field} is one of {', '.join(words)}, not {said!r}")
+    terms, allowed = facts.terms, facts.authorisation
+    for name, offered, within in (
+        ("purposes", terms.purposes, allowed.purposes),
+        ("territories", terms.territories, allowed.territories),
+        ("field_group", (terms.field_group,), allowed.field_groups),
+        ("deal", (terms.deal,), allowed.deals),
+    ):
+        if beyond := [word for word in offered if word not in within]:
+            raise BadProfile(f"terms.{name}: {beyond[0]!r} is beyond the authorisation ({', '.join(within)})")
+    if terms.right not in facts.registration.rights:
+        raise BadProfile(f"terms.right: registration.rights does not name {terms.right}")
+    return facts
 
 
 def _groups(said: Any) -> dict[str, dict[str, Any]]:
     return {group: getattr(said, group) for group in GROUPS if getattr(said, group)}
-
-
-def _told(content: Mapping[str, Any], field: str) -> str:
-    value = content.get(field, "")
-    return ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
 
 
 def read(path: Path) -> Profile:
@@ -148,7 +170,13 @@ def read(path: Path) -> Profile:
     try:
         written = msgspec.convert(tomllib.loads(raw.decode()), _Written)
         return Profile(written, hashlib.sha256(raw).hexdigest())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, re.error) as error:
+    except (
+        tomllib.TOMLDecodeError,
+        UnicodeDecodeError,
+        msgspec.ValidationError,
+        re.error,
+        BadProfile,
+    ) as error:
         raise BadProfile(f"{path}: {error}; `shuji import --example-profile open_data` prints one") from error
 
 

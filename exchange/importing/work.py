@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -27,12 +27,15 @@ SHOWN: Final = 20
 
 
 class Summary(Struct):
-    """What became of the rows. `rounded` prices are not exactly those of the rows."""
+    """What became of the rows. `rounded` prices are not exactly those of the rows; listings that are counted as
+    `differing` stand with other facts or terms than file, profile and rate give.
+    """
 
     rows: int
     imported: int
     unchanged: int
     rounded: int
+    differing: int
     states: dict[str, int]
     rejected: list[Rejected]
 
@@ -106,9 +109,11 @@ def _check_people(merchant: Client, reviewer: Client | None, board: str) -> None
         raise UsageError(
             f"{me['participant']} {me['legal_name']} is no accredited merchant but {me['credential']}: it may not attest"
         )
-    boards = [row["board"] for row in ask(merchant, "GET", "/v1/boards")["items"]]
+    boards = {row["board"]: row["mechanisms"] for row in ask(merchant, "GET", "/v1/boards")["items"]}
     if board not in boards:
         raise UsageError(f"there is no board {board}; boards are {', '.join(boards)}")
+    if "posted_price" not in boards[board]:
+        raise UsageError(f"the board {board} has no posted prices, and an import lists at them")
     if reviewer is not None:
         named = ask(reviewer, "GET", "/v1/participants/me")
         if "reviewer" not in named["roles"]:
@@ -139,6 +144,7 @@ def _summary(
         imported=imported,
         unchanged=len(lines) - len(rejected) - len(refused) - imported,
         rounded=sum(item.price.rounded for item in items),
+        differing=sum(one.differs for one in gone),
         states=dict(sorted(Counter(one.state for one in gone).items())),
         rejected=sorted([*rejected, *refused], key=lambda one: one.line),
     )
@@ -155,6 +161,12 @@ def _told(summary: Summary) -> Iterator[str]:
         yield "草稿等待事实或登记 drafts wait for facts (--profile) or registration (--reviewer, or `shuji review`)"
     if summary.rounded:
         yield f"{summary.rounded} 个价格按千单位取整到分 prices were rounded to the fen for a thousand times the units"
+    if summary.differing:
+        yield (
+            f"{summary.differing} 个挂牌的事实或条款与本次不同，未改动；条款：撤回后再导入；事实：修改产品 "
+            "listings stand with other facts or terms and were left alone; "
+            "terms: withdraw the listing and import again; facts: amend the product"
+        )
     for one in summary.rejected[:SHOWN]:
         yield f"第 {one.line} 行 line {one.line}: {one.reason}"
     if len(summary.rejected) > SHOWN:
@@ -211,10 +223,20 @@ def _review(reviewer: Client, arguments: Arguments) -> Reviewed:
             reviewed.products += 1
         except Refusal as refusal:
             reviewed.refusals.append(f"{product['product']}: {' '.join(str(refusal).split())}")
+    within = _of_profile(reviewer, evidence)
     for listing in list(every(reviewer, "/v1/listings?state=submitted")):
-        if arguments.merchant in ("", listing["merchant"]):
+        if arguments.merchant in ("", listing["merchant"]) and within(listing["product"]):
             _decide_listing(reviewer, listing, arguments, reviewed)
     return reviewed
+
+
+def _of_profile(reviewer: Client, evidence: str) -> Callable[[str], bool]:
+    """Whether a product has its facts from the profile; without one every product."""
+    if not evidence:
+        return lambda product: True
+    products = every(reviewer, "/v1/products?state=registered")
+    named = {one["product"] for one in products if one["evidence"]["authorisation"] == evidence}
+    return named.__contains__
 
 
 def _decide(reviewer: Client, product: dict[str, Any], arguments: Arguments, until: str) -> None:

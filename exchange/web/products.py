@@ -1,11 +1,10 @@
 """Data products: declaration, registration, and the registers a reviewer keeps of them."""
 
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Final
 
 from litestar import Response
 from msgspec import Meta, Struct
 
-from clearing.notrade import ConsentFacts, ProductFacts, SourceFacts
 from exchange.events import (
     AmendFacts,
     Authorisation,
@@ -26,7 +25,7 @@ from exchange.events import (
     SubmitProduct,
 )
 from exchange.listing import VISIBLE
-from exchange.product import LIFE
+from exchange.product import DECLARED_WORDS, LIFE, MOST_FIELDS, MOST_TAG, MOST_TAGS, MOST_TITLE, UNKNOWN
 from exchange.state import Product, State
 from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
 from exchange.web.operation import Call, Id, Operation, Paging, RevisionSeen, Sha256, roles_of
@@ -36,13 +35,9 @@ from exchange.web.problem import Refusing
 CERTIFICATE_MEANS_ZH: Final = "登记凭证仅证明已在本所登记，不证明权属。"
 CERTIFICATE_MEANS_EN: Final = "The certificate proves registration here, not ownership."
 
-MOST_TITLE: Final = 200
-MOST_FIELDS: Final = 500
 MOST_SAMPLE_ROWS: Final = 20
 MOST_SAMPLE_BYTES: Final = 1 << 16
 """Of all rows together in UTF-8: a sample shows, it does not deliver."""
-MOST_TAGS: Final = 20
-MOST_TAG: Final = 50
 
 Words = Annotated[tuple[Annotated[str, Meta(max_length=100)], ...], Meta(max_length=50)]
 Shares = Annotated[tuple[tuple[Id, Annotated[int, Meta(ge=0, le=10_000)]], ...], Meta(max_length=50)]
@@ -316,26 +311,8 @@ def is_public(state: State, product: Product) -> bool:
 # ---- handlers
 
 
-def _words_of(facts: Any, field: str) -> tuple[str, ...]:
-    """The values that the rules know for a fact."""
-    return tuple(word for part in get_args(facts.__annotations__[field]) for word in get_args(part))
-
-
-_DECLARED_WORDS: Final = {
-    "classification": {
-        field: _words_of(ProductFacts, field)
-        for field in ("origin", "data_class", "secret_kind", "public_risk", "pi_state", "open_class")
-    },
-    "source": {"channel": _words_of(SourceFacts, "channel")},
-    "consent": {"basis": _words_of(ConsentFacts, "basis")},
-}
-"""Group: field: values. To the rules any other value is unknown, which never allows; here it is told at once."""
-UNKNOWN: Final = "unknown"
-"""What a draft says of a fact that nobody has stated yet; no reviewer can make it allow a trade."""
-
-
 def _check_words(body: "Declaration | Amendment") -> None:
-    for group, fields in _DECLARED_WORDS.items():
+    for group, fields in DECLARED_WORDS.items():
         declared = getattr(body, group)
         for field, allowed in fields.items():
             if declared is not None and getattr(declared, field) not in (*allowed, UNKNOWN):

@@ -35,14 +35,41 @@ def test_a_price_is_whole_fen(amount: str, currency: str, units: int, price: Pri
 
 @pytest.mark.parametrize(
     ("amount", "currency", "word"),
-    [("0.000001", "CNY", "below"), ("1", "EUR", "--rate EUR"), ("1e20", "CNY", "above")],
+    [
+        ("0.000001", "CNY", "below"),
+        ("1", "EUR", "--rate EUR"),
+        ("1e20", "CNY", "above"),
+        ("9999999999.999", "CNY", "above"),
+    ],
 )
 def test_a_price_that_cannot_be_told_is_refused(amount: str, currency: str, word: str) -> None:
+    """The last is above only when it is told for a thousand."""
     with pytest.raises(BadPrice, match=word):
         price_of(read_amount(amount), currency, 1, USDC)
 
 
-@pytest.mark.parametrize("text", ["", "abc", "-1", "NaN", "Infinity", 5, None, "1,5"])
+def test_a_price_is_told_for_no_more_units_than_the_venue_knows() -> None:
+    assert price_of(read_amount("1"), "CNY", 10**9, {}) == Price(100, 10**9)
+    with pytest.raises(BadPrice, match="units"):
+        price_of(read_amount("0.001"), "CNY", 10**7, {})
+
+
+def test_an_amount_is_exact_to_its_last_digit() -> None:
+    """28 digits are what decimals are reckoned with; one more is not lost in silence."""
+    assert price_of(read_amount("1." + "0" * 28 + "1"), "CNY", 1, {}) == Price(100_000, 1_000, True)
+
+
+def test_numbers_of_json_are_what_is_written(tmp_path: Path) -> None:
+    [row] = read(tmp_path, b'{"price": 0.1, "many": 123456789012345678901234567890}')
+    assert isinstance(row, Row)
+    assert read_amount(row.content["price"]) == Decimal("0.1")
+    assert read_amount(5) == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "abc", "-1", "NaN", "Infinity", -5, True, None, "1,5", [], "1e31", "1e-999999999", "1." + "0" * 30],
+)
 def test_what_is_no_amount_is_refused(text: object) -> None:
     with pytest.raises(BadPrice, match="amount"):
         read_amount(text)
@@ -79,9 +106,15 @@ HEADER = b"title,summary,price\n"
 
 def test_lines_of_a_csv_are_those_of_the_file(tmp_path: Path) -> None:
     found = read(tmp_path, b"# said\n" + HEADER + b'a,"b\n# no comment",1\nc,d\n\ne,f,2,3\n')
-    assert [(type(one), one.line) for one in found] == [(Row, 4), (Rejected, 5), (Rejected, 7)]
+    assert [(type(one), one.line) for one in found] == [(Row, 3), (Rejected, 5), (Rejected, 7)]
     assert isinstance(found[0], Row)
     assert found[0].content == {"title": "a", "summary": "b\n# no comment", "price": "1"}
+
+
+def test_a_title_may_start_like_a_comment(tmp_path: Path) -> None:
+    [row] = read(tmp_path, b"# said,,\n" + HEADER + b"#1 of harbours,b,1\n")
+    assert isinstance(row, Row)
+    assert row.content["title"] == "#1 of harbours"
 
 
 @pytest.mark.parametrize(
@@ -105,14 +138,21 @@ OPEN = {"Name": "N", "Description": "D", "ManagedBy": "M", "License": "L", "Tags
 
 def test_an_open_row_keeps_what_it_says() -> None:
     tags = [f"tag {number}" for number in range(30)]
-    resources = [{"Type": "S3 Bucket", "ARN": "arn:x", "Region": "r", "RequesterPays": False}]
-    offer = forms.offer_of({**OPEN, "Tags": tags, "Resources": resources, "Deprecated": True}, "")
+    resources = [
+        {"Type": "S3 Bucket", "ARN": "arn:x", "Region": "r", "RequesterPays": False, "Explore": ["a", "b"]}
+    ]
+    more = {"Deprecated": True, "slug": "one-of-them", "ADXCategories": ["Health", "Seas"]}
+    offer = forms.offer_of({**OPEN, **more, "Tags": tags, "Resources": resources}, "")
     assert not offer.amount
     assert offer.description.tags == tuple(tags[:20])
     assert "Further tags: tag 20" in offer.statement
     assert "Licence: L" in offer.statement
     [field] = offer.description.fields
-    assert (field.type, field.description) == ("S3 Bucket", "ARN: arn:x; Region: r; RequesterPays: False")
+    assert (field.type, field.description) == (
+        "S3 Bucket",
+        "ARN: arn:x; Region: r; RequesterPays: False; Explore: a, b",
+    )
+    assert "Categories: Health, Seas\nRegistry name: one-of-them" in offer.statement
     assert offer.description.quality_statement
 
 
@@ -164,6 +204,13 @@ def test_facts_hold_for_rows_that_match(tmp_path: Path) -> None:
         ("matches = '", "matches = '(", "unterminated|missing"),
         ('origin = "personal", pi', "origin = 5, pi", "origin"),
         ("attested_by =", "attested_by", "Expected"),
+        ('data_class = "general"', 'data_class = "ordinary"', "data_class is one of"),
+        ('channel = "authorised_operation"', 'channel = "found"', "channel is one of"),
+        ('basis = "separate_consent"', 'basis = "asked"', "basis is one of"),
+        ('deals = ["licence"]', 'deals = ["transfer"]', "beyond the authorisation"),
+        ('territories = ["CN"]\nterm', 'territories = ["US"]\nterm', "'US' is beyond the authorisation"),
+        (', "product_operation"]', "]", "terms.right"),
+        ('"resource_holding"', '"ownership"', "ownership"),
     ],
 )
 def test_a_profile_is_refused_where_it_is_wrong(tmp_path: Path, old: str, new: str, word: str) -> None:
