@@ -9,6 +9,7 @@ from exchange.importing import forms, profile
 from exchange.importing.forms import BadFile, BadRow, Rejected, Row
 from exchange.importing.price import BadPrice, Price, price_of, read_amount, read_rates
 from exchange.importing.profile import BadProfile
+from tests.document import ROOT
 
 USDC = {"USDC": Decimal("7.10")}
 
@@ -131,6 +132,15 @@ def test_a_title_may_start_like_a_comment(tmp_path: Path) -> None:
 def test_a_file_that_is_none_of_ours_is_refused_whole(tmp_path: Path, content: bytes, word: str) -> None:
     with pytest.raises(BadFile, match=word):
         read(tmp_path, content)
+
+
+def test_the_documented_columns_are_the_template() -> None:
+    page = (ROOT / "docs" / "IMPORT.md").read_text()
+    documented = page[page.index("| column |") :].split("\n\n")[0].splitlines()[2:]
+    assert documented == [
+        f"| `{one.name}` | {'必填 required ' if one.required else ''}| {one.zh} {one.en} |"
+        for one in forms.COLUMNS
+    ]
 
 
 OPEN = {"Name": "N", "Description": "D", "ManagedBy": "M", "License": "L", "Tags": ["t"], "Resources": []}
