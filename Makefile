@@ -3,7 +3,7 @@
 #   make test     all tests
 #   make check    style, types, imports, house rules
 #   make load     a venue under the load of users for a minute (make load RATE=800 SECONDS=60 SHAPE=open)
-#   make install  only the environment      make bench / make chaos ROUNDS=n / make real / make fresh / make lock
+#   make install  only the environment      make bench / make chaos ROUNDS=n / make real / make drill / make fresh / make lock
 
 ROUNDS ?= 3
 WORKERS ?= 2
@@ -11,7 +11,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra build
 
-.PHONY: run install test check bench chaos load real fresh lock develop format clean
+.PHONY: run install test check bench chaos load real drill fresh lock develop format clean
 .DEFAULT_GOAL := run
 
 # HOST, PORT and DATA count where they are given to make. Shells export a HOST too, and whoever means the environment
@@ -52,6 +52,9 @@ load: develop
 
 real: develop
 	@$(BIN)/python -m loadtests.real_listings
+
+drill: develop
+	@$(BIN)/python -m loadtests.drill $(if $(ORDERS),--orders "$(ORDERS)")
 
 # A clone of the committed HEAD, installed and run in an empty environment.
 fresh:
