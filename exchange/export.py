@@ -33,7 +33,8 @@ TABLES: Final = {
     "trades": _Table("/v1/trades", "exchange.web.trades:TradeView", True),
     "statements": _Table("/v1/statement", "exchange.web.money:PostingView", True),
 }
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""Spreadsheets in Chinese take the wide signs too."""
 
 
 def add(commands: Any) -> None:
