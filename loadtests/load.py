@@ -1,6 +1,6 @@
 """`make load`: users of all kinds on a venue of its own for a minute. `python -m loadtests.load [--rate N] [--seconds S]`.
 
-    python -m loadtests.load                  at half the capacity that is asked for: a quarter of the bench's orders/s
+    python -m loadtests.load                  at half the capacity asked for, which is half the bench's orders a second
     python -m loadtests.load --rate 800       at that many requests a second
     python -m loadtests.load --shape open     users come and go as at the opening (also noon, close)
     python -m loadtests.load --capacity       step by step up to what the venue holds, then a run at half of it
@@ -48,6 +48,10 @@ UNITS: Final = 10_000_000
 POSTED_FEN: Final = 10
 BENCH_SECONDS: Final = 5.0
 BENCH_CONNECTIONS: Final = 16
+OF_THE_BENCH: Final = 0.5
+"""The capacity that is asked for: of the orders a second that the bench reaches."""
+ORDERS_A_REQUEST: Final = 1.5
+"""About so many orders come with a request of the users: some send batches."""
 STEP: Final = 1.25
 MOST_STEPS: Final = 12
 FLOOD_USERS: Final = 60
@@ -92,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 plans.rate = plans.rate or OVERLOAD_RATE
                 status = run(found, plans, "overload", plans.report).status
             else:
-                plans.rate = plans.rate or bench(found) / 4
+                plans.rate = plans.rate or bench(found) * OF_THE_BENCH / 2 / ORDERS_A_REQUEST
                 status = run(found, plans, "steady", plans.report).status
             _checked(found.venue)
     except Violation as violation:
@@ -109,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second")
     parser.add_argument("--seconds", type=int, default=0, help="of load, each time (60; overload 20)")
-    parser.add_argument("--users", type=int, default=128, help="who make that rate together")
+    parser.add_argument("--users", type=int, default=200, help="who make that rate together")
     parser.add_argument("--report", type=Path, default=Path("load-report"), help="default load-report")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--shape", choices=CURVES, default="")
@@ -251,37 +255,50 @@ def _environment(found: Market, plans: Plans, mode: Mode, report: Path) -> dict[
 # ---- the capacity
 
 
+class Capacity(Struct):
+    """The highest step that was held, and why the next was not: BROKEN or VOID."""
+
+    rate: float = 0.0
+    orders: float = 0.0
+    ended_by: int = BROKEN
+
+    def beside(self, bench: float) -> str:
+        """In words, with what the bench reaches."""
+        lower = "at least " if self.ended_by == VOID else ""
+        why = "; above it the generator cannot keep up" if lower else ""
+        part = self.orders / bench
+        return (
+            f"capacity: {lower}{self.orders:,.0f} orders/s in {self.rate:,.0f} requests/s,"
+            f" {part:.2f} of the bench's {bench:,.0f} orders/s (at least {OF_THE_BENCH:g}){why}"
+        )
+
+
 def capacity(found: Market, plans: Plans) -> int:
-    """The highest step that is held, and a steady run at half of it. Prints what it is beside the bench's figure."""
+    """Step by step up to what is held, then a steady run at half of it."""
     reached = bench(found)
-    held, last = climb(found, plans, reached / 2)
-    say(
-        f"capacity: {'at least ' if last == VOID else ''}{held:,.0f} requests/s, {held / reached:.2f} of the bench's"
-        f" {reached:,.0f} orders/s (at least 0.5)"
-        + ("; above it the generator is what cannot keep up" if last == VOID else "")
-    )
-    if held < reached / 2:
-        return last
-    plans.rate = held / 2
+    held = climb(found, plans, reached * OF_THE_BENCH / ORDERS_A_REQUEST)
+    say(held.beside(reached))
+    if held.orders < reached * OF_THE_BENCH:
+        return held.ended_by
+    plans.rate = held.rate / 2
     return run(found, plans, "steady", plans.report / "half").status
 
 
-def climb(found: Market, plans: Plans, first: float) -> tuple[float, int]:
-    """(the highest rate that was held, why the next was not: BROKEN or VOID). Down first, where the first is not."""
-    rate, held, last = plans.rate or first, 0.0, BROKEN
-    is_falling = False
+def climb(found: Market, plans: Plans, first: float) -> Capacity:
+    """Up from where a step is held until one is not; down first, where the first is not."""
+    rate, held, is_falling = plans.rate or first, Capacity(), False
     for number in range(1, MOST_STEPS + 1):
         plans.rate = rate
-        status = run(found, plans, "step", plans.report / f"step-{number:02}").status
-        if status == GOOD:
-            held = rate
+        verdict = run(found, plans, "step", plans.report / f"step-{number:02}")
+        if verdict.status == GOOD:
+            held.rate, held.orders = rate, verdict.figures["orders_a_second"]
         else:
-            last = status
-        if held and (status != GOOD or is_falling):
+            held.ended_by = verdict.status
+        if held.rate and (verdict.status != GOOD or is_falling):
             break
-        is_falling = status != GOOD
+        is_falling = verdict.status != GOOD
         rate = rate / STEP if is_falling else rate * STEP
-    return held, last
+    return held
 
 
 # ---- what is printed

@@ -27,7 +27,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -61,7 +61,7 @@ FLOOD_USERS: Final = int(os.environ.get("SHUJI_LOAD_FLOOD", "60"))
 OPERATOR_RATE: Final = 2.0
 TOKEN_S: Final = 20 * 60
 """Tokens live half an hour; a new one is taken before."""
-MOST_RESTING: Final = 200
+MOST_RESTING: Final = 1_000
 """Orders that a user leaves in the market, of which it cancels the oldest."""
 BUSY_TRIES: Final = 60
 """How often an order is sent again to a venue that is busy."""
@@ -83,6 +83,7 @@ class Offer(Struct):
     """What is needed of a published listing."""
 
     listing: str
+    merchant: str
     state: str
     mechanism: str
     price_fen: int
@@ -263,8 +264,10 @@ class Participant(FastHttpUser):
 
     def sign_in(self) -> None:
         self.signed_in_s = time.perf_counter()
+        person = GENERATOR.person(self.key_file)
+        self.participant = person.participant
         self.headers = {
-            "Authorization": f"Bearer {GENERATOR.person(self.key_file).token}",
+            "Authorization": f"Bearer {person.token}",
             "Content-Type": "application/json",
         }
 
@@ -328,7 +331,7 @@ class Participant(FastHttpUser):
 
     # --- orders
 
-    def place(self, kind: str, offer: Offer, **order: Any) -> None:
+    def place(self, kind: str, offer: Offer, order: dict[str, Any]) -> None:
         due_s = self.due()
         sent = self._remember(self._order(offer, order))
         answer = self.ask_patiently(kind, due_s, ORDERS, sent.body)
@@ -388,12 +391,19 @@ class Participant(FastHttpUser):
         if self.ask("cancel", due_s, "DELETE", f"{ORDERS}/{order}", None, "wrong_state").status in (200, 409):
             self.tally.cancels.setdefault(self.key_file.name, []).append(order)
 
-    def rest_or_cancel(self, kind: str, offer: Offer, **order: Any) -> None:
+    def rest_or_cancel(self, kind: str, offer: Offer, order: dict[str, Any]) -> None:
         """Nobody fills the book for ever."""
         if len(self.resting) >= MOST_RESTING:
             self.cancel()
         else:
-            self.place(kind, offer, **order)
+            self.place(kind, offer, order)
+
+    def rest_many_or_cancel(self, kind: str, draw: Callable[[], tuple[Offer, dict[str, Any]]]) -> None:
+        if len(self.resting) >= MOST_RESTING:
+            self.cancel()
+        else:
+            due_s = self.due()
+            self.place_batch(kind, due_s, [self._order(*draw()) for _ in range(BATCH_SIZE)])
 
     # --- trades
 
@@ -438,38 +448,50 @@ class Buyer(Participant):
     def buy(self) -> None:
         if GENERATOR.posted:
             self.place(
-                "order at a posted price", random.choice(GENERATOR.posted), quantity=random.randint(1, 3)
+                "order at a posted price",
+                random.choice(GENERATOR.posted),
+                {"quantity": random.randint(1, 3)},
             )
         else:
             self.bid()
 
-    @task(25)
-    def bid(self) -> None:
-        if not GENERATOR.books:
-            self.buy()
-            return
+    def _bid(self) -> tuple[Offer, dict[str, Any]]:
         offer = random.choice(GENERATOR.books)
         limit_fen = max(1, round(offer.price_fen * random.uniform(0.96, 1.02)))
-        self.rest_or_cancel("bid", offer, quantity=random.randint(1, 5), limit_fen=limit_fen)
+        return offer, {"quantity": random.randint(1, 5), "limit_fen": limit_fen}
 
-    @task(5)
+    @task(22)
+    def bid(self) -> None:
+        if GENERATOR.books:
+            self.rest_or_cancel("bid", *self._bid())
+        else:
+            self.look_at_account()
+
+    @task(10)
+    def bid_many(self) -> None:
+        if GENERATOR.books:
+            self.rest_many_or_cancel("batch of bids", self._bid)
+        else:
+            self.look_at_account()
+
+    @task(6)
     def cancel_one(self) -> None:
         self.cancel()
 
-    @task(10)
+    @task(8)
     def look_at_market(self) -> None:
         offer = random.choice(GENERATOR.books or GENERATOR.posted)
         self.ask("market", self.due(), "GET", f"/v1/listings/{offer.listing}/market")
 
-    @task(5)
+    @task(3)
     def search(self) -> None:
         self.ask("catalogue", self.due(), "GET", "/v1/catalogue?q=throughput&limit=20")
 
-    @task(3)
+    @task(2)
     def look_at_orders(self) -> None:
         self.ask("own orders", self.due(), "GET", f"{ORDERS}?limit=20")
 
-    @task(3)
+    @task(2)
     def look_at_account(self) -> None:
         self.ask("account", self.due(), "GET", "/v1/accounts/me")
 
@@ -486,46 +508,41 @@ class Merchant(Participant):
 
     def on_start(self) -> None:
         super().on_start()
-        mine = {row["listing"] for row in GENERATOR.person(self.key_file).every("/v1/listings", limit=200)}
-        self.books = [offer for offer in GENERATOR.books if offer.listing in mine]
+        self.books = [offer for offer in GENERATOR.books if offer.merchant == self.participant]
 
     def _offer(self) -> tuple[Offer, dict[str, Any]]:
         offer = random.choice(self.books)
         limit_fen = max(1, round(offer.price_fen * random.uniform(0.98, 1.04)))
         return offer, {"side": "sell", "quantity": random.randint(1, 5), "limit_fen": limit_fen}
 
-    @task(45)
+    @task(40)
     def sell(self) -> None:
         if self.books:
-            offer, order = self._offer()
-            self.rest_or_cancel("offer", offer, **order)
+            self.rest_or_cancel("offer", *self._offer())
         else:
             self.look_at_credit()
 
-    @task(15)
+    @task(18)
     def sell_many(self) -> None:
-        if self.books and len(self.resting) < MOST_RESTING:
-            due_s = self.due()
-            self.place_batch(
-                "batch of offers", due_s, [self._order(*self._offer()) for _ in range(BATCH_SIZE)]
-            )
+        if self.books:
+            self.rest_many_or_cancel("batch of offers", self._offer)
         else:
-            self.cancel()
+            self.look_at_credit()
 
-    @task(12)
+    @task(10)
     def cancel_one(self) -> None:
         self.cancel()
 
-    @task(16)
+    @task(14)
     def deliver(self) -> None:
         body = {"kind": "address", "url": "https://merchant.example/data"}
         self.finish_one("delivery", "settled", "delivery", body)
 
-    @task(6)
+    @task(4)
     def look_at_trades(self) -> None:
-        self.ask("own trades", self.due(), "GET", "/v1/trades?limit=20")
+        self.ask("own trades", self.due(), "GET", "/v1/trades?limit=5")
 
-    @task(6)
+    @task(4)
     def look_at_credit(self) -> None:
         self.ask("credit", self.due(), "GET", "/v1/credit/me")
 

@@ -251,7 +251,10 @@ def test_the_capacity_is_the_highest_step_that_is_held(
 
     monkeypatch.setattr(load, "run", run)
     plans = load.Plans(0.0, 60, 64, "", Path("report"))
-    assert load.climb(Any, plans, 1_000.0) == (held, BROKEN)  # type: ignore[arg-type]
+    found = load.climb(Any, plans, 1_000.0)  # type: ignore[arg-type]
+    assert found.rate == pytest.approx(held)
+    assert found.ended_by == BROKEN
+    assert found.orders == (90 if held else 0)
     assert tried == pytest.approx(rates)
 
 
@@ -260,7 +263,9 @@ def test_a_capacity_that_the_generator_ends_is_void(monkeypatch: pytest.MonkeyPa
         return judged(good(mode, cpu=[0.95 if plans.rate > 1_000 else 0.5]))
 
     monkeypatch.setattr(load, "run", run)
-    assert load.climb(Any, load.Plans(0.0, 60, 64, "", Path("report")), 1_000.0) == (1_000.0, VOID)  # type: ignore[arg-type]
+    found = load.climb(Any, load.Plans(0.0, 60, 64, "", Path("report")), 1_000.0)  # type: ignore[arg-type]
+    assert (found.rate, found.ended_by) == (1_000.0, VOID)
+    assert "at least 90 orders/s" in found.beside(100.0)
 
 
 # ---- runs
