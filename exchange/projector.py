@@ -95,6 +95,9 @@ _ENTRY: Final = msgspec.msgpack.Decoder(Entry)
 
 CURSOR: Final = "SELECT sequence, rulebook_sha256 FROM projection WHERE shard = $1"
 
+BY_KEY_ONLY: Final = "SET enable_seqscan = off"
+"""The planner does not know how few rows are staged, and would read a whole table for each chunk to change some of it."""
+
 Pool = Any
 """An asyncpg pool: it has no types of its own."""
 
@@ -412,6 +415,7 @@ class Projector(Progress):
         """All there is, then whatever is announced, for as long as the connection lasts."""
         for table in STAGED:
             await connection.execute(f"SET client_min_messages = warning; {table.stage()}")
+        await connection.execute(BY_KEY_ONLY)
         await connection.execute(
             "INSERT INTO projection (shard) VALUES ($1) ON CONFLICT DO NOTHING", self.shard
         )

@@ -572,6 +572,17 @@ async def test_every_list_is_an_index_range(pool: Any, day: View) -> None:
             assert "Sort  (cost" not in plan, plan
 
 
+async def test_rows_are_changed_without_reading_their_whole_table(pool: Any, day: View) -> None:
+    """Else the tables fall behind as they grow."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(projector.BY_KEY_ONLY)
+        for table in projector.STAGED:
+            await connection.execute(table.stage())
+            plan = [line for (line,) in await connection.fetch(f"EXPLAIN {table.update()}")]
+            assert any(f"Index Scan using {table.name}" in line for line in plan), plan
+            assert not any(f"Seq Scan on {table.name}" in line for line in plan), plan
+
+
 # --------------------------------------------------------------------------------- beside the real venue
 
 
