@@ -11,10 +11,12 @@ never be mistaken for one of the text's. One index answers text and facets toget
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 FACETS = ("board", "origin", "grade", "mechanism")
 """What a listing can be looked up by, beside its text."""
+MOST_PAIRS = 3
+EVERYWHERE = 0.5
 
 
 def normalise(text: str) -> str:
@@ -49,9 +51,17 @@ def facet(name: str, value: str) -> str:
     return f"{name}={value}"
 
 
-def grams_of_query(query: str) -> tuple[str, ...]:
-    """What every text that contains the query's words has among its grams; empty for an empty query.
+def grams_of_query(query: str, share: Mapping[str, float], facets: Iterable[str] = ()) -> tuple[str, ...]:
+    """What to look up, and every text that contains the query's words and facets has among its grams.
 
-    Every second pair and the last: they cover the word, and each list to look into costs.
+    `share` is the part of texts that have a gram, where that is known: of each word the three rarest pairs are enough,
+    and what half of all texts have leads nowhere. Empty for an empty query.
     """
-    return tuple(sorted({pair for word in words(query) for pair in (*pairs(word)[:-1:2], pairs(word)[-1])}))
+
+    def rare(gram: str) -> tuple[float, str]:
+        return share.get(gram, 0.0), gram
+
+    found = {gram for word in words(query) for gram in sorted(set(pairs(word)), key=rare)[:MOST_PAIRS]}
+    found.update(facets)
+    some = [gram for gram in found if share.get(gram, 0.0) < EVERYWHERE]
+    return tuple(sorted(some or sorted(found, key=rare)[:1]))

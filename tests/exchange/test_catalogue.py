@@ -107,7 +107,7 @@ async def test_text(pool: Any) -> None:
 
 async def test_words_whose_pairs_stand_apart_are_not_found(pool: Any) -> None:
     """Every pair of `perth` is in `per berth`; the word itself is not."""
-    assert set(grams_of_query("perth")) <= set(grams_of(["per berth"], {}))
+    assert set(grams_of_query("perth", {})) <= set(grams_of(["per berth"], {}))
     assert await found(pool, "perth") == []
     assert await found(pool, "per berth") == ["L5", "L4"]
 
@@ -229,7 +229,20 @@ def test_a_piece_of_a_text_is_always_found(texts: list[str], data: st.DataObject
     whole = "\n".join(normalise(text) for text in texts)
     start = data.draw(st.integers(0, len(whole)))
     piece = whole[start : data.draw(st.integers(start, len(whole)))]
-    assert set(grams_of_query(piece)) <= set(grams_of(texts, {}))
+    own = grams_of(texts, {"board": "general"})
+    share = dict.fromkeys(data.draw(st.lists(st.sampled_from(own))), data.draw(st.floats(0, 1)))
+    asked = grams_of_query(piece, share, ["board=general"])
+    assert set(asked) <= set(own)
+    assert asked, "something is always looked up"
+
+
+def test_the_rarest_pairs_are_looked_up_and_nothing_that_is_everywhere() -> None:
+    share = {"hy": 0.06, "gy": 0.12, "og": 0.13, "20": 1.0, "23": 0.1, "board=general": 0.9}
+    assert grams_of_query("hydrology 2023", {"hy": 1.0} | dict.fromkeys(["ro", "yd"], 0.3)) == (
+        "02", "20", "23", "dr", "gy", "lo",
+    )  # fmt: skip
+    assert grams_of_query("20", share, ["board=general"]) == ("board=general",)
+    assert grams_of_query("23", share, ["board=general"]) == ("23",)
 
 
 @given(st.text(max_size=20))
