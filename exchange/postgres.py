@@ -372,7 +372,7 @@ def _ownership(cluster: Path) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise DatabaseBusy(
-                        f"Another Shuji works on the database {cluster}. Stop it first, "
+                        f"Another Shuji works on the database {cluster}: stop it first, "
                         "or name another data folder with --data."
                     ) from None
                 time.sleep(0.02)

@@ -37,7 +37,7 @@ def test_a_lost_operator_key_is_recovered_by_whoever_owns_the_folder(venue: Venu
     old, old_token = holder(venue), holder(venue).token
     running = shuji("recover-operator", "--data", str(venue.data))
     assert running.returncode == 1
-    assert "Stop it first" in running.stderr
+    assert "stop it first" in running.stderr
     assert venue.stop() == 0
     (venue.data / "operator.key").unlink()
     run = shuji("recover-operator", "--data", str(venue.data), "--json")

@@ -42,7 +42,7 @@ def test_everything_comes_along(data: Path) -> None:
         before = [venue.trade(buyer, listing) for _ in range(3)]
         running = shuji("upgrade-postgresql", "--data", str(data))
         assert running.returncode == 1
-        assert "Stop it first" in running.stderr
+        assert "stop it first" in running.stderr
         venue.kill()
         run = shuji("upgrade-postgresql", "--data", str(data), "--json")
         assert run.returncode == 0, run.stderr

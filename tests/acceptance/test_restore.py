@@ -28,9 +28,6 @@ def venue(folder: Path) -> Iterator[Venue]:
         running.close()
 
 
-upgrade_is_to_come = pytest.mark.xfail(strict=True, reason="no command upgrade-postgresql yet")
-
-
 def trades_of(venue: Venue) -> set[str]:
     return {str(row["trade"]) for row in venue.operator.every("/v1/trades", limit=200)}
 
@@ -254,7 +251,6 @@ def test_whoever_comes_while_it_stops_is_sent_away(stopping: Venue) -> None:
 # ---- PostgreSQL's major version
 
 
-@upgrade_is_to_come
 def test_data_of_this_version_have_nothing_to_upgrade(stopping: Venue) -> None:
     listing = stopping.listing(stopping.merchant())
     stopping.stop()
@@ -265,7 +261,6 @@ def test_data_of_this_version_have_nothing_to_upgrade(stopping: Venue) -> None:
     assert stopping.state_of(listing) == "published"
 
 
-@upgrade_is_to_come
 def test_a_running_venue_is_not_upgraded_under_its_feet(venue: Venue) -> None:
     ran = shuji("upgrade-postgresql", "--data", str(venue.data))
     assert ran.returncode not in (0, 2), ran.stdout
@@ -275,7 +270,7 @@ def test_a_running_venue_is_not_upgraded_under_its_feet(venue: Venue) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["recover-operator", "backup", pytest.param("upgrade-postgresql", marks=upgrade_is_to_come)],
+    ["recover-operator", "backup", "upgrade-postgresql"],
 )
 def test_no_venue_is_told_as_such(tmp_path: Path, command: str) -> None:
     nothing = tmp_path / "nothing here"
