@@ -116,6 +116,7 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
         Feed(engine, projector, pool),
         monitor,
         Sessions(tokens),
+        backup_age_s=archiver.age_s,
     )
     stack.push_async_callback(desk.feed.close)
     await uploads.sweep(desk)

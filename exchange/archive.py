@@ -152,8 +152,13 @@ class Archiver:
         self._child: subprocess.Popen[bytes] | None = None
         self._seen: dict[str, int] = {}
         self._note: Note | None = None
+        self._reached: datetime | None = None
         self.failure = ""
         """Why the folder falls behind; empty while it does not."""
+
+    def age_s(self) -> float | None:
+        """How far the folder is behind; None where this venue has no backup folder."""
+        return None if self._reached is None else (datetime.now(UTC) - self._reached).total_seconds()
 
     async def run(self, dsn: str) -> None:
         """Until cancelled. The child is left to the server's end; `close` waits for it."""
@@ -162,6 +167,7 @@ class Archiver:
             try:
                 note = note_of(self._data)
                 if note is not None and note.generation:
+                    self._reached = self._reached or _first_reached(note)
                     await self._follow(dsn, note)
                 pause_s = LOOK_S
             except (BackupRefused, *_HINDRANCES) as error:
@@ -214,6 +220,7 @@ class Archiver:
             await asyncio.sleep(0.1)
         await asyncio.to_thread(_force_segments, note.wal)
         write_kept(note.wal / "reached.json", Reached(at))
+        self._reached = at
         if self.failure:
             self._report("the backup folder has all again")
             self.failure = ""
@@ -269,6 +276,15 @@ class Archiver:
             await asyncio.sleep(0.05)
         child.kill()
         child.wait()
+
+
+def _first_reached(note: Note) -> datetime:
+    """Where the folder stood at the start; now, where it cannot be asked."""
+    with suppress(OSError, BackupRefused):
+        found = read_kept(note.wal / "reached.json", Reached)
+        if found is not None:
+            return found.at
+    return datetime.now(UTC)
 
 
 def check_mark(note: Note) -> None:

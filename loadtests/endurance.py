@@ -84,13 +84,23 @@ class Pauses(Struct):
 
 
 class TimelyIds(CommandIds):
-    """Ids of the venue's own time: the engine takes none that is older than what it remembers."""
+    """Ids of the venue's own time, a millisecond later with each submission.
+
+    The engine takes none that is older than what it remembers, and it forgets a whole millisecond at once.
+    """
 
     def __init__(self) -> None:
         super().__init__(0, 0)
+        self._at_ms = 0
 
     def move_to(self, at_ms: int) -> None:
-        super().__init__(at_ms, 0)
+        self._at_ms = max(at_ms, self._at_ms + 1)
+        CommandIds.__init__(self, self._at_ms, 0)
+
+    def next(self) -> str:
+        if self._number == SUBMISSION:
+            self.move_to(0)
+        return super().next()
 
 
 class Venue:

@@ -3,7 +3,7 @@
 import json
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from exchange.archive import BackupRefused
 from exchange.backup import Base, bases
 from exchange.restore import number_of, segments
 from exchange.upkeep import read_instant
-from tests.story import Person, Venue, shuji
+from tests.story import Person, Venue, done, shuji
 
 
 @pytest.fixture
@@ -42,11 +42,15 @@ def reached(folder: Path) -> datetime | None:
     return datetime.fromisoformat(json.loads(marks[-1].read_text())["at"]) if marks else None
 
 
-def wait_until_reached(folder: Path, at: datetime) -> None:
-    deadline = time.monotonic() + 30
-    while (found := reached(folder)) is None or found < at:
-        assert time.monotonic() < deadline, f"the archive stands at {found}"
+def wait_for(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def wait_until_reached(folder: Path, at: datetime) -> None:
+    wait_for(lambda: (reached(folder) or datetime.min.replace(tzinfo=UTC)) >= at)
 
 
 def restored(folder: Path, data: Path, to: datetime | None) -> Venue:
@@ -74,6 +78,7 @@ def test_restored_to_the_minute_before(venue: Venue, tmp_path: Path) -> None:
     before = [venue.trade(buyer, listing) for _ in range(3)]
     taken = shuji("backup", "--data", str(venue.data), "--to", str(folder), "--json")
     assert taken.returncode == 0, taken.stderr
+    assert 0 <= done(venue.operator.get("/v1/operations"), 200)["backup_age_seconds"] < 30
     before += [venue.trade(buyer, listing) for _ in range(3)]
     venue.hand_over(merchant, before[0])
     noted = datetime.now(UTC)
@@ -174,6 +179,26 @@ def test_only_its_owner_reads_a_backup_and_no_key_is_in_it(venue: Venue, tmp_pat
         if path.is_file():
             content = path.read_bytes()
             assert [held for held in (secret, password, token_key) if held in content] == [], path
+
+
+def test_a_folder_that_is_away_hinders_nobody_and_catches_up(venue: Venue, tmp_path: Path) -> None:
+    folder, away = tmp_path / "backups", tmp_path / "away"
+    buyer, listing = venue.buyer(), venue.listing(venue.merchant(), price_fen=10)
+    assert done(venue.operator.get("/v1/operations"), 200)["backup_age_seconds"] is None
+    assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
+    folder.rename(away)
+    wait_for(lambda: "falls behind" in venue.said())
+    missed = datetime.now(UTC)
+    trade = venue.trade(buyer, listing)
+    away.rename(folder)
+    wait_until_reached(folder, missed + timedelta(milliseconds=1))
+    assert "has all again" in venue.said()
+    venue.kill()
+    new = serving_again(restored(folder, tmp_path / "new", None), (venue.data / "operator.key").read_bytes())
+    try:
+        assert trades_of(at(new, buyer)) == [trade]
+    finally:
+        new.close()
 
 
 def test_a_gap_in_the_log_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What every request may need, put together once by `exchange.app`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,10 @@ from exchange.web.sessions import Sessions
 VENUE_NAME = "数集 Shuji"
 
 
+def _never() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """`files` is the folder of uploaded data; `pool` reads the query tables and the erasable rows."""
@@ -35,6 +39,8 @@ class Desk:
     monitor: Monitor
     sessions: Sessions
     name: str = VENUE_NAME
+    backup_age_s: Callable[[], float | None] = _never
+    """How far the backup folder is behind; None where there is none."""
 
     def people(self) -> Mapping[str, Participant]:
         """The register as the engine decides on it, which replaces its state where it recovers."""

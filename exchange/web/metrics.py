@@ -108,11 +108,19 @@ def _latency(monitor: Monitor) -> HistogramMetricFamily:
 class _Scrape(Collector):
     """What one scrape shows."""
 
-    def __init__(self, monitor: Monitor, sight: Sight, engine_cpu_s: float, told: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        monitor: Monitor,
+        sight: Sight,
+        engine_cpu_s: float,
+        told: Mapping[str, int],
+        age_s: float | None,
+    ) -> None:
         self._monitor = monitor
         self._sight = sight
         self._engine_cpu_s = engine_cpu_s
         self._told = told
+        self._backup_age_s = age_s
 
     def collect(self) -> Iterator[Metric]:
         yield from _counters(self._monitor.fresh())
@@ -127,6 +135,10 @@ class _Scrape(Collector):
         for code, count in self._told.items():
             told.add_metric([code], count)
         yield told
+        age = GaugeMetricFamily("shuji_backup_age_seconds", "How far the backup folder is behind.", labels=[])
+        if self._backup_age_s is not None:
+            age.add_metric([], self._backup_age_s)
+        yield age
         alerts = CounterMetricFamily("shuji_alerts", "Surveillance alerts raised.", labels=["kind"])
         for kind in KINDS:
             alerts.add_metric([kind], self._monitor.surveillance.raised.get(kind, 0))
@@ -157,7 +169,7 @@ async def metrics(call: Call, asked: None) -> Response[bytes]:
     desk = call.desk
     registry = CollectorRegistry()
     sight = await desk.monitor.sight()
-    registry.register(_Scrape(desk.monitor, sight, desk.engine.cpu_s, desk.reasons.told))
+    registry.register(_Scrape(desk.monitor, sight, desk.engine.cpu_s, desk.reasons.told, desk.backup_age_s()))
     body = generate_latest(registry) + generate_latest(_PROCESS)
     return Response(body, media_type=CONTENT_TYPE_LATEST, headers={"cache-control": "no-store"})
 

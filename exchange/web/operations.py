@@ -200,8 +200,8 @@ async def rule(call: Call, asked: None) -> RuleView:
 
 
 async def operations(call: Call, asked: None) -> dict[str, Any]:
+    """`projection_lag`: journal rows that the query tables do not show yet. `backup_age_seconds`: null without a backup."""
     await call.need_role("operator", "auditor")
-    """`projection_lag`: journal rows that the query tables do not show yet."""
     status, projector = call.desk.engine.status(), call.desk.projector
     return {
         **status,
@@ -210,6 +210,7 @@ async def operations(call: Call, asked: None) -> dict[str, Any]:
         "projection_lag": max(0, status["sequence"] - projector.sequence),
         "projection_connected": projector.connected,
         "projection_failure": projector.failure,
+        "backup_age_seconds": call.desk.backup_age_s(),
     }
 
 
@@ -313,7 +314,8 @@ OPERATIONS: Final = (
               answers=dict[str, Any], refused=(Refused.forbidden,),
               example_answer={"ready": True, "queue_depth": 0, "commits": 120, "commit_ms_p50": 0.8,
                               "commit_ms_p99": 2.1, "last_sequence": 120, "epoch": 1, "quarantined": 0,
-                              "projection_lag": 0, "projection_connected": True, "projection_failure": ""}),
+                              "projection_lag": 0, "projection_connected": True, "projection_failure": "",
+                              "backup_age_seconds": 1.2}),
     Operation("POST", "/v1/clock/advance", advance_clock, "Move a simulated clock forward (operator)", "operations",
               asks=Advance, answers=ClockMoved, refused=(Refused.forbidden, Refused.clock_is_real, Refused.out_of_bounds),
               example={"seconds": 86_400}, example_answer={"now": _WHEN, "seconds": 86_400}),
