@@ -14,7 +14,7 @@
     SHUJI_LOAD_MODE      which objectives count: steady, step or overload (`loadtests/objectives.py`)
     SHUJI_LOAD_REPORT    folder for what was seen and for verdict.json (load-report)
     SHUJI_LOAD_HALTED    a listing that the operator may halt and resume meanwhile; without it nothing is halted
-    SHUJI_LOAD_FLOOD     in overload: users with 1,000 orders at once each, on top of -u (60)
+    SHUJI_LOAD_FLOOD     in overload: how many users of -u send 1,000 orders at once each (60)
 
 Orders are real orders: they cost the buyers money. Every wait counts from the instant at which the request was due, in
 locust's tables and pages too. At the end everything acknowledged is asked for again; the exit status is 1 where an
@@ -58,7 +58,7 @@ REPORT: Final = Path(os.environ.get("SHUJI_LOAD_REPORT", "load-report"))
 HALTED: Final = os.environ.get("SHUJI_LOAD_HALTED", "")
 FLOOD_USERS: Final = int(os.environ.get("SHUJI_LOAD_FLOOD", "60"))
 
-OPERATOR_RATE: Final = 2.0
+OPERATOR_RATE: Final = min(2.0, RATE / 10)
 TOKEN_S: Final = 20 * 60
 """Tokens live half an hour; a new one is taken before."""
 MOST_RESTING: Final = 1_000
@@ -351,11 +351,16 @@ class Participant(FastHttpUser):
             sent.status = result.status
             if result.status == 201:
                 self._placed(sent, result.order, b"", due_s, answer.ended_s)
-            elif result.status == 503:
-                self.tally.busy += 1
             else:
-                self.tally.unexpected += 1
-                self.tally.surprise(f"{self.key_file.name}: {kind}: {result.problem}")
+                self._refused_in_batch(kind, result)
+
+    def _refused_in_batch(self, kind: str, result: BatchPlaced) -> None:
+        """A venue that is busy says so of the whole batch, in its status."""
+        if result.status >= 500:
+            self.tally.broken += 1
+        else:
+            self.tally.unexpected += 1
+        self.tally.surprise(f"{self.key_file.name}: {kind}: {result.problem}")
 
     def _order(self, offer: Offer, order: dict[str, Any]) -> Sent:
         key = new_id()
