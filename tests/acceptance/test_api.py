@@ -21,6 +21,7 @@ PATHS = """
 /v1/files
 /v1/trades/{}/delivery /v1/trades/{}/acceptance /v1/trades/{}/rejection /v1/entitlements /v1/entitlements/{}
 /v1/entitlements/{}/key /v1/entitlements/{}/content /v1/entitlements/check /v1/holds /v1/holds/{}/cure
+/v1/orders/ws /v1/feed /v1/feed/events /v1/listings/{}/market /v1/listings/{}/bars /v1/listings/{}/trades
 /v1/refusals /v1/credit/me /v1/credit/{} /v1/operations /v1/clock/advance /v1/clock/accept /v1/journal
 """
 CODES = """

@@ -346,3 +346,34 @@ def rest_of(line: Line) -> list[dict[str, Any]]:
             found.append(line.answer())
     except ConnectionClosed:
         return found
+
+
+def test_the_page_alone_says_how(venue: Venue, merchant: Person, buyer: Person) -> None:
+    """Each message that the page shows is understood; what it answers has the documented shape."""
+    document = done(venue.http.get("/openapi.json"), 200)
+    told = document["paths"]["/v1/orders/ws"]["get"]
+    said = {variant["$ref"].rpartition("/")[2] for variant in told["x-websocket"]["says"]["anyOf"]}
+    assert said == {"SignIn", "Place", "PlaceMany", "Cancel", "Watch"}
+    assert said <= set(document["components"]["schemas"])
+    shown = [
+        line.removeprefix("say").strip()
+        for line in told["description"].splitlines()
+        if line.startswith("say")
+    ]
+    listing = venue.listing(merchant)
+    with connect(address(venue)) as socket:
+        line = Line(socket)
+        for text in shown:
+            mine = {
+                "TOKEN": buyer.token,
+                '"L1"': f'"{listing}"',
+                "[{...},{...}]": json.dumps([order(listing)] * 2),
+                "019ab0d2-3c40-7a52-9d1e-0d5f3a9c1b77": venue.new_id(),
+            }
+            for word, own in mine.items():
+                text = text.replace(word, own)
+            socket.send(text)
+            assert line.answer()["status"] in (200, 201, 404)
+    page = venue.http.get("/docs").text
+    assert "/v1/orders/ws" in page
+    assert "client_order_id" in page
