@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -202,10 +203,12 @@ def test_those_who_never_read_cost_little_and_keep_nobody_from_trading(own_venue
     reader.read(until_current=True)
     assert Counter(reader.prints()) == Counter(naive_prints(buyer, listing))
     assert memory_mib(venue) - before < 200
+    assert venue.is_ready()
+    began = time.monotonic()
+    assert venue.stop() == 0
+    assert time.monotonic() - began < 20, "nor from stopping"
     for one in dead:
         one.close()
-    assert venue.is_ready()
-    assert venue.stop() == 0
 
 
 def test_huge_frames_and_thousands_of_connections(own_venue: Venue) -> None:
