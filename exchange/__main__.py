@@ -7,7 +7,6 @@ status: 0 done, 1 refused, unreachable or different from what it should be, 2 us
 import argparse
 import asyncio
 import json
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -144,6 +143,11 @@ def _add_serve(commands: Any) -> None:
         "--no-sample", dest="sample", action="store_false", default=None, help="leave an empty venue empty"
     )
     parser.add_argument(
+        "--log",
+        choices=("text", "json"),
+        help="json: a line a request too, with its id (SHUJI_LOG; default text)",
+    )
+    parser.add_argument(
         "--standby",
         action="store_true",
         default=None,
@@ -152,11 +156,14 @@ def _add_serve(commands: Any) -> None:
 
 
 def run_serve(arguments: Arguments) -> int:
+    from exchange import logs
     from exchange.serving import serve
 
-    settings = settings_of(arguments, "host", "port", "jurisdiction", "simulated_clock", "sample", "standby")
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    return run_async(serve(settings, say, print_json if arguments.json else None))
+    names = ("host", "port", "jurisdiction", "simulated_clock", "sample", "standby", "log")
+    settings = settings_of(arguments, *names)
+    logs.begin("json" if settings.log == "json" else "text")
+    told = logs.say if settings.log == "json" else say
+    return run_async(serve(settings, told, print_json if arguments.json else None))
 
 
 # ---- migrate, verify, judge

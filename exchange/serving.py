@@ -27,6 +27,7 @@ from exchange import sample
 from exchange.app import Venue, open_venue
 from exchange.parting import Parting, Wait, notify, parting
 from exchange.settings import DEFAULT_PORT, Settings
+from exchange.web.trace import Traced
 
 BACKLOG: Final = 2048
 SOCKET_ASK_BYTES: Final = 256 << 10
@@ -81,7 +82,8 @@ async def serve(settings: Settings, say: Callable[[str], None], report: Callable
                 return 0
             is_sample = await _bring_sample(settings, venue)
             tell = partial(_tell, settings, is_sample, say, report)
-            return await _answer(venue, door, stop, tell, leave)
+            app = Traced(venue.app) if settings.log == "json" else venue.app
+            return await _answer(app, venue, door, stop, tell, leave)
     finally:
         door.close()
 
@@ -145,10 +147,15 @@ async def _bring_sample(settings: Settings, venue: Venue) -> bool:
 
 
 async def _answer(
-    venue: Venue, door: socket.socket, stop: asyncio.Queue[None], tell: Callable[[], None], leave: Parting
+    app: Any,
+    venue: Venue,
+    door: socket.socket,
+    stop: asyncio.Queue[None],
+    tell: Callable[[], None],
+    leave: Parting,
 ) -> int:
     """Answer until the first signal, or until the engine gives up: then with status 1."""
-    server = _Server(configuration(venue.app), tell)
+    server = _Server(configuration(app), tell)
     serving = asyncio.create_task(server.serve(sockets=[door]))
     told = asyncio.create_task(stop.get())
     ended = asyncio.create_task(venue.engine.stopped.wait())

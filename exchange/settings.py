@@ -5,6 +5,7 @@ SHUJI_DSN           an outside PostgreSQL              --dsn
 SHUJI_HOST          where `serve` listens              --host
 SHUJI_PORT                                             --port
 SHUJI_JURISDICTION  the venue's place, ISO 3166-2      --jurisdiction
+SHUJI_LOG           text or json                       --log
 SHUJI_URL           the venue that commands speak to   --url
 SHUJI_KEY           whose key they use                 --key
 """
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     simulated_clock: bool = False
     sample: bool = True
     standby: bool = False
+    log: str = "text"
 
     def __repr__(self) -> str:
         """Without the DSN, which may hold a password."""
@@ -51,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             given["data"] = Path(given["data"])
         if "port" in given:
             given["port"] = read_port(str(given["port"]))
+        if given.get("log", "text") not in ("text", "json"):
+            raise SettingError(f"the log is text or json, not {given['log']!r}")
         return cls(**given)
 
     @property
@@ -75,6 +79,7 @@ _VARIABLES = {
     "host": "SHUJI_HOST",
     "port": "SHUJI_PORT",
     "jurisdiction": "SHUJI_JURISDICTION",
+    "log": "SHUJI_LOG",
 }
 
 

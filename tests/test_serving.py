@@ -153,6 +153,16 @@ def test_what_it_tells_people_to_type_works(start: Start, data: Path) -> None:
     assert all(line in venue.err.read_text() for line in ('"listing":"L1"', '"purpose":"advertising"'))
 
 
+def test_json_logs_are_json_in_every_line(start: Start) -> None:
+    venue = start("--log", "json", "--json")
+    venue.wait_until(lambda: bool(venue.out.read_text()))
+    venue.get("/v1/venue?q=1")
+    assert venue.end(signal.SIGTERM) == 0
+    lines = [json.loads(line) for line in venue.err.read_text().splitlines()]
+    asked = [line for line in lines if line.get("path") == "/v1/venue"]
+    assert [(line["status"], bool(line["request_id"])) for line in asked] == [(200, True)]
+
+
 def test_a_taken_port_is_one_line_and_touches_nothing(data: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

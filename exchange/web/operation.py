@@ -34,6 +34,7 @@ from exchange.web.access import bearer
 from exchange.web.desk import Desk
 from exchange.web.pattern import whole
 from exchange.web.problem import Refusing, refusing
+from exchange.web.trace import note
 
 T = TypeVar("T")
 log = logging.getLogger("shuji.web")
@@ -186,6 +187,7 @@ class Call:
 
     async def submit(self, command: Any, **extra: Any) -> Outcome:
         """The outcome of a command that was not refused; it is committed."""
+        note(command)
         outcome = await self.desk.engine.submit(command, **extra)
         if outcome.refusal is not None:
             raise refusing(outcome.refusal, outcome.at_ns)

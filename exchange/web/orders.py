@@ -27,6 +27,7 @@ from exchange.web.instant import optional_text
 from exchange.web.operation import Call, Operation, Paging, body_chunks, command_id, performer
 from exchange.web.pattern import whole
 from exchange.web.problem import Problem, Reasons, Refusing, refusing
+from exchange.web.trace import TRACE, note
 
 BATCH_LIMIT: Final = 2 << 20
 SINGLE_LIMIT: Final = 1 << 20
@@ -142,10 +143,16 @@ class EntryDoor:
         return holder
 
     def submit(self, order: Order, participant: str) -> Awaitable[Outcome]:
-        return self._submit(command_of(order, participant))
+        command = command_of(order, participant)
+        note(command)
+        return self._submit(command)
 
     def submit_many(self, orders: Sequence[Order], participant: str) -> Awaitable[Sequence[Outcome]]:
-        return self._submit_many(commands_of(orders, participant))
+        commands = commands_of(orders, participant)
+        if TRACE.get() is not None:
+            for command in commands:
+                note(command)
+        return self._submit_many(commands)
 
     async def place(self, scope: Any, receive: Any, send: Any) -> None:
         """POST /v1/orders."""
