@@ -92,7 +92,9 @@ def _line(scope: Any, trace: Trace, took_s: float) -> dict[str, Any]:
     }
     if trace.participant:
         line["participant"] = trace.participant
-    if trace.commands:
+    if len(trace.commands) == 1:
+        line["command"] = trace.commands[0]
+    elif trace.commands:
         line["commands"] = trace.commands
     if trace.more:
         line["commands_more"] = trace.more
