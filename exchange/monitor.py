@@ -379,9 +379,11 @@ class Monitor:
         people = self._engine.state.bureau.participants
         if one not in people or other not in people:
             return False
-        groups = (people[one].group_id, people[other].group_id)
-        alike = groups[0] == groups[1] != ""
-        return alike or ultimate_owner(people, one) == ultimate_owner(people, other)
+        this, that = people[one], people[other]
+        if this.group_id == that.group_id != "":
+            return True
+        owned = this.owner_id or that.owner_id
+        return bool(owned) and ultimate_owner(people, one) == ultimate_owner(people, other)
 
     # --- work beside the engine
 

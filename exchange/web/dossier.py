@@ -166,6 +166,7 @@ async def _order_case(desk: Desk, event: OrderRefused, at_ns: int, tongue: Tongu
             await _listing(desk, event.listing),
             *_asked(event, tongue),
         ],
+        "label": "why",
         "what": code_words(tongue, event.code),
         "detail": event.detail,
         "rules": rules,
@@ -261,8 +262,9 @@ async def trade(desk: Desk, identifier: str, tongue: Tongue) -> dict[str, Any] |
             _party(desk, "seller", row.seller),
             *_trade_pairs(row, tongue),
         ],
+        "label": "outcome",
         "what": state_words(tongue, row.outcome),
-        "detail": row.rejection_reason or row.closed_reason,
+        "detail": row.rejection_reason or state_words(tongue, row.closed_reason),
         "rules": explained,
     }
     return {
@@ -314,7 +316,8 @@ async def order(desk: Desk, identifier: str, tongue: Tongue) -> dict[str, Any] |
         pairs.append(("command", row.client_order_id, ""))
     first = {
         "pairs": pairs,
-        "what": row.closed_reason or state_words(tongue, row.state),
+        "label": "closed_reason" if row.closed_reason else "state",
+        "what": state_words(tongue, row.closed_reason or row.state),
         "detail": "",
         "rules": [],
     }
