@@ -341,7 +341,8 @@ class Monitor:
         self._waiting: list[tuple[int, list[Outcome]]] = []
         self._rebuilt = False
         self._server = Server(float("-inf"))
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Future[Server] | None = None
+        self._asked_s = 0.0
         engine.on_entries.append(self._committed)
 
     def fresh(self) -> Counts:
@@ -389,10 +390,14 @@ class Monitor:
 
     async def run(self) -> None:
         """Rebuild the day, then sample, until cancelled."""
-        await self.rebuild()
-        while True:
-            self.sample()
-            await asyncio.sleep(SAMPLE_S)
+        try:
+            await self.rebuild()
+            while True:
+                self.sample()
+                await asyncio.sleep(SAMPLE_S)
+        finally:
+            if self._asking is not None:
+                self._asking.cancel()
 
     async def rebuild(self) -> None:
         """Count the journal's end. A database that does not answer leaves the counts to begin now."""
@@ -476,25 +481,36 @@ class Monitor:
         )
 
     async def server(self, now_ns: int) -> Server:
-        """What is known of PostgreSQL, asked again after a while. One question at a time, however many look."""
-        async with self._asking:
-            if time.monotonic() - self._server.at_s >= SERVER_S:
-                self._server = await self._ask(now_ns)
+        """What is known of PostgreSQL, asked again after a while; one question at a time, however many look.
+
+        A frozen server does not even let a question be called off (asyncpg waits for it to say so): the question is left
+        standing until it is answered or its connection ends, and whoever looks is told that there is no answer.
+        """
+        asked = self._asking
+        if asked is None or (asked.done() and time.monotonic() - self._server.at_s >= SERVER_S):
+            self._asked_s = time.monotonic()
+            asked = self._asking = asyncio.ensure_future(self._ask(now_ns))
+        left_s = PATIENCE_S - (time.monotonic() - self._asked_s)
+        if not asked.done():
+            await asyncio.wait({asked}, timeout=max(0.0, left_s))
+        if not asked.done():
+            return Server(self._asked_s, failure=f"no answer in {PATIENCE_S:.0f} s")
+        self._server = asked.result()
         return self._server
 
     async def _ask(self, now_ns: int) -> Server:
         started = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE_S), self._pool.acquire() as connection:
+            async with self._pool.acquire() as connection:
                 row = await connection.fetchrow(_SERVER)
                 answer_ms = (time.monotonic() - started) * 1000
                 counted = await connection.fetchrow(_DUE, now_ns, now_ns + DAY_NS)
                 due = await connection.fetch(_NEXT)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            return Server(started, failure=str(error) or type(error).__name__)
+            return Server(time.monotonic(), failure=str(error) or type(error).__name__)
         waiting = tuple(Due(*one.values()) for one in due)
         return Server(
-            at_s=started,
+            at_s=time.monotonic(),
             version=row["version"],
             up_since_ns=row["up_since_ns"],
             connections=row["connections"],

@@ -42,6 +42,10 @@ STREAM_S: Final = 15 * 60
 PAUSE_S: Final = 1.0
 HEARTBEAT_S: Final = 15.0
 MOST_STREAMS: Final = 50
+PAGE_S: Final = 8.0
+"""What a page may wait for the database; behind that it says so. What waits is not called off (see Monitor.server)."""
+MOST_LEFT: Final = 20
+"""Pages that still wait behind that; while there are so many nothing more is asked."""
 YEAR_S: Final = 365 * 86_400
 
 _HEADERS: Final = {
@@ -418,6 +422,7 @@ async def _pause(desk: Desk) -> None:
 def console_routes(desk: Desk) -> list[Any]:
     shown = Overview(desk)
     streams: list[object] = []
+    left: dict[object, None] = {}
 
     async def events(scope: Any, receive: Any, send: Any) -> None:
         await _stream(desk, shown, Call(desk, scope, receive, {}), receive, send, streams)
@@ -441,17 +446,19 @@ def console_routes(desk: Desk) -> list[Any]:
     ]
     assets = [_asset(name) for name in _ASSETS]
     stream = ASGIRouteHandler("/desk/events", name="desk events", copy_scope=False)(events)
-    return [*(_handler(desk, *page) for page in pages), *assets, stream]
+    return [*(_handler(desk, left, *page) for page in pages), *assets, stream]
 
 
-def _handler(desk: Desk, method: str, path: str, page: Page, signed_in: bool) -> HTTPRouteHandler:
+def _handler(
+    desk: Desk, left: dict[object, None], method: str, path: str, page: Page, signed_in: bool
+) -> HTTPRouteHandler:
     async def handle(request: Request[Any, Any, Any]) -> Response[Any]:
         call = Call(desk, request.scope, request.receive, dict(request.path_params))
         visit = Visit(call, session_of(call))
         if signed_in and visit._session is None:
             return visit.message("closed", "closed_why", 401, how=True)
         try:
-            return await page(visit)
+            return await _in_time(page(visit), left)
         except CursorInvalid:
             return visit.message("no_such", "no_such_why", 404)
         except Refusing as error:
@@ -467,6 +474,20 @@ def _handler(desk: Desk, method: str, path: str, page: Page, signed_in: bool) ->
         include_in_schema=False,
         name=f"desk {method} {path}",
     )(handle)
+
+
+async def _in_time(page: Awaitable[Response[Any]], left: dict[object, None]) -> Response[Any]:
+    """Raises TimeoutError where a page takes too long; it goes on by itself, and counts among those `left`."""
+    work = asyncio.ensure_future(page)
+    if len(left) >= MOST_LEFT:
+        work.cancel()
+        raise TimeoutError
+    await asyncio.wait({work}, timeout=PAGE_S)
+    if not work.done():
+        left[work] = None
+        work.add_done_callback(lambda done: (left.pop(done, None), done.cancelled() or done.exception()))
+        raise TimeoutError
+    return work.result()
 
 
 def _asset(name: str) -> HTTPRouteHandler:

@@ -117,18 +117,9 @@ def _state(sight: Sight, tongue: Tongue) -> dict[str, Any]:
         if is_so
     ]
     market = any(halt.scope == "market" for halt in halts)
-    headline = "market_halted" if market else "some_halted" if halts else "all_well"
-    if not halts and bad:
-        return {
-            "headline": "not_ready" if not status["ready"] else "all_well",
-            "troubles": bad,
-            "mood": "bad",
-        }
-    return {
-        "headline": headline,
-        "troubles": bad,
-        "mood": "bad" if bad or market else "warn" if halts else "",
-    }
+    headline = "market_halted" if market else "some_halted" if halts else "troubled" if bad else "all_well"
+    mood = "bad" if bad or market else "warn" if halts else ""
+    return {"headline": headline, "troubles": bad, "mood": mood}
 
 
 def _tile(name: str, figure: str, note: str, bad: bool = False) -> dict[str, Any]:

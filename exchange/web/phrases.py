@@ -30,6 +30,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "simulated": ("模拟时钟", "simulated clock"),
     # state of the venue
     "all_well": ("交易正常", "Trading as usual"),
+    "troubled": ("场所有异常", "Something is wrong with the venue"),
     "market_halted": ("全市场停牌", "The whole market is halted"),
     "some_halted": ("部分停牌", "Something is halted"),
     "not_ready": ("场所不接受指令", "The venue takes no commands"),

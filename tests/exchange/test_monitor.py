@@ -20,7 +20,7 @@ from exchange.projecting import ProjectorProcess
 from exchange.state import DAY_NS
 from exchange.tape import start_of
 from tests.document import ROOT
-from tests.exchange.small_venue import Small, engine_on, lay
+from tests.exchange.small_venue import Small, engine_on, lay, session, soon, until
 from tests.exchange.web_venue import Doors, Person, doors
 from tests.exchange.world import OPERATOR
 
@@ -142,6 +142,22 @@ async def test_a_server_that_does_not_answer_is_said(database_dsn: str) -> None:
         async with asyncpg.create_pool(database_dsn, min_size=1, max_size=1) as pool:
             one = Monitor(engine, ProjectorProcess(database_dsn), pool)
         assert "closed" in (await one.sight()).server.failure
+
+
+async def test_a_frozen_server_keeps_nobody_waiting(
+    database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer is asked for once; whoever looks meanwhile is told that there is none."""
+    monkeypatch.setattr(monitor, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(monitor, "SERVER_S", 0.0)
+    await lay(database_dsn)
+    async with engine_on(database_dsn) as engine, watched(database_dsn, engine) as one:
+        async with session(database_dsn) as connection, connection.transaction():
+            await connection.execute("LOCK TABLE trade")
+            for _ in range(3):
+                assert "no answer" in (await soon(one.sight())).server.failure
+        await until(lambda: bool(one._asking and one._asking.done()), "the question is answered")
+        assert (await one.sight()).server.failure == ""
 
 
 # ---- /metrics

@@ -15,11 +15,12 @@ import httpx
 import pytest
 from jinja2 import meta
 
-from exchange import keys, sample
+from exchange import keys, monitor, sample
 from exchange.client import uuid7
 from exchange.web import console, sessions
 from exchange.web.overview import ENVIRONMENT, PARTS
 from exchange.web.phrases import PHRASES
+from tests.exchange.small_venue import session
 from tests.exchange.web_venue import Doors, Person, doors
 
 UNLAWFUL = {"listing": "L3", "quantity": 1000, "purpose": "advertising"}
@@ -450,6 +451,24 @@ def test_every_phrase_is_said_twice_and_asked_for_exists() -> None:
         asked |= set(re.findall(r't\("(\w+)"\)', text))
         assert meta.find_undeclared_variables(ENVIRONMENT.parse(text)) is not None
     assert asked - set(PHRASES) == set()
+
+
+async def test_a_database_that_does_not_answer_keeps_nobody_waiting(
+    web: Doors, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(monitor, "SERVER_S", 0.0)
+    monkeypatch.setattr(console, "PAGE_S", 0.5)
+    async with session(web.venue.dsn) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE trade")
+        shown = words(await browser.text("/desk"))
+        assert "Something is wrong with the venue" in shown
+        assert "PostgreSQL does not answer" in shown
+        for path in ("/desk/trades", "/desk/trades/T1"):
+            answer = await browser.get(path)
+            assert (answer.status_code, "The database does not answer" in answer.text) == (503, True)
+    monkeypatch.setattr(monitor, "PATIENCE_S", 10.0)
+    assert "Trading as usual" in await browser.text("/desk")
 
 
 # ---- live
