@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from bisect import bisect_left
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
@@ -71,10 +71,6 @@ Counts: TypeAlias = dict[Key, int]
 # ---- counting
 
 
-def _placed(counts: Counts, event: OrderPlaced) -> None:
-    _add(counts, "orders", event.side)
-
-
 def _closed(counts: Counts, event: OrderClosed) -> None:
     _add(counts, "closed", event.reason)
 
@@ -82,13 +78,6 @@ def _closed(counts: Counts, event: OrderClosed) -> None:
 def _refused(counts: Counts, event: OrderRefused) -> None:
     _add(counts, "refused", event.code)
     _rules(counts, event.violated, event.unknown)
-
-
-def _settled(counts: Counts, event: Settled) -> None:
-    if event.buy_order or event.sell_order:
-        _add(counts, "fills", "")
-    _add(counts, "settled", event.mechanism)
-    _add(counts, "settled_fen", "", event.amount_fen)
 
 
 def _held(counts: Counts, event: Held) -> None:
@@ -140,10 +129,8 @@ def _add(counts: Counts, what: str, which: str, much: int = 1) -> None:
 
 
 COUNTED: Final[dict[type, Callable[[Counts, Any], None]]] = {
-    OrderPlaced: _placed,
     OrderClosed: _closed,
     OrderRefused: _refused,
-    Settled: _settled,
     Held: _held,
     TradeRefused: _trade_refused,
     HoldReleased: _released,
@@ -153,7 +140,12 @@ COUNTED: Final[dict[type, Callable[[Counts, Any], None]]] = {
     Refunded: _refunded,
     Quarantined: _quarantined,
 }
-"""Event: what it adds to."""
+"""Event: what it adds to. Placed and settled are not in it: they are the many, and `Tally.fold` has them in line."""
+
+_PLACED: Final = {"buy": ("orders", "buy"), "sell": ("orders", "sell")}
+_FILLS: Final = ("fills", "")
+_SETTLED: Final = {name: ("settled", name) for name in ("posted_price", "continuous_auction", "off_venue")}
+_SETTLED_FEN: Final = ("settled_fen", "")
 
 
 class Tally:
@@ -163,7 +155,7 @@ class Tally:
         self.since_ns = 0
         self.day_ns = 0
         """Midnight in China of the day that `today` counts."""
-        self.total: Counts = {}
+        self.total: Counts = defaultdict(int)
         self._before: Counts = {}
         """`total` as it was at that midnight."""
 
@@ -172,9 +164,20 @@ class Tally:
             self.begin(at_ns)
         counts = self.total
         for event in events:
-            count = COUNTED.get(type(event))
-            if count is not None:
-                count(counts, event)
+            kind = type(event)
+            if kind is OrderPlaced:
+                counts[_PLACED[event.side]] += 1  # type: ignore[attr-defined]
+            elif kind is Settled:
+                self._settled(event)  # type: ignore[arg-type]
+            elif kind in COUNTED:
+                COUNTED[kind](counts, event)
+
+    def _settled(self, event: Settled) -> None:
+        counts = self.total
+        if event.buy_order or event.sell_order:
+            counts[_FILLS] += 1
+        counts[_SETTLED.get(event.mechanism) or ("settled", event.mechanism)] += 1
+        counts[_SETTLED_FEN] += event.amount_fen
 
     def begin(self, at_ns: int) -> None:
         """The day of this instant, unless it is an earlier one."""
@@ -372,7 +375,9 @@ class Monitor:
         self.tally.fold(at_ns, events)
         self.surveillance.fold(sequence, at_ns, events)
         for event in events:
-            if isinstance(event, OrderRefused | TradeRefused):
+            kind = type(event)
+            if kind is OrderRefused or kind is TradeRefused:
+                assert isinstance(event, OrderRefused | TradeRefused)
                 self.latest.appendleft(Latest(sequence, at_ns, event))
 
     def _related(self, one: str, other: str) -> bool:

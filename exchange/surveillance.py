@@ -206,7 +206,8 @@ class Surveillance:
         self._rested: Bounded[_Orders] = Bounded(_Orders)
         self._turned: Bounded[deque[_Turned]] = Bounded(_observed)
         self._resting: OrderedDict[str, _Rested] = OrderedDict()
-        self._place = ""
+        self._at = (0, 0)
+        """Journal row and instant of the entry that is folded."""
         self.raised: dict[str, int] = {}
         """Kind: how many alerts since the fold began."""
 
@@ -223,6 +224,7 @@ class Surveillance:
 
     def fold(self, sequence: int, at_ns: int, events: Iterable[Event]) -> None:
         """Follow one entry. `sequence` is its journal row; the instant tells entries of one row apart."""
+        self._at = (sequence, at_ns)
         incoming: OrderPlaced | None = None
         left = 0
         for event in events:
@@ -233,21 +235,22 @@ class Surveillance:
             elif kind is Settled:
                 assert isinstance(event, Settled)
                 left -= event.quantity
-                self._place = f"{sequence}.{at_ns}"
                 self._settled(event, at_ns)
             elif kind is OrderRefused:
                 assert isinstance(event, OrderRefused)
-                self._place = f"{sequence}.{at_ns}"
                 self._refused(event, at_ns)
             elif kind is OrderClosed:
                 assert isinstance(event, OrderClosed)
                 if incoming is not None and event.order == incoming.order:
                     incoming = None
                 else:
-                    self._place = f"{sequence}.{at_ns}"
                     self._left(event, at_ns)
         if incoming is not None and left > 0:
             self._rests(incoming, at_ns)
+
+    @property
+    def _place(self) -> str:
+        return f"{self._at[0]}.{self._at[1]}"
 
     # --- trades
 
