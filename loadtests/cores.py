@@ -10,6 +10,9 @@ from typing import Final
 import psutil  # type: ignore[import-untyped]
 
 EVERY_S: Final = 0.5
+MOST_OTHERS: Final = 0.2
+"""Cores that others may have before the figures are no longer the venue's."""
+MACHINE: Final = "machine"
 
 
 class Cores(threading.Thread):
@@ -36,17 +39,24 @@ class Cores(threading.Thread):
             if process.pid != self._venue.pid:
                 found["generator"] += _cpu_s(process)
         machine = psutil.cpu_times()
-        found["whole machine"] = float(sum(machine) - machine.idle - getattr(machine, "iowait", 0.0))
+        found[MACHINE] = float(sum(machine) - machine.idle - getattr(machine, "iowait", 0.0))
         return found
 
     def between(self, begun_s: float, ended_s: float) -> str:
-        """Cores each had in this time, in words; empty where it was too short to tell."""
-        inside = [(at_s, spent) for at_s, spent in self._samples if begun_s <= at_s <= ended_s]
-        if len(inside) < 2:
-            return ""
-        (first_s, first), (last_s, last) = inside[0], inside[-1]
-        used = {name: (last[name] - first.get(name, 0.0)) / (last_s - first_s) for name in last}
-        return ", ".join(f"{name} {cores:.2f}" for name, cores in used.items()) + f" of {psutil.cpu_count()}"
+        """Cores each had in this time, in words; what nobody here used went to others on this machine."""
+        return told([(at_s, spent) for at_s, spent in self._samples if begun_s <= at_s <= ended_s])
+
+
+def told(samples: list[tuple[float, dict[str, float]]]) -> str:
+    """Instants and CPU seconds so far. Too few of them tell nothing."""
+    if len(samples) < 2:
+        return "unknown, the run was too short"
+    (first_s, first), (last_s, last) = samples[0], samples[-1]
+    used = {name: (last[name] - first.get(name, 0.0)) / (last_s - first_s) for name in last}
+    others = max(0.0, used.pop(MACHINE) - sum(used.values()))
+    text = ", ".join(f"{name} {cores:.2f}" for name, cores in used.items())
+    text += f", others {others:.2f} of {psutil.cpu_count()}"
+    return text + ("; not alone here, so no figures to quote" if others > MOST_OTHERS else "")
 
 
 def _cpu_s(process: psutil.Process) -> float:

@@ -13,6 +13,7 @@ import pytest
 
 from loadtests import load
 from loadtests.client import ROOT
+from loadtests.cores import told
 from loadtests.examination import attempt, memory
 from loadtests.feed_reader import FeedReader
 from loadtests.objectives import BROKEN, GOOD, OBJECTIVES, VOID, Mode, Run, Verdict, judged
@@ -180,6 +181,17 @@ def test_what_was_sent_can_be_asked_for_again() -> None:
     step = Sent("/v1/trades/T1/delivery", "s", b"{}", 409, subject="T1")
     did = memory(None, [sent, step], ["O1"], random.Random(0))  # type: ignore[arg-type]
     assert (list(did.orders), did.steps, did.cancels) == (["k"], {}, {"O1": True})
+
+
+def test_others_on_the_machine_are_told() -> None:
+    first = {"venue": 1.0, "generator": 0.0, "machine": 100.0}
+    alone = told([(0.0, first), (2.0, {"venue": 2.0, "generator": 1.0, "machine": 102.2})])
+    assert alone.startswith("venue 0.50, generator 0.50, others 0.10 of ")
+    assert "quote" not in alone
+    crowded = told([(0.0, first), (2.0, {"venue": 2.0, "generator": 1.0, "machine": 104.0})])
+    assert "others 1.00" in crowded
+    assert crowded.endswith("no figures to quote")
+    assert "too short" in told([(0.0, first)])
 
 
 # ---- the plot
