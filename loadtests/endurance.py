@@ -299,7 +299,11 @@ async def tables_are_up_to_date(dsn: str) -> None:
 
 
 def seconds_to_ready(data: Path, *flags: str) -> float:
-    """`shuji serve` from its start until it answers that it is ready. Then it is stopped."""
+    return restarted(data, *flags)[0]
+
+
+def restarted(data: Path, *flags: str) -> tuple[float, float]:
+    """Seconds of `shuji serve` from its start until it answers that it is ready, and CPU. Then it is stopped."""
     port = free_port()
     serve = [sys.executable, "-m", "exchange", "serve", "--data", str(data), "--port", str(port), *flags]
     started = time.perf_counter()
@@ -310,10 +314,16 @@ def seconds_to_ready(data: Path, *flags: str) -> float:
             if process.poll() is not None:
                 raise SystemExit(f"endurance: the venue did not start: {(data / 'serve.log').read_text()}")
             time.sleep(0.02)
-        return time.perf_counter() - started
+        return time.perf_counter() - started, _cpu_s(process.pid)
     finally:
         process.terminate()
         process.wait(60)
+
+
+def _cpu_s(process: int) -> float:
+    """Of a process so far, without its children (Linux)."""
+    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _ready(url: str) -> bool:
@@ -350,7 +360,7 @@ async def grown(data: Path, wanted: argparse.Namespace) -> tuple[float, Pauses]:
     return growth_mb(samples), pauses
 
 
-def report(growth: float, pauses: Pauses, ready_s: float) -> bool:
+def report(growth: float, pauses: Pauses, ready: tuple[float, float]) -> bool:
     """Each figure beside its goal; whether all are reached."""
     lines = (
         (f"memory grows by {growth:.1f} MB a million closed orders", growth, FLAT_GOAL_MB),
@@ -360,12 +370,12 @@ def report(growth: float, pauses: Pauses, ready_s: float) -> bool:
             pauses.collector_worst,
             PAUSE_GOAL_MS,
         ),
-        (f"ready after {ready_s:.1f} s", ready_s, READY_GOAL_S),
+        (f"ready after {ready[0]:.1f} s, {ready[1]:.1f} s of it CPU of the venue", ready[0], READY_GOAL_S),
     )
     say(
         f"{pauses.orders_a_second:,.0f} orders/s; timers late by {pauses.timer_p999:.1f} ms in 999 of 1,000, by "
         f"{pauses.timer_worst:.1f} ms at worst; no core to be had for {pauses.core_worst:.1f} ms at worst; "
-        f"{pauses.collections} collections"
+        f"{pauses.collections} collections; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     )
     for text, value, goal in lines:
         say(f"{'reached' if value <= goal else 'MISSED ':7}  {text} (goal {goal:g})")
@@ -385,7 +395,7 @@ def main() -> int:
         data = Path(folder) / "venue"
         data.mkdir(mode=0o700)
         growth, pauses = asyncio.run(grown(data, wanted))
-        reached = report(growth, pauses, seconds_to_ready(data, "--simulated-clock"))
+        reached = report(growth, pauses, restarted(data, "--simulated-clock"))
     return 0 if reached else 1
 
 

@@ -136,9 +136,8 @@ def test_a_record_has_its_five_headings(record: Path) -> None:
     assert "**" in text.partition("## Decision")[2].partition("## ")[0], "the line to quote is bold"
 
 
-def test_each_record_has_a_number_of_its_own() -> None:
-    numbers = [int(record.name[:4]) for record in RECORDS]
-    assert numbers == sorted(dict.fromkeys(numbers))
+def test_records_are_numbered_without_a_gap() -> None:
+    assert [int(record.name[:4]) for record in RECORDS] == list(range(1, len(RECORDS) + 1))
 
 
 def test_each_record_is_a_heading_of_the_architecture() -> None:
