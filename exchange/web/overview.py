@@ -126,26 +126,35 @@ def _tile(name: str, figure: str, note: str, bad: bool = False) -> dict[str, Any
     return {"name": name, "figure": figure, "note": note, "bad": bad}
 
 
-def _tiles(monitor: Monitor, sight: Sight, tongue: Tongue) -> list[dict[str, Any]]:
-    t, tally, server = speaker(tongue), monitor.tally, sight.server
-    ever = t("ever")
+def _tiles(desk: Desk, sight: Sight, tongue: Tongue) -> list[dict[str, Any]]:
+    """Today's figures, and all that were counted where these differ. A simulated clock leaps over days, so that there all
+    that were counted come first.
+    """
+    t, tally, server = speaker(tongue), desk.monitor.tally, sight.server
+    leaps = desk.engine.simulated
+
+    def shown(name: str, today: int, whole: int, rest: str) -> dict[str, Any]:
+        if today == whole:
+            return _tile(name, thousands(today), rest)
+        if leaps:
+            return _tile(name, thousands(whole), f"{t('today')} {thousands(today)}")
+        return _tile(name, thousands(today), f"{t('ever')} {thousands(whole)}")
 
     def counted(what: str, rest: str) -> dict[str, Any]:
-        """What was counted before today is said beside it."""
-        today, whole = tally.today(what), tally.ever(what)
-        return _tile(what, thousands(today), rest if today == whole else f"{ever} {thousands(whole)}")
+        return shown(what, tally.today(what), tally.ever(what), rest)
 
-    unlawful = tally.today("refused", "unlawful") + tally.today("trades_refused")
+    unlawful = tally.ever("refused", "unlawful") + tally.ever("trades_refused")
     refused = tally.today("refused") + tally.today("trades_refused")
+    refused_ever = tally.ever("refused") + tally.ever("trades_refused")
     overdue = "–" if server.failure else thousands(server.overdue)
-    missed = f"{t('due_soon')} {thousands(server.due_soon)}"
+    soon = f"{t('due_soon')} {thousands(server.due_soon)}"
     return [
         counted("orders", f"{t('open_orders')} {thousands(sight.standing.orders)}"),
         counted("fills", f"{t('open_trades')} {thousands(sight.standing.trades)}"),
-        _tile("settled", thousands(tally.today("settled")), yuan(tally.today("settled_fen"))),
+        counted("settled", yuan(tally.ever("settled_fen"))),
         _tile("held", thousands(sight.standing.holds), f"{t('held_today')} {thousands(tally.today('held'))}"),
-        _tile("refused", thousands(refused), f"{t('of_them_unlawful')} {thousands(unlawful)}"),
-        _tile("overdue", overdue, missed, bad=server.overdue > 0),
+        shown("refused", refused, refused_ever, f"{t('of_them_unlawful')} {thousands(unlawful)}"),
+        _tile("overdue", overdue, soon, bad=server.overdue > 0),
     ]
 
 
@@ -175,9 +184,10 @@ def _rules(desk: Desk, tongue: Tongue) -> list[dict[str, Any]]:
                 {"id": rule, "how": how, "message": message, "today": tally.today(what, rule), "ever": ever}
             )
     rows.sort(key=lambda row: (-row["today"], -row["ever"], row["id"]))
-    most = max([row["today"] for row in rows], default=0)
+    shared = "today" if any(row["today"] for row in rows) else "ever"
+    most = max([row[shared] for row in rows], default=0)
     for row in rows:
-        row["share"] = round(100 * row["today"] / most) if most else 0
+        row["share"] = round(100 * row[shared] / most) if most else 0
     return rows[:RULES]
 
 
@@ -189,8 +199,8 @@ def code_words(tongue: Tongue, code: str) -> str:
 def _codes(monitor: Monitor, tongue: Tongue) -> list[dict[str, Any]]:
     tally = monitor.tally
     return [
-        {"id": code, "message": code_words(tongue, code), "today": tally.today("refused", code)}
-        for code in tally.kinds("refused")
+        {"id": code, "message": code_words(tongue, code), "today": tally.today("refused", code), "ever": ever}
+        for code, ever in tally.kinds("refused").items()
         if code != "unlawful"
     ][:CODES]
 
@@ -252,7 +262,7 @@ def content(desk: Desk, sight: Sight, tongue: Tongue) -> dict[str, Any]:
         "simulated": desk.engine.simulated,
         "since_ns": monitor.tally.since_ns,
         "counted_whole": monitor.tally.since_ns <= monitor.tally.day_ns,
-        "tiles": _tiles(monitor, sight, tongue),
+        "tiles": _tiles(desk, sight, tongue),
         "curve": _curve(monitor.rates()),
         "rules": _rules(desk, tongue),
         "codes": _codes(monitor, tongue),

@@ -69,6 +69,10 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "rule": ("规则", "Rule"),
     "what_it_says": ("内容", "What it says"),
     "count": ("今日 / 累计", "Today / in all"),
+    "kept_only": (
+        "计入日志所存的拒绝：订单与成交；协议成交申报被拒不入日志。",
+        "Counted is what the journal keeps: orders and fills. Refused reports of bilateral trades are not in it.",
+    ),
     "undecided": ("事实不明", "facts unknown"),
     "holding": ("暂缓", "on hold"),
     "latest": ("最近的拒绝", "Latest refusals"),

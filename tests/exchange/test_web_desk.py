@@ -385,6 +385,18 @@ async def test_why_it_was_refused_down_to_the_fact_and_the_clause(
     assert found.headers["location"] == place
 
 
+async def test_a_day_that_is_over_is_still_counted(web: Doors, buyer: Person, browser: Browser) -> None:
+    """A simulated clock leaps over days: what was counted before stays the figure, today's stands beside it."""
+    for _ in range(2):
+        await buyer.ask("POST", "/v1/orders", json={"listing": "L1", "quantity": 1})
+    await web.operator.ask("POST", "/v1/clock/advance", json={"seconds": 86_400})
+    buyer.token = web.operator.token = ""
+    await buyer.ask("POST", "/v1/orders", json={"listing": "L1", "quantity": 1})
+    whole = web.venue.desk.monitor.tally.ever("orders")
+    assert whole >= 3
+    assert f"Orders {whole} Today 1" in words(await browser.text("/desk"))
+
+
 async def test_a_refusal_that_is_no_rule_s_says_so(buyer: Person, browser: Browser) -> None:
     await buyer.ask("POST", "/v1/orders", json={"listing": "L1", "quantity": 10**8})
     listed = await browser.text("/desk/refusals?code=funds_insufficient")
