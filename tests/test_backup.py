@@ -2,6 +2,8 @@
 
 import json
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +15,7 @@ from exchange.archive import BackupRefused
 from exchange.backup import Base, bases
 from exchange.restore import number_of, segments
 from exchange.upkeep import read_instant
-from tests.story import Person, Venue, done, shuji
+from tests.story import ROOT, Person, Venue, done, shuji
 
 
 @pytest.fixture
@@ -199,6 +201,37 @@ def test_a_folder_that_is_away_hinders_nobody_and_catches_up(venue: Venue, tmp_p
         assert trades_of(at(new, buyer)) == [trade]
     finally:
         new.close()
+
+
+def test_a_killed_backup_leaves_nothing_that_looks_whole(venue: Venue, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    command = [sys.executable, "-m", "exchange", "backup", "--data", str(venue.data), "--to", str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as killed:
+        wait_for(lambda: bool(list(folder.glob("base/.unfinished-*/cluster"))))
+        killed.kill()
+    assert bases(folder) == []
+    refused = shuji("restore", "--from", str(folder), "--data", str(tmp_path / "new"))
+    assert refused.returncode == 1
+    assert "no base backup that is whole" in refused.stderr
+    again = shuji("backup", "--data", str(venue.data), "--to", str(folder))
+    assert again.returncode == 0, again.stderr
+    assert len(bases(folder)) == 1
+    assert list(folder.glob("base/.unfinished-*")) == []
+
+
+def test_a_damaged_base_backup_is_refused(venue: Venue, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
+    largest = max(
+        (path for path in folder.glob("base/*/cluster/base/*/*")), key=lambda path: path.stat().st_size
+    )
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    refused = shuji("restore", "--from", str(folder), "--data", str(tmp_path / "new"))
+    assert refused.returncode == 1
+    assert largest.name in refused.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_gap_in_the_log_is_refused(tmp_path: Path) -> None:
