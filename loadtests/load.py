@@ -111,15 +111,29 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rate", type=float, default=0.0, help="requests a second")
-    parser.add_argument("--seconds", type=int, default=0, help="of load, each time (60; overload 20)")
-    parser.add_argument("--users", type=int, default=200, help="who make that rate together")
+    parser.add_argument("--rate", type=_rate, default=0.0, help="requests a second")
+    parser.add_argument("--seconds", type=_number, default=0, help="of load, each time (60; overload 20)")
+    parser.add_argument("--users", type=_number, default=200, help="who make that rate together")
     parser.add_argument("--report", type=Path, default=Path("load-report"), help="default load-report")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--shape", choices=CURVES, default="")
     kind.add_argument("--capacity", action="store_true", help="find the highest rate that is held")
     kind.add_argument("--overload", action="store_true", help="show what happens above it")
     return parser
+
+
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 < rate < 1e6:
+        raise argparse.ArgumentTypeError(f"a rate is more than 0 requests a second, not {text}")
+    return rate
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"at least 1, not {text}")
+    return number
 
 
 def say(text: str) -> None:

@@ -280,6 +280,18 @@ def test_a_capacity_that_the_generator_ends_is_void(monkeypatch: pytest.MonkeyPa
     assert "at least 90 orders/s" in found.beside(100.0)
 
 
+@pytest.mark.parametrize(
+    "wrong", ["--rate=0", "--rate=-5", "--rate=nan", "--seconds=0", "--users=0", "--users=1.5"]
+)
+def test_what_is_no_rate_is_refused_before_anything_starts(
+    wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        load.main([wrong])
+    assert ended.value.code == 2
+    assert wrong.partition("=")[0] in capsys.readouterr().err
+
+
 # ---- runs
 
 
