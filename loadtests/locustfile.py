@@ -67,6 +67,9 @@ BUSY_TRIES: Final = 60
 """How often an order is sent again to a venue that is busy."""
 FLOOD_SIZE: Final = 1_000
 """Orders that each user of the flood sends, all of them at once: the queue holds 20,000."""
+WAVES: Final = 2
+WAVE_S: Final = 5.0
+"""Between two waves; the second comes where the venue took the first as it came."""
 FAR_BELOW_FEN: Final = 1
 LAST_WORDS_S: Final = 3.0
 """How long the feed may take to tell the last trades."""
@@ -148,6 +151,7 @@ class Generator:
         self.opening_s = self.stopped_s = 0.0
         self.posted: list[Offer] = []
         self.books: list[Offer] = []
+        self.flood: list[tuple[list[Sent], bytes]] = []
         self.reader: FeedReader | None = None
         self._site: Site | None = None
         self._people: dict[str, tuple[Person, float]] = {}
@@ -168,6 +172,14 @@ class Generator:
         self.books = [offer for offer in offers if offer.mechanism == BOOK]
         if not offers:
             raise SystemExit(f"nothing is published by the merchants of {KEYS}; or name SHUJI_LOAD_LISTINGS")
+        if MODE == "overload":
+            self.flood = [self._part_of_flood() for _ in range(FLOOD_USERS * WAVES)]
+
+    def _part_of_flood(self) -> tuple[list[Sent], bytes]:
+        """Orders that rest far from the market, and their body: made before, so that they all come at once."""
+        order = {"quantity": 1, "limit_fen": FAR_BELOW_FEN}
+        batch = [order_of(random.choice(self.books), dict(order)) for _ in range(FLOOD_SIZE)]
+        return batch, _body_of(batch)
 
     def start(self, host: str) -> None:
         if self._site is None or self._site.url != host:
@@ -243,6 +255,8 @@ class Participant(FastHttpUser):
     abstract = True
     kind = ""
     throughput = (RATE - OPERATOR_RATE) / max(1, USERS - 1)
+    at_once = False
+    """Whether all users of this kind begin in the same instant."""
     network_timeout = 30.0
     connection_timeout = 10.0
 
@@ -252,7 +266,7 @@ class Participant(FastHttpUser):
         self.tally = GENERATOR.tally
         self.resting: deque[str] = deque()
         begin_s = max(GENERATOR.opening_s, time.perf_counter())
-        self.schedule = Schedule(self.throughput, begin_s, random.random())
+        self.schedule = Schedule(self.throughput, begin_s, 0.0 if self.at_once else random.random())
         gevent.sleep(self.schedule.pause_s(time.perf_counter()))
 
     def on_stop(self) -> None:
@@ -333,18 +347,17 @@ class Participant(FastHttpUser):
 
     def place(self, kind: str, offer: Offer, order: dict[str, Any]) -> None:
         due_s = self.due()
-        sent = self._remember(self._order(offer, order))
+        sent = self._remember(order_of(offer, order))
         answer = self.ask_patiently(kind, due_s, ORDERS, sent.body)
         sent.status = answer.status
         if answer.status == 201:
             self._placed(sent, _PLACED.decode(answer.content), answer.content, due_s, answer.ended_s)
 
-    def place_batch(self, kind: str, due_s: float, batch: list[Sent]) -> None:
-        """Each order of a batch is one of its own, and can be sent again singly."""
+    def place_batch(self, kind: str, due_s: float, batch: list[Sent], body: bytes = b"") -> None:
+        """Each order of a batch is one of its own, and can be sent again singly. `body`: of these, made before."""
         for sent in batch:
             self._remember(sent)
-        body = b"[" + b",".join([sent.body for sent in batch]) + b"]"
-        answer = self.ask_patiently(kind, due_s, f"{ORDERS}/batch", body)
+        answer = self.ask_patiently(kind, due_s, f"{ORDERS}/batch", body or _body_of(batch))
         if not answer.is_done:
             return
         for sent, result in zip(batch, _BATCH.decode(answer.content).results, strict=True):
@@ -361,12 +374,6 @@ class Participant(FastHttpUser):
         else:
             self.tally.unexpected += 1
         self.tally.surprise(f"{self.key_file.name}: {kind}: {result.problem}")
-
-    def _order(self, offer: Offer, order: dict[str, Any]) -> Sent:
-        key = new_id()
-        order = {"listing": offer.listing, "purpose": offer.purposes[0], **order, "client_order_id": key}
-        order["quantity"] *= offer.price_per_units
-        return Sent(ORDERS, key, _encode(order))
 
     def _remember(self, sent: Sent) -> Sent:
         self.tally.sent.setdefault(self.key_file.name, []).append(sent)
@@ -408,7 +415,7 @@ class Participant(FastHttpUser):
             self.cancel()
         else:
             due_s = self.due()
-            self.place_batch(kind, due_s, [self._order(*draw()) for _ in range(BATCH_SIZE)])
+            self.place_batch(kind, due_s, [order_of(*draw()) for _ in range(BATCH_SIZE)])
 
     # --- trades
 
@@ -424,6 +431,18 @@ class Participant(FastHttpUser):
                 kind, time.perf_counter(), sent.path, sent.body, "wrong_state", key=sent.key
             )
             sent.status = done.status
+
+
+def order_of(offer: Offer, order: dict[str, Any]) -> Sent:
+    """Not sent yet. The quantity is told in what the price is for."""
+    key = new_id()
+    order = {"listing": offer.listing, "purpose": offer.purposes[0], **order, "client_order_id": key}
+    order["quantity"] *= offer.price_per_units
+    return Sent(ORDERS, key, _encode(order))
+
+
+def _body_of(batch: list[Sent]) -> bytes:
+    return b"[" + b",".join([sent.body for sent in batch]) + b"]"
 
 
 def _answer(response: ResponseContextManager) -> Answer:
@@ -592,19 +611,20 @@ if MODE == "overload":
 
         kind = "buyer"
         fixed_count = FLOOD_USERS
-        batch: list[Sent]
+        throughput = 1 / WAVE_S
+        at_once = True
 
         def on_start(self) -> None:
             super().on_start()
-            offer = random.choice(GENERATOR.books)
-            order = {"quantity": 1, "limit_fen": FAR_BELOW_FEN}
-            self.batch = [self._order(offer, order) for _ in range(FLOOD_SIZE)]
+            self.waves = WAVES
 
         @task
         def flood(self) -> None:
-            due_s, batch, self.batch = self.due(), self.batch, []
-            if batch:
-                self.place_batch("flood of 1,000 orders", due_s, batch)
+            """The next wave, where the venue has not been too busy for one yet."""
+            due_s = self.due()
+            if self.waves and GENERATOR.flood and not self.tally.busy:
+                self.waves -= 1
+                self.place_batch("flood of 1,000 orders", due_s, *GENERATOR.flood.pop())
 
 
 # ---- what locust tells us
