@@ -129,9 +129,15 @@ async def _main(dsn: str) -> int:
             print(f"!{projector.failure.splitlines()[0]}", flush=True)
             told.cancel()
             return 1
-        work.cancel()
-        await asyncio.wait([work])
+        await until_over(work)
     return 0
+
+
+async def until_over(work: "asyncio.Task[None]") -> None:
+    """A cancellation can get lost: a connection that breaks in the same instant raises in its place."""
+    while not work.done():
+        work.cancel()
+        await asyncio.wait([work], timeout=FIRST_PAUSE_S)
 
 
 if __name__ == "__main__":

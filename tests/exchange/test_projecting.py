@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from exchange.projecting import ProjectorProcess
+from exchange.projecting import ProjectorProcess, until_over
 from exchange.projector import ProjectorStopped, compare
 from tests.exchange.journal_writing import append, entry, registered
 
@@ -109,3 +109,24 @@ async def test_it_ends_with_its_parent(database_dsn: str) -> None:
                 await asyncio.sleep(0.01)
         child = child_of(process)
     assert not Path(f"/proc/{child}").exists()
+
+
+async def test_a_cancellation_that_got_lost_is_said_again() -> None:
+    """A connection that breaks while its task is cancelled raises its own error instead, and the task goes on."""
+    lost = 2
+
+    async def deaf() -> None:
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if not lost:
+                    raise
+                lost -= 1
+
+    work = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE_S):
+        await until_over(work)
+    assert work.cancelled()
