@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -289,21 +290,21 @@ LATEST = "select coalesce(max(sequence), 0) from snapshot"
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.subprocess.Process]:
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
     """The processes that were started so far; each really is."""
-    started: list[asyncio.subprocess.Process] = []
-    create = asyncio.create_subprocess_exec
+    started: list[subprocess.Popen[bytes]] = []
+    start = snapshot._started
 
-    async def noted(*command: Any, **settings: Any) -> asyncio.subprocess.Process:
-        started.append(await create(*command, **settings))
+    def noted(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        started.append(start(environment))
         return started[-1]
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    monkeypatch.setattr(snapshot, "_started", noted)
     return started
 
 
 async def test_the_process_is_started_each_time_so_many_entries_have_come(
-    database_dsn: str, small: Small, started: list[asyncio.subprocess.Process]
+    database_dsn: str, small: Small, started: list[subprocess.Popen[bytes]]
 ) -> None:
     """What was replayed at the start counts too."""
     async with engine_on(database_dsn) as writer, snapshots_every(30, writer):
@@ -338,7 +339,7 @@ async def test_a_process_that_fails_is_logged_and_tried_again(
 
 
 async def test_an_end_does_not_leave_the_process_behind(
-    database_dsn: str, small: Small, started: list[asyncio.subprocess.Process]
+    database_dsn: str, small: Small, started: list[subprocess.Popen[bytes]]
 ) -> None:
     """It is in the midst of its work: it waits for a lock."""
     async with engine_on(database_dsn) as writer, session(database_dsn) as other, other.transaction():
