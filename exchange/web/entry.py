@@ -580,7 +580,7 @@ say   {"op":"place","request":2,"order":{"listing":"L1","quantity":1,"purpose":"
 told  {"type":"answer","request":2,"status":201,"order":{"order":"O1","state":"filled","trades":[...],...}}
 say   {"op":"batch","request":3,"orders":[{...},{...}]}
 told  {"type":"answer","request":3,"status":200,"results":[{"status":201,"order":{...}},{"status":422,"problem":{...}}]}
-say   {"op":"cancel","request":4,"order":"O9","command_id":"019ab0d2-3c40-7a52-9d1e-0d5f3a9c1b77"}
+say   {"op":"cancel","request":4,"order":"O9"}
 told  {"type":"answer","request":4,"status":200,"cancelled":{"order":"O9","quantity":3,"reason":"cancelled"}}
 say   {"op":"watch","request":5}
 told  {"type":"answer","request":5,"status":200,"orders":[...open orders...]}

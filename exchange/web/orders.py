@@ -36,10 +36,36 @@ MOST_IN_A_BATCH: Final = 1_000
 _NO_NUL: Final = whole("[^\\u0000]*")
 Word = Annotated[str, Meta(min_length=1, max_length=100, pattern=_NO_NUL)]
 Quantity = Annotated[
-    int, Meta(ge=1, le=10**9, description="whole units, a multiple of the listing's price_per_units")
+    int,
+    Meta(
+        ge=1,
+        le=10**9,
+        description="whole units. At a posted price any number: the order's amount, price_fen x quantity / "
+        "price_per_units, is rounded up to whole fen once. In an order book a multiple of price_per_units",
+    ),
 ]
 Price = Annotated[
-    int, Meta(ge=1, le=10**12, description="fen per price_per_units units; absent: at market or as posted")
+    int,
+    Meta(
+        ge=1,
+        le=10**12,
+        description="the most (buy) or least (sell), in fen per price_per_units units. Absent: at the posted price, "
+        "in an order book at market",
+    ),
+]
+Purpose = Annotated[
+    Word, Meta(description="what the data is for, one of the listing's purposes; absent: the first of them")
+]
+Territory = Annotated[
+    Word, Meta(description="where it is used, one of the listing's territories; absent: the first of them")
+]
+OrderId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=36,
+        description="a new UUID version 7 of your own: the same id with the same order gets the same answer again",
+    ),
 ]
 
 _TRY_AGAIN: Final = (Refused.overloaded, Refused.storage_unavailable)
@@ -50,15 +76,25 @@ _PROBLEM: Final = (b"content-type", problem.MEDIA_TYPE.encode())
 class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """An order. `client_order_id`, a UUID version 7, makes it safe to send again."""
 
-    listing: Annotated[str, Meta(max_length=20, pattern=_NO_NUL)]
-    side: Literal["buy", "sell"] = "buy"
+    listing: Annotated[str, Meta(max_length=20, pattern=_NO_NUL, description="the listing's id: L1")]
+    side: Annotated[
+        Literal["buy", "sell"], Meta(description="at a posted price buy only; in an order book either")
+    ] = "buy"
     quantity: Quantity
     limit_fen: Price | None = None
-    time_in_force: Literal["gtc", "ioc"] = "gtc"
-    purpose: Word | None = None
-    territory: Word | None = None
-    accepts_prior: bool = False
-    client_order_id: Annotated[str, Meta(min_length=1, max_length=36)] | None = None
+    time_in_force: Annotated[
+        Literal["gtc", "ioc"],
+        Meta(
+            description="of an order book: gtc rests until cancelled, of ioc what is not filled at once is closed"
+        ),
+    ] = "gtc"
+    purpose: Purpose | None = None
+    territory: Territory | None = None
+    accepts_prior: Annotated[
+        bool,
+        Meta(description="of an exclusive licence: the buyer knows of earlier licences and accepts them"),
+    ] = False
+    client_order_id: OrderId | None = None
 
 
 class BatchResult(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -385,7 +421,7 @@ async def _refuse_method(scope: Any, send: Any, allowed: bytes) -> None:
 
 _WHEN: Final = "2026-11-23T10:00:00Z"
 _ID: Final = "019ab0d2-3c40-7a52-9d1e-0d5f3a9c1b77"
-_ORDER: Final = {"listing": "L1", "quantity": 1, "purpose": "market_analysis", "client_order_id": _ID}
+_ORDER: Final = {"listing": "L1", "quantity": 1, "purpose": "market_analysis"}
 _PLACED: Final = {
     "order": "O1", "state": "filled", "listing": "L1", "side": "buy", "quantity": 1, "filled": 1, "remaining": 0,
     "trades": [{"trade": "T1", "state": "settled", "quantity": 1, "price_fen": 50_000, "amount_fen": 50_000,

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from exchange.events import Refused
 from exchange.web.operation import Call, Operation, answer
+from exchange.web.participants import EXAMPLE_USCC as USCC
 from exchange.web.problem import TITLES, Refusing
 
 _STYLE: Final = """
@@ -83,10 +84,10 @@ class Welcome(Struct):
 def _commands(url: str) -> dict[str, str]:
     """Commands to copy, for a venue at this address."""
     at = "" if url == "http://127.0.0.1:8000" else f" --url {url}"
-    register = '--key my.key --name "Example Ltd" --uscc 91460000MA5SHUJI1X --role buyer'
+    register = f'--key my.key --name "Example Ltd" --uscc {USCC} --role buyer'
     return {
         "browse": f"shuji call GET /v1/catalogue{at}",
-        "key": f"shuji key my.key\nshuji register {register}{at}",
+        "key": f"shuji key my\nshuji register {register}{at}",
         "login": f"shuji login --key my.key{at}",
         "verify": f"""shuji call GET /v1/products/D1/sample --key my.key{at}
 shuji call POST /v1/orders '{{"listing":"L1","quantity":1}}' --key my.key{at}""",

@@ -708,7 +708,8 @@ _KEY: Final = "v0wcYQ0Jb9Vb0l9yZr1gk1s2bqP0b1xw3T0pQm5o0yI="
 _SIGNATURE: Final = (
     "c2lnbmF0dXJlIG9mIHRoZSB0ZXh0LCA2NCByYXcgYnl0ZXMgaW4gYmFzZTY0LCBhcyBFZDI1NTE5IGdpdmVzIGl0Lg=="
 )
-_USCC: Final = "91460000MA5SHUJI1X"
+EXAMPLE_USCC: Final = "91460000000000013H"
+"""Invented, with a check digit that fits (GB 32100-2015)."""
 _SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _WHEN: Final = "2026-11-23T10:00:00Z"
 _LATER: Final = "2028-11-23T10:00:00Z"
@@ -716,7 +717,7 @@ _PUBLIC: Final = {
     "participant": "P2",
     "legal_name": "海南示例数据有限公司",
     "roles": ["merchant"],
-    "uscc": _USCC,
+    "uscc": EXAMPLE_USCC,
     "region": "CN-46",
     "status": "active",
     "identity": "verified",
@@ -732,12 +733,12 @@ OPERATIONS: Final = (
         status=201, asks=Registration, answers=Registered, signed_in=False,
         refused=(Refused.signature_wrong, Refused.already_exists, Refused.identity_invalid),
         example={
-            "legal_name": "海南示例数据有限公司", "public_key": _KEY, "roles": ["merchant"], "uscc": _USCC,
+            "legal_name": "海南示例数据有限公司", "public_key": _KEY, "roles": ["merchant"], "uscc": EXAMPLE_USCC,
             "region": "CN-46", "agent": {"name": "张三", "contact": "agent@shuji.example"}, "signature": _SIGNATURE,
         },
         example_answer={
             "participant": "P2", "legal_name": "海南示例数据有限公司", "public_key": _KEY, "roles": ["merchant"],
-            "uscc": _USCC, "owner_id": "", "group_id": "", "region": "CN-46", "identity": "unverified",
+            "uscc": EXAMPLE_USCC, "owner_id": "", "group_id": "", "region": "CN-46", "identity": "unverified",
             "credential": "none", "registered_at": _WHEN,
         },
     ),
@@ -773,8 +774,8 @@ OPERATIONS: Final = (
         "POST", "/v1/participants/me/identity", resubmit_identity, "Mend a refused identity, with new evidence",
         "identity", status=201, asks=Resubmission, answers=ResubmissionView,
         refused=(Refused.already_exists, Refused.wrong_state, Refused.identity_invalid, Refused.not_found),
-        example={"legal_name": "海南示例数据有限公司", "uscc": _USCC, "region": "CN-46", "evidence_sha256": _SHA},
-        example_answer={"participant": "P2", "legal_name": "海南示例数据有限公司", "uscc": _USCC, "owner_id": "",
+        example={"legal_name": "海南示例数据有限公司", "uscc": EXAMPLE_USCC, "region": "CN-46", "evidence_sha256": _SHA},
+        example_answer={"participant": "P2", "legal_name": "海南示例数据有限公司", "uscc": EXAMPLE_USCC, "owner_id": "",
                         "group_id": "", "region": "CN-46", "evidence_sha256": _SHA, "identity": "unverified"},
     ),
     Operation(

@@ -1,13 +1,19 @@
 """The OpenAPI document: complete, stable, and true to what the venue answers (schemathesis)."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from credit.merchant import check_uscc
+from exchange.web import pages
 from exchange.web.openapi import encoded
 from exchange.web.routes import OPERATIONS
 from tests.story import Person, Venue
@@ -97,6 +103,45 @@ def test_schemathesis_finds_no_5xx_and_no_undocumented_status(tmp_path: Path, ro
         assert venue.is_ready(), venue.said()[-2_000:]
     finally:
         venue.close()
+
+
+def values(content: Any, name: str) -> Iterator[str]:
+    """Every text of that name in an example."""
+    if isinstance(content, dict):
+        yield from (value for key, value in content.items() if key == name and isinstance(value, str))
+    if isinstance(content, dict | list):
+        parts = content.values() if isinstance(content, dict) else content
+        yield from (value for part in parts for value in values(part, name))
+
+
+def test_an_example_can_be_sent_as_it_stands() -> None:
+    """Its credit codes pass the venue's own check, and it names no id: one that is printed is of the past."""
+    codes = {
+        code
+        for one in OPERATIONS
+        for side in (one.example, one.example_answer)
+        for code in values(side, "uscc")
+    }
+    assert codes
+    assert {code: check_uscc(code) for code in codes if check_uscc(code) is not None} == {}
+    for one in OPERATIONS:
+        asked = json.dumps(one.example) + one.about
+        assert 'client_order_id": "' not in asked, one.path
+        assert re.search("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-", asked) is None, one.path
+
+
+def test_the_commands_of_the_front_page_are_of_one_piece(tmp_path: Path) -> None:
+    """The key that is made is the one that is used, and the command line takes the commands as they are printed."""
+    steps = pages._commands("http://127.0.0.1:8000")
+    make, register = steps["key"].splitlines()
+    program = Path(sys.executable).parent / "shuji"
+    subprocess.run([program, *shlex.split(make)[1:]], cwd=tmp_path, capture_output=True, check=True)
+    lines = [register, *steps["login"].splitlines(), *steps["verify"].splitlines()]
+    for line in lines:
+        words = shlex.split(line)
+        assert (tmp_path / words[words.index("--key") + 1]).is_file(), line
+    named = shlex.split(register)
+    assert check_uscc(named[named.index("--uscc") + 1]) is None
 
 
 def test_every_example_is_of_its_own_shape() -> None:
