@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ from exchange.archive import (
 )
 from exchange.postgres import Database, binaries_of, open_database
 
+LEFT_S: Final = 30.0
 ARRIVAL_S: Final = 120.0
 """How long nothing may arrive before `shuji backup` says so."""
 
@@ -128,14 +130,25 @@ async def _archiving(data: Path, database: Database, tell: Callable[[str], None]
         await archiver.part()
 
 
+def _remove_unfinished(home: Path) -> None:
+    """What a killed backup left. Its `pg_basebackup` may go on writing for a moment."""
+    deadline = time.monotonic() + LEFT_S
+    while left := list(home.glob(".unfinished-*")):
+        try:
+            shutil.rmtree(left[0])
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise BackupRefused(f"{left[0]} is still written to by a killed backup: {error}") from error
+            time.sleep(0.1)
+
+
 async def _take(connection: Any, dsn: str, wanted: Note, data: Path, tell: Callable[[str], None]) -> Base:
     note = await _open_generation(connection, wanted, data)
     begun_at = datetime.now(UTC)
     name = begun_at.strftime("%Y%m%dT%H%M%S.%fZ")
     home = note.place / "base"
     home.mkdir(mode=0o700, exist_ok=True)
-    for left in home.glob(".unfinished-*"):
-        shutil.rmtree(left)
+    await asyncio.to_thread(_remove_unfinished, home)
     scratch = home / f".unfinished-{name}"
     scratch.mkdir(mode=0o700)
     tell("the base backup is being taken")

@@ -12,7 +12,8 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
 
@@ -71,13 +72,11 @@ def _jsonl(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 def columns(row: type, before: str = "") -> list[str]:
-    """Names of a view's fields; a view inside it gives its own."""
+    """Names of a view's fields; a view inside it gives its own, a list of views is one column."""
     names: list[str] = []
     for name, hint in get_type_hints(row).items():
-        inner = next(
-            (part for part in (hint, *get_args(hint)) if isinstance(part, type) and issubclass(part, Struct)),
-            None,
-        )
+        parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        inner = next((part for part in parts if isinstance(part, type) and issubclass(part, Struct)), None)
         names += columns(inner, f"{before}{name}.") if inner is not None else [before + name]
     return names
 

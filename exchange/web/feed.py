@@ -572,7 +572,8 @@ class Feed:
             else:
                 replayed += changes
         replayed.sort(key=lambda message: message.place or (0, 0))
-        return [*replayed, *begun, _current(self.sequence)]
+        # Snapshots have no place to go on from: behind them, so that whoever is cut off in between gets them again.
+        return [*begun, *replayed, _current(self.sequence)]
 
     def _is_past(self, place: Place) -> bool:
         """A place ahead of the journal is another venue's, or one that was restored to an earlier instant."""

@@ -118,10 +118,12 @@ Submit = Callable[[PlaceOrder], Awaitable[Outcome]]
 SubmitMany = Callable[[Sequence[PlaceOrder]], Awaitable[Sequence[Outcome]]]
 
 
-def command_of(order: Order, participant: str) -> PlaceOrder:
+def command_of(order: Order, participant: str, key: str = "") -> PlaceOrder:
+    """`key` is the request's `Idempotency-Key`: the order's id where it has none of its own."""
+    named = order.client_order_id or key
     return PlaceOrder(
         actor=participant,
-        key=command_id(order.client_order_id) if order.client_order_id else "",
+        key=command_id(named) if named else "",
         listing=order.listing,
         side=order.side,
         quantity=order.quantity,
@@ -131,6 +133,30 @@ def command_of(order: Order, participant: str) -> PlaceOrder:
         territory=order.territory or "",
         accepts_prior=order.accepts_prior,
     )
+
+
+def request_key(headers: "list[tuple[bytes, bytes]]") -> str:
+    """The command id of `Idempotency-Key`; empty where there is none."""
+    for name, value in headers:
+        if name == b"idempotency-key":
+            return command_id(value.decode("latin-1"))
+    return ""
+
+
+def _check_same(order: Order, key: str) -> None:
+    if key and order.client_order_id and command_id(order.client_order_id) != key:
+        detail = (
+            "Idempotency-Key and client_order_id name this order differently: send one of them, or the same"
+        )
+        raise Refusing(Refused.malformed, detail)
+
+
+def element_key(key: str, index: int) -> str:
+    """The id of a batch's element: the request's own, counted on in its last 62 bits (RFC 9562, 5.7: rand_b)."""
+    number = int(key.replace("-", ""), 16)
+    low = (number + index) & (1 << 62) - 1
+    text = f"{number >> 62 << 62 | low:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def decode_order(body: bytes) -> Order:
@@ -178,13 +204,16 @@ class EntryDoor:
             )
         return holder
 
-    def submit(self, order: Order, participant: str) -> Awaitable[Outcome]:
-        command = command_of(order, participant)
+    def submit(self, order: Order, participant: str, key: str = "") -> Awaitable[Outcome]:
+        _check_same(order, key)
+        command = command_of(order, participant, key)
         note(command)
         return self._submit(command)
 
-    def submit_many(self, orders: Sequence[Order], participant: str) -> Awaitable[Sequence[Outcome]]:
-        commands = commands_of(orders, participant)
+    def submit_many(
+        self, orders: Sequence[Order], participant: str, key: str = ""
+    ) -> Awaitable[Sequence[Outcome]]:
+        commands = commands_of(orders, participant, key)
         if TRACE.get() is not None:
             for command in commands:
                 note(command)
@@ -194,7 +223,9 @@ class EntryDoor:
         """POST /v1/orders."""
         try:
             participant = self._participant(scope)
-            outcome = await self.submit(decode_order(await read_body(receive, SINGLE_LIMIT)), participant)
+            key = request_key(scope["headers"])
+            order = decode_order(await read_body(receive, SINGLE_LIMIT))
+            outcome = await self.submit(order, participant, key)
             if outcome.refusal is not None:
                 raise refusing(outcome.refusal, outcome.at_ns)
             body = _ENCODE(placed_order(outcome.events, self._reasons, outcome.at_ns))
@@ -210,8 +241,9 @@ class EntryDoor:
         """
         try:
             participant = self._participant(scope)
+            key = request_key(scope["headers"])
             orders = decode_batch(await read_body(receive, BATCH_LIMIT))
-            outcomes = await self.submit_many(orders, participant) if orders else ()
+            outcomes = await self.submit_many(orders, participant, key) if orders else ()
             if (refusal := _not_taken(outcomes)) is not None:
                 raise refusing(refusal, 0)
             body = _ENCODE(BatchAnswer(self.results(outcomes)))
@@ -242,12 +274,15 @@ def _not_taken(outcomes: Sequence[Outcome]) -> Refusal | None:
     return first.refusal if all(one is first for one in outcomes) else None
 
 
-def commands_of(orders: Sequence[Order], participant: str) -> list[PlaceOrder]:
-    """The commands of a batch; a command id that is none is refused with the element's index."""
+def commands_of(orders: Sequence[Order], participant: str, key: str = "") -> list[PlaceOrder]:
+    """The commands of a batch; a command id that is none is refused with the element's index.
+
+    Elements without an id of their own get one of the request's `key` and their place.
+    """
     commands = []
     for index, order in enumerate(orders):
         try:
-            commands.append(command_of(order, participant))
+            commands.append(command_of(order, participant, element_key(key, index) if key else ""))
         except Refusing as error:
             error.index = index
             raise

@@ -385,3 +385,48 @@ def test_the_statement_explains_the_balance(venue: Venue, merchant: Person, post
     assert postings
     assert any("50000" in str(posting) for posting in postings)
     assert any("200000" in str(posting) for posting in postings)
+
+
+# -- sent again
+
+
+def test_the_same_request_id_places_one_order(venue: Venue, merchant: Person, posted: str) -> None:
+    """`Idempotency-Key` of the request, as every POST takes it, also where the order has no id of its own."""
+    buyer = venue.buyer(cash_fen=10_000_000)
+    key, body = venue.new_id(), {"listing": posted, "quantity": 1}
+    first = buyer.post("/v1/orders", body, key)
+    again = buyer.post("/v1/orders", body, key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    [placed] = buyer.every("/v1/orders")
+    assert placed["client_order_id"] == key
+    refused(buyer.post("/v1/orders", {**body, "quantity": 2}, key), 409, "id_conflict")
+
+
+def test_the_same_batch_id_places_its_orders_once(venue: Venue, posted: str) -> None:
+    buyer = venue.buyer(cash_fen=10_000_000)
+    key, own = venue.new_id(), venue.new_id()
+    bodies: list[dict[str, Any]] = [{"listing": posted, "quantity": 1} for _ in range(3)]
+    bodies[1]["client_order_id"] = own
+    first = buyer.post("/v1/orders/batch", bodies, key)
+    again = buyer.post("/v1/orders/batch", bodies, key)
+    assert first.status_code == 200
+    assert again.content == first.content
+    ids = {row["client_order_id"] for row in buyer.every("/v1/orders")}
+    assert {key, own} < ids
+    assert len(ids) == 3
+
+
+def test_a_request_id_that_is_none_or_another_than_the_orders_is_refused(
+    venue: Venue, buyer: Person, posted: str
+) -> None:
+    body = {"listing": posted, "quantity": 1}
+    before = len(list(buyer.every("/v1/orders")))
+    refused(buyer.post("/v1/orders", body, "1"), 400, "malformed")
+    refused(buyer.post("/v1/orders/batch", [body], "1"), 400, "malformed")
+    refused(
+        buyer.post("/v1/orders", {**body, "client_order_id": venue.new_id()}, venue.new_id()),
+        400,
+        "malformed",
+    )
+    assert len(list(buyer.every("/v1/orders"))) == before

@@ -148,8 +148,9 @@ async def test_both_ways_lead_to_the_same_page(pool: Any, monkeypatch: pytest.Mo
             ]
             assert ways[0] == ways[1], conditions
             monkeypatch.setattr(catalogue, "NEWEST", 2)
-            for few in (0, 9):
+            for few, further in ((0, 2), (0, 3), (0, 99), (9, 99)):
                 monkeypatch.setattr(catalogue, "FEW", few)
+                monkeypatch.setattr(catalogue, "FURTHER", further)
                 rows = await catalogue._shorter_way(pool, query, before, 3)
                 assert [row.id for row in rows] == ways[0], conditions
 

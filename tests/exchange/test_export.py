@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from exchange.__main__ import main
+from exchange.export import _csv, columns
+from exchange.web.trades import TradeView
 
 ROWS = [
     {"listing": f"L{number}", "title": title, "tags": ["a", "b"], "price_fen": 5, "until": None}
@@ -74,3 +76,14 @@ def test_half_an_export_is_none(url: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert main(["export", "catalogue", "--out", str(out), "--url", url]) == 1
     assert out.read_text() == "yesterday"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_why_a_trade_was_refused_is_in_its_line() -> None:
+    """A list of parts is one column, as JSON; an object's parts have columns of their own."""
+    names = columns(TradeView)
+    violated = [{"rule": "B05", "message_zh": "地域", "citations": []}]
+    lines = list(_csv(iter([{"trade": "T1", "verdict": {"outcome": "reject", "violated": violated}}]), names))
+    [row] = csv.DictReader(io.StringIO("".join(lines)))
+    assert row["verdict.outcome"] == "reject"
+    assert json.loads(row["verdict.violated"]) == violated
+    assert "dates.settled" in names

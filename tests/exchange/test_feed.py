@@ -238,6 +238,26 @@ async def test_a_ring_that_does_not_reach_back_gives_a_snapshot(
         await one.leave()
 
 
+async def test_whoever_is_cut_off_while_it_catches_up_loses_nothing(
+    open_market: tuple[Venue, Small], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot has no place to go on from, so it comes before the changes that have one."""
+    venue, small = open_market
+    await venue.desk.feed.follow([small.posted, small.book])
+    begun = venue.engine.sequence
+    followed = venue.desk.feed._followed[small.book]
+    followed.ring = type(followed.ring)(maxlen=2)
+    monkeypatch.setattr(feed_module, "KEPT_MESSAGES", 2)
+    for _ in range(6):
+        await soon(venue.engine.submit(small.bid()))
+    monkeypatch.setattr(feed_module, "KEPT_MESSAGES", 500)
+    await trade(venue, small)
+    late = events(venue, f"{small.posted},{small.book}", str(begun))
+    await late.hear("current")
+    assert [one["type"] for one in late.messages] == ["gap", "snapshot", "change", "current"]
+    await late.leave()
+
+
 async def test_halts_are_told_and_stand_in_the_snapshot(open_market: tuple[Venue, Small]) -> None:
     venue, small = open_market
     reader = events(venue, f"{small.posted},{small.book}")
