@@ -256,8 +256,16 @@ class Conversation:
 
     # --- who
 
+    def enter(self, token: str) -> None:
+        """Take a room. With the handshake's token it is one of its participant's, which strangers cannot fill."""
+        holder = self._door.holder(token) if token else ""
+        if holder is None:
+            raise _not_signed_in()
+        self._rooms.enter(holder)
+        self.participant, self._token = holder, token
+
     def sign_in(self, token: str) -> None:
-        """By the handshake or by a message. Refuses a token that opens nothing."""
+        """By a message. Refuses a token that opens nothing."""
         holder = self._door.holder(token)
         if holder is None:
             self.end(POLICY, "sign in again")
@@ -498,17 +506,31 @@ class _Rooms:
         self._unsigned = 0
         self._signed: dict[str, int] = {}
 
-    def enter(self) -> None:
-        if self._unsigned >= MOST_UNSIGNED or sum(self._signed.values()) >= MOST_CONVERSATIONS:
-            raise Refusing(Refused.overloaded, "too many connections: try again in a second")
-        self._unsigned += 1
+    def enter(self, participant: str) -> None:
+        """Of a participant, or of somebody who has not signed in yet (empty)."""
+        if participant:
+            self._seat(participant)
+        elif self._unsigned >= MOST_UNSIGNED:
+            raise Refusing(
+                Refused.overloaded,
+                "too many connections have not signed in: send `Authorization: Bearer TOKEN` in the handshake,"
+                " or try again in a second",
+            )
+        else:
+            self._unsigned += 1
 
     def sign_in(self, participant: str) -> None:
+        """Of somebody who entered without a token."""
+        self._seat(participant)
+        self._unsigned -= 1
+
+    def _seat(self, participant: str) -> None:
         mine = self._signed.get(participant, 0)
         if mine >= MOST_EACH:
             raise Refusing(Refused.overloaded, f"you have {mine} connections: close one, then sign in again")
+        if sum(self._signed.values()) >= MOST_CONVERSATIONS:
+            raise Refusing(Refused.overloaded, "too many connections: try again in a second")
         self._signed[participant] = mine + 1
-        self._unsigned -= 1
 
     def leave(self, participant: str) -> None:
         if not participant:
@@ -533,22 +555,18 @@ def entry_socket_routes(desk: Desk) -> list[ASGIRouteHandler]:
             )
             return
         await receive()
-        try:
-            rooms.enter()
-        except Refusing as error:
-            await _refuse(desk, error, send, "websocket.")
-            return
         one = Conversation(desk, door, watchers, rooms)
         try:
             if desk.feed.closing.is_set():
                 raise Refusing(Refused.overloaded, "the venue stops: try again in a second")
-            if token := bearer(scope["headers"]):
-                one.sign_in(token)
+            one.enter(bearer(scope["headers"]))
+        except Refusing as error:
+            await _refuse(desk, error, send, "websocket.")
+            return
+        try:
             await send({"type": "websocket.accept"})
             async with desk.feed.connection():
                 await _converse(one, desk.feed.closing, receive, send)
-        except Refusing as error:
-            await _refuse(desk, error, send, "websocket.")
         finally:
             await one.close()
 

@@ -172,7 +172,7 @@ async def test_nobody_may_take_all_connections(
 ) -> None:
     monkeypatch.setattr(entry, "MOST_EACH", 2)
     monkeypatch.setattr(entry, "MOST_UNSIGNED", 3)
-    monkeypatch.setattr(entry, "SIGN_IN_S", 0.3)
+    monkeypatch.setattr(entry, "SIGN_IN_S", 1.0)
     monkeypatch.setattr(entry, "LOOK_S", 0.1)
     venue, small = open_market
     mine = [line(venue, small.buyer) for _ in range(2)]
@@ -187,6 +187,10 @@ async def test_nobody_may_take_all_connections(
     late = Conversation(venue, "/v1/orders/ws", kind="websocket")
     await soon(late.task)
     assert late.ended[0]["status"] == 503
+    known = line(venue, small.merchant)
+    known.say(op="cancel", request=1, order="O9")
+    await known.hear("answer")
+    await known.leave()
     for one in silent:
         await soon(one.task, "who does not sign in goes")
         assert one.messages[-1]["problem"]["code"] == "not_signed_in"
