@@ -14,6 +14,7 @@ that moved meanwhile, how far it knew (`gap`) and the sheet as it is then (`snap
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -40,6 +41,8 @@ log = logging.getLogger("shuji.feed")
 
 KEPT_MESSAGES: Final = 500
 """Changes of one listing in its ring."""
+KEPT_BYTES: Final = 64 << 20
+"""All rings together; beyond it the largest loses the older half of what it has."""
 TAIL_ROWS: Final = 256
 TAIL_ENTRIES: Final = 10_000
 """How far back the journal is read to fill a ring: so many rows, and not more entries in them than that (about 30 ms)."""
@@ -57,7 +60,7 @@ LINGER_S: Final = 300.0
 PARTING_S: Final = 2.0
 """How long the stop of the venue waits for connections that take nothing any more."""
 SHARE_S: Final = 0.000_25
-"""Pause between two sends to one reader, for each reader there is: about a tenth of one core goes to sending."""
+"""Pause between two sends to one reader, for each that follows something: about a tenth of one core goes to sending."""
 
 Levels: TypeAlias = list[tuple[int, int]]
 Row: TypeAlias = tuple[int, int, list[tape.Entry]]
@@ -184,6 +187,10 @@ class Message(Struct, frozen=True):
     def size(self) -> int:
         return len(self.event)
 
+    @property
+    def kept_bytes(self) -> int:
+        return len(self.line) + len(self.event)
+
 
 def _message(view: Struct, listing: str = "", place: Place | None = None) -> Message:
     body = _ENCODE(view)
@@ -232,13 +239,25 @@ def _told(change: Change) -> Message:
 class Reader:
     """A mailbox of bounded size and the listings it is for. `take` empties it."""
 
-    __slots__ = ("_bytes", "_emptied", "_opening", "_waiting", "_woken", "behind", "closed", "listings")
+    __slots__ = (
+        "_bytes",
+        "_emptied",
+        "_opening",
+        "_waiting",
+        "_woken",
+        "behind",
+        "closed",
+        "idle_since",
+        "listings",
+    )
 
     def __init__(self) -> None:
         self.listings: dict[str, None] = {}
         self.behind: dict[str, int] = {}
         """Listings whose changes were dropped: the last sequence that was told."""
         self.closed = False
+        self.idle_since: float | None = time.monotonic()
+        """Since when it follows nothing (steady clock)."""
         self._waiting: deque[Message] = deque()
         self._opening: list[Message] = []
         self._bytes = 0
@@ -299,24 +318,39 @@ class Reader:
 class _Followed:
     """A listing that is followed: its sheet, its newest changes, who reads it."""
 
-    __slots__ = ("_snapshot", "begins", "leaving", "readers", "ring", "sheet")
+    __slots__ = ("_snapshot", "begins", "kept_bytes", "leaving", "readers", "ring", "sheet")
 
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         self.begins = sheet.sequence
         """Changes behind this sequence are in the ring."""
-        self.ring: deque[Message] = deque(maxlen=KEPT_MESSAGES)
+        self.ring: deque[Message] = deque()
+        self.kept_bytes = 0
         self.readers: dict[Reader, None] = {}
         self.leaving: asyncio.TimerHandle | None = None
         self._snapshot: tuple[int, Message] | None = None
 
     def fold(self, sequence: int, at_ns: int, move: tape.Move) -> Message:
         message = _told(self.sheet.fold(sequence, at_ns, move))
-        if len(self.ring) == KEPT_MESSAGES:
-            assert self.ring[0].place is not None
-            self.begins = self.ring[0].place[0]
+        if len(self.ring) >= KEPT_MESSAGES:
+            self._forget()
         self.ring.append(message)
+        self.kept_bytes += message.kept_bytes
         return message
+
+    def _forget(self) -> None:
+        """The oldest change."""
+        oldest = self.ring.popleft()
+        assert oldest.place is not None
+        self.begins = oldest.place[0]
+        self.kept_bytes -= oldest.kept_bytes
+
+    def halve(self) -> int:
+        """Forget the older half, by bytes; how many bytes that were."""
+        before = self.kept_bytes
+        while self.kept_bytes > before // 2:
+            self._forget()
+        return before - self.kept_bytes
 
     def snapshot(self) -> Message:
         """The sheet as it is. Encoded once for all who ask before it moves."""
@@ -354,6 +388,10 @@ class Feed:
         """Commits since somebody began to follow new listings, until these are followed."""
         self._lock = asyncio.Lock()
         self._readers: dict[Reader, None] = {}
+        self._following = 0
+        """Readers that follow something."""
+        self._kept_bytes = 0
+        """In the rings of all listings that are followed."""
         self.closing = asyncio.Event()
         self._connections: list[object] = []
         self._quiet = asyncio.Event()
@@ -376,19 +414,30 @@ class Feed:
                 row = (sequence, outcomes[-1].at_ns, entries)
                 if self._beginning is not None:
                     self._beginning.append(row)
-                self._fold(row, self._followed)
+                self._kept_bytes += self._fold(row, self._followed)
+            self._keep_within()
         except Exception:
             log.critical("the feed has lost the market and begins anew", exc_info=True)
             self._begin_anew()
 
-    def _fold(self, row: Row, followed: dict[str, _Followed]) -> None:
+    def _fold(self, row: Row, followed: dict[str, _Followed]) -> int:
+        """By how many bytes the rings have grown."""
         sequence, at_ns, entries = row
         moves = tape.moves(entries, followed, self._boards)
+        grown = 0
         for listing in sorted(moves, key=_number):
             one = followed[listing]
+            grown -= one.kept_bytes
             message = one.fold(sequence, at_ns, moves[listing])
+            grown += one.kept_bytes
             for reader in one.readers:
                 reader.put(message)
+        return grown
+
+    def _keep_within(self) -> None:
+        while self._kept_bytes > KEPT_BYTES:
+            largest = max(self._followed.values(), key=lambda followed: followed.kept_bytes)
+            self._kept_bytes -= largest.halve()
 
     def _begin_anew(self) -> None:
         """Let go of everything: readers are told to come again, and get snapshots."""
@@ -396,6 +445,7 @@ class Feed:
             if followed.leaving is not None:
                 followed.leaving.cancel()
         self._followed, self._boards = {}, {}
+        self._kept_bytes = 0
         self._beginning = None
         for reader in list(self._readers):
             reader.close()
@@ -419,7 +469,7 @@ class Feed:
         async with self._lock:
             new = [listing for listing in dict.fromkeys(listings) if listing not in self._followed]
             if new:
-                self._make_room(len(new))
+                self._make_room(len(new), listings)
                 await self._projector.caught_up(self._engine.sequence)
                 self._beginning = []
                 try:
@@ -429,9 +479,17 @@ class Feed:
         for listing in listings:
             self._linger(listing)
 
-    def _make_room(self, wanted: int) -> None:
-        """Where too many are followed, those that nobody reads any more go first. Refuses where that is not enough."""
-        idle = [listing for listing, followed in self._followed.items() if not followed.readers]
+    def _make_room(self, wanted: int, asked: Sequence[str]) -> None:
+        """Where too many are followed, those go first that nobody reads any more or asks for now. Refuses where that is
+        not enough."""
+        kept = set(asked)
+        for listing in kept & self._followed.keys():
+            self._linger(listing)
+        idle = [
+            listing
+            for listing, followed in self._followed.items()
+            if not followed.readers and listing not in kept
+        ]
         for listing in idle[: max(0, len(self._followed) + wanted - MOST_FOLLOWED)]:
             self._leave(listing, self._followed[listing])
         if len(self._followed) + wanted > MOST_FOLLOWED:
@@ -461,6 +519,8 @@ class Feed:
         for row in tail:
             self._fold(row, followed)
         self._followed.update(followed)
+        self._kept_bytes += sum([one.kept_bytes for one in followed.values()])
+        self._keep_within()
 
     async def _bases(self, listings: list[str]) -> tuple[int, "dict[str, _Base]"]:
         """The instant of the state that was looked at, and each listing then. Committed."""
@@ -515,6 +575,7 @@ class Feed:
             followed.leaving = None
         if not followed.readers and self._followed.get(listing) is followed:
             del self._followed[listing]
+            self._kept_bytes -= followed.kept_bytes
             self._boards.pop(listing, None)
 
     # --- readers
@@ -537,6 +598,9 @@ class Feed:
         if len(reader.listings) + len(wanted) > MOST_LISTINGS:
             raise Refusing(Refused.out_of_bounds, f"one reader follows at most {MOST_LISTINGS} listings")
         await self.follow(wanted)
+        if wanted and reader.idle_since is not None:
+            reader.idle_since = None
+            self._following += 1
         for listing in wanted:
             reader.listings[listing] = None
             self._followed[listing].readers[reader] = None
@@ -549,6 +613,9 @@ class Feed:
             followed = self._followed.get(listing)
             if followed is not None and followed.readers.pop(reader, reader) is None:
                 self._linger(listing)
+        if reader.idle_since is None and not reader.listings:
+            reader.idle_since = time.monotonic()
+            self._following -= 1
 
     def take(self, reader: Reader) -> list[Message]:
         """Everything that waits for the reader; of what it missed the newest, and that it missed it."""
@@ -586,7 +653,7 @@ class Feed:
     @property
     def pause_s(self) -> float:
         """How long to leave a reader alone between two sends: what comes meanwhile goes out together."""
-        return len(self._readers) * SHARE_S
+        return self._following * SHARE_S
 
     # --- the end
 

@@ -9,6 +9,7 @@ an event is its place, from which a reader goes on: over WebSocket it is `sequen
 """
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -42,9 +43,13 @@ STUCK_S: Final = 60.0
 HEARTBEAT_S: Final = 15.0
 """A comment line is sent when nothing has happened for so long, so that proxies keep the connection."""
 
+IDLE_S: Final = 10.0
+"""A WebSocket that follows nothing for so long is closed: places are for those who read."""
+
 FAREWELL_S: Final = 1.0
 """A close waits for the peer to read what it was sent before, but not longer."""
 
+POLICY: Final = 1008
 TRY_AGAIN: Final = 1013
 GOING_AWAY: Final = 1001
 
@@ -190,24 +195,41 @@ async def _tell_lines(socket: Socket, feed: Feed, reader: Reader) -> None:
         await asyncio.sleep(feed.pause_s)
 
 
+async def _idle(reader: Reader) -> None:
+    """Until the reader has followed nothing for too long."""
+    left_s = IDLE_S
+    while left_s > 0:
+        await asyncio.sleep(left_s)
+        since = time.monotonic() if reader.idle_since is None else reader.idle_since
+        left_s = since + IDLE_S - time.monotonic()
+
+
 async def _converse(socket: Socket, desk: Desk, reader: Reader) -> None:
-    """Until the reader goes, or the feed ends."""
+    """Until the reader goes, follows nothing, or the feed ends."""
     hearing = asyncio.ensure_future(_hear(socket, desk, reader))
     telling = asyncio.ensure_future(_tell_lines(socket, desk.feed, reader))
+    idling = asyncio.ensure_future(_idle(reader))
+    tasks = {hearing, telling, idling}
     try:
-        done, _ = await asyncio.wait({hearing, telling}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        hearing.cancel()
-        telling.cancel()
-        await asyncio.wait({hearing, telling})
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
     for task in done:
         error = task.exception()
         if error is not None and not isinstance(error, WebSocketDisconnect | TimeoutError | OSError):
             raise error
     if telling in done:
-        with suppress(WebSocketDisconnect, RuntimeError, TimeoutError, OSError):
-            async with asyncio.timeout(FAREWELL_S):
-                await socket.close(GOING_AWAY, "the feed ends: come again and subscribe from where you are")
+        await _farewell(socket, GOING_AWAY, "the feed ends: come again and subscribe from where you are")
+    elif idling in done:
+        await _farewell(socket, POLICY, f"you follow nothing: subscribe within {IDLE_S:.0f} s")
+
+
+async def _farewell(socket: Socket, code: int, reason: str) -> None:
+    with suppress(WebSocketDisconnect, RuntimeError, TimeoutError, OSError):
+        async with asyncio.timeout(FAREWELL_S):
+            await socket.close(code, reason)
 
 
 # ---- the routes
@@ -276,6 +298,7 @@ say   {"op":"unsubscribe","listings":["L1"]}
 told  {"type":"gap","listing":"L1","after":820}                      too slow or too late: a snapshot follows
 told  {"type":"problem","code":"not_found",...}                      what you said was refused; the connection goes on
 
+A connection that follows nothing for ten seconds is closed.
 To go on after a lost connection subscribe with `from`: nothing is told twice and nothing left out. `current`'s place is
 its `sequence`, a change's is `sequence.number of the listing`.
 """

@@ -19,7 +19,7 @@ from exchange.events import CancelOrder, HaltTrading, OrderPlaced, PlaceOrder, R
 from exchange.web import feed as feed_module
 from exchange.web import stream
 from tests.exchange.conversation import Conversation, Message, market, trade
-from tests.exchange.small_venue import Small, soon, until
+from tests.exchange.small_venue import Small, found, soon, until
 from tests.exchange.world import OPERATOR
 
 
@@ -224,8 +224,6 @@ async def test_a_ring_that_does_not_reach_back_gives_a_snapshot(
     venue, small = open_market
     await venue.desk.feed.follow([small.posted])
     begun = venue.engine.sequence
-    followed = venue.desk.feed._followed[small.posted]
-    followed.ring = type(followed.ring)(maxlen=5)
     for _ in range(9):
         await trade(venue, small)
     late = events(venue, small.posted, str(begun))
@@ -426,6 +424,73 @@ async def test_readers_beyond_the_most_are_refused_and_places_come_back(
     await again.hear("current")
     await again.leave()
     assert not venue.desk.feed._readers
+
+
+async def test_who_follows_nothing_gives_its_place_up(
+    open_market: tuple[Venue, Small], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "IDLE_S", 0.5)
+    venue, small = open_market
+    feed = venue.desk.feed
+    silent, fickle, reader = socket(venue), socket(venue), socket(venue)
+    for one in (fickle, reader):
+        one.say(op="subscribe", listings=[small.posted])
+        await one.hear("current")
+    assert feed.pause_s == 2 * feed_module.SHARE_S
+    fickle.say(op="unsubscribe", listings=[small.posted])
+    for one in (silent, fickle):
+        await soon(one.task, "who follows nothing goes")
+        assert one.ended[-1]["code"] == stream.POLICY
+    assert feed.pause_s == feed_module.SHARE_S
+    await trade(venue, small)
+    await reader.hear("change")
+    await reader.leave()
+    assert (feed.pause_s, len(feed._readers)) == (0, 0)
+
+
+async def test_room_is_made_by_what_was_not_asked_for(
+    tmp_path: Path, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "MOST_FOLLOWED", 2)
+    small = found(simulated=True)
+    third = small.world.listing(small.merchant)
+    async with market(tmp_path, database_dsn, small) as (venue, _):
+        await venue.desk.feed.follow([small.posted, small.book])
+        reader = events(venue, f"{small.posted},{third}")
+        await reader.hear("current")
+        assert set(venue.desk.feed._followed) == {small.posted, third}
+        await reader.leave()
+        many = events(venue, f"{small.posted},{small.book},{third}")
+        await soon(many.task)
+        assert many.ended[0]["status"] == 503
+
+
+async def test_all_rings_together_are_bounded(
+    open_market: tuple[Venue, Small], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "KEPT_BYTES", 20_000)
+    venue, small = open_market
+    feed = venue.desk.feed
+    await feed.follow([small.book])
+    await feed.follow([small.posted])
+    begun = venue.engine.sequence
+    await soon(venue.engine.submit(small.bid()))
+    rested = venue.engine.sequence
+    for _ in range(60):
+        await trade(venue, small)
+        assert feed._kept_bytes == sum(one.kept_bytes for one in feed._followed.values()) <= 20_000
+    for one in feed._followed.values():
+        assert one.kept_bytes == sum(message.kept_bytes for message in one.ring)
+    assert 0 < len(feed._followed[small.posted].ring) < 60
+    assert [message.place[0] for message in feed._followed[small.book].ring if message.place][-1] == rested
+    late = events(venue, small.posted, str(begun))
+    await late.hear("current")
+    assert [one["type"] for one in late.messages] == ["gap", "snapshot", "current"]
+    near = events(venue, small.posted, str(venue.engine.sequence - 3))
+    await near.hear("current")
+    assert [one["type"] for one in near.messages] == ["change"] * 3 + ["current"]
+    for one in (late, near):
+        await one.leave()
 
 
 async def test_thousands_who_come_and_go_leave_nothing_behind(open_market: tuple[Venue, Small]) -> None:
