@@ -479,8 +479,8 @@ async def test_all_rings_together_are_bounded(
     for _ in range(60):
         await trade(venue, small)
         assert feed._kept_bytes == sum(one.kept_bytes for one in feed._followed.values()) <= 20_000
-    for one in feed._followed.values():
-        assert one.kept_bytes == sum(message.kept_bytes for message in one.ring)
+    for followed in feed._followed.values():
+        assert followed.kept_bytes == sum(message.kept_bytes for message in followed.ring)
     assert 0 < len(feed._followed[small.posted].ring) < 60
     assert [message.place[0] for message in feed._followed[small.book].ring if message.place][-1] == rested
     late = events(venue, small.posted, str(begun))
