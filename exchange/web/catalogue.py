@@ -17,13 +17,13 @@ PriceBound = Annotated[int, Meta(ge=0, le=10**12, description="fen per price_per
 class Search(Paging, kw_only=True, forbid_unknown_fields=True):
     """`q` is text in Chinese or English; every word of it must occur."""
 
-    q: Annotated[str, Meta(max_length=200)] = ""
-    board: Facet = ""
-    origin: Facet = ""
-    grade: Facet = ""
+    q: Annotated[str, Meta(max_length=200, description="words in Chinese or English; each must occur")] = ""
+    board: Annotated[Facet, Meta(description="a board's id, as GET /v1/boards has them")] = ""
+    origin: Annotated[Facet, Meta(description="enterprise, personal or public")] = ""
+    grade: Annotated[Facet, Meta(description="the merchant's credit grade")] = ""
     price_min: PriceBound | None = None
     price_max: PriceBound | None = None
-    mechanism: Facet = ""
+    mechanism: Annotated[Facet, Meta(description="posted_price, continuous_auction or off_venue")] = ""
 
 
 class CatalogueList(Struct):

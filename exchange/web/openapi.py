@@ -36,7 +36,8 @@ TAGS: Final = {
 }
 _ALWAYS: Final = (Refused.overloaded, Refused.storage_unavailable)
 _REFERENCE: Final = "#/components/schemas/{name}"
-_BINARY: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES: Final = {"type": "string", "format": "binary"}
+_BINARY: Final = {"application/octet-stream": {"schema": _BYTES}}
 
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -166,10 +167,8 @@ def _responses(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 def _success(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
     if operation.bytes_out:
-        return {
-            "description": "the bytes",
-            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
-        }
+        schema = {"type": "string"} if operation.media.startswith("text/") else _BYTES
+        return {"description": "the bytes", "content": {operation.media: {"schema": schema}}}
     if operation.answers is str:
         return {"description": "a page", "content": {"text/html": {"schema": {"type": "string"}}}}
     if operation.answers is None:

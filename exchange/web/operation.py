@@ -101,9 +101,9 @@ class Operation:
     """`asks` is the struct of the body, or of the query for GET; `answers` that of the success.
 
     `refused` names the codes beside those that every operation has. `bytes_in` and `bytes_out` say that the body or
-    the answer is raw bytes, `page_too` that it is an HTML page unless `Accept` asks for JSON. `hot` operations have a
-    route of their own (`exchange.web.orders`). A WebSocket has `says` and `told`, what its client says and is told; `about`
-    is a longer text for the pages.
+    the answer is raw bytes (of the type `media`), `page_too` that it is an HTML page unless `Accept` asks for JSON.
+    `hot` operations have a route of their own (`exchange.web.orders`). A WebSocket has `says` and `told`, what its client
+    says and is told; `about` is a longer text for the pages.
     """
 
     method: str
@@ -126,6 +126,7 @@ class Operation:
     hot: bool = False
     limit: int = BODY_LIMIT
     about: str = ""
+    media: str = "*/*"
     says: Any = None
     told: Any = None
 

@@ -4,11 +4,9 @@ Plain HTML with its style inside: no scripts, nothing fetched from elsewhere, re
 English by `Accept-Language`.
 """
 
-from collections.abc import Sequence
 from html import escape
 from typing import Any, Final
 
-import msgspec
 from litestar import Response
 from msgspec import Struct
 
@@ -185,29 +183,6 @@ async def problem_page(call: Call, asked: None) -> Response[Any]:
     )
     body = f"<p>{escape(zh)}</p><p>{escape(en)}</p><p class=muted>HTTP {status} · <code>{escape(code)}</code></p>{told}"
     return html(language(call.header("accept-language")), code, body)
-
-
-def docs_page(operations: Sequence[Operation], tags: dict[str, str]) -> str:
-    """Every operation with an example, written by the server from the same data as the OpenAPI document."""
-    parts = ["<p>OpenAPI 3.1: <a href=/openapi.json>/openapi.json</a></p>"]
-    for tag, text in tags.items():
-        parts.append(f"<h2>{escape(text)}</h2>")
-        parts += [_operation_text(one) for one in operations if one.tag == tag]
-    return "".join(parts)
-
-
-def _operation_text(operation: Operation) -> str:
-    told = [
-        f"<h3><code>{operation.method} {escape(operation.path)}</code></h3><p>{escape(operation.summary)}"
-    ]
-    told.append("</p>" if operation.signed_in else " <span class=muted>(open to all)</span></p>")
-    if operation.about:
-        told.append(f"<pre>{escape(operation.about.strip())}</pre>")
-    for label, example in (("", operation.example), (f"{operation.status} ", operation.example_answer)):
-        if example is not None:
-            text = msgspec.json.format(msgspec.json.encode(example), indent=1).decode()
-            told.append(f"<pre><code>{label}{escape(text)}</code></pre>")
-    return "".join(told)
 
 
 OPERATIONS: Final = (

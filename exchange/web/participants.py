@@ -57,6 +57,20 @@ T = TypeVar("T")
 PublicKey = Annotated[str, Meta(max_length=64, description="base64 of the 32 raw bytes of an Ed25519 key")]
 Signature = Annotated[str, Meta(max_length=128, description="base64 Ed25519 signature")]
 Region = Annotated[str, Meta(max_length=10, description="ISO 3166, a country or a part of it: CN, CN-46")]
+LegalName = Annotated[str, Meta(min_length=1, max_length=200, description="as on the business licence")]
+Uscc = Annotated[
+    Id,
+    Meta(
+        description="unified social credit code (统一社会信用代码), 18 characters; whoever trades needs one"
+    ),
+]
+Owner = Annotated[
+    Id,
+    Meta(
+        description="the ultimate owner (实际控制人): a participant's id or any stable text; empty: nobody stands above"
+    ),
+]
+Group = Annotated[Id, Meta(description="the group of companies it belongs to; any stable text")]
 Reason = Annotated[str, Meta(min_length=1, max_length=1_000)]
 Reasons = tuple[Annotated[str, Meta(max_length=1_000)], ...]
 
@@ -79,29 +93,35 @@ class Registration(Struct, kw_only=True, forbid_unknown_fields=True):
     empty says that nobody stands above.
     """
 
-    legal_name: Annotated[str, Meta(min_length=1, max_length=200)]
+    legal_name: LegalName
     public_key: PublicKey
-    roles: tuple[Id, ...] = ()
-    uscc: Id = ""
-    owner_id: Id = ""
-    group_id: Id = ""
+    roles: Annotated[
+        tuple[Id, ...], Meta(description="buyer, merchant or both; none for who does not trade (a reviewer)")
+    ] = ()
+    uscc: Uscc = ""
+    owner_id: Owner = ""
+    group_id: Group = ""
     region: Region = "CN"
-    agent: Agent | None = None
+    agent: Annotated[Agent | None, Meta(description="the person who acts for the participant (经办人)")] = (
+        None
+    )
     signature: Signature
 
 
 class Claim(Struct, kw_only=True, forbid_unknown_fields=True):
     """Who wants to sign in: by participant or by key."""
 
-    participant: Id = ""
+    participant: Annotated[Id, Meta(description="your id, P2; or give public_key")] = ""
     public_key: PublicKey = ""
 
 
 class Login(Claim, kw_only=True, forbid_unknown_fields=True):
     """`signature` is over the challenge."""
 
-    challenge: Annotated[str, Meta(max_length=200)]
-    signature: Signature
+    challenge: Annotated[str, Meta(max_length=200, description="as POST /v1/login/challenge gave it")]
+    signature: Annotated[
+        str, Meta(max_length=128, description="base64 Ed25519 signature over the challenge's text")
+    ]
 
 
 class Role(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -24,11 +24,12 @@ from exchange.web import (
     participants,
     problem,
     products,
+    reference,
     stream,
     trades,
 )
 from exchange.web.desk import Desk
-from exchange.web.openapi import TAGS, encoded
+from exchange.web.openapi import encoded
 from exchange.web.operation import Operation, handlers
 
 log = logging.getLogger("shuji.web")
@@ -68,7 +69,7 @@ def routes(desk: Desk) -> list[Any]:
 
 def _documents() -> list[Any]:
     document = encoded(OPERATIONS)
-    page = pages.docs_page(OPERATIONS, TAGS)
+    bodies = {tongue: reference.docs_page(OPERATIONS, tongue) for tongue in ("zh", "en")}
 
     @get("/openapi.json", include_in_schema=False)
     async def openapi_document() -> Response[bytes]:
@@ -77,7 +78,7 @@ def _documents() -> list[Any]:
     @get("/docs", include_in_schema=False)
     async def docs(request: Request[Any, Any, Any]) -> Response[str]:
         tongue = pages.language(request.headers.get("accept-language", ""))
-        return pages.html(tongue, "API", page)
+        return pages.html(tongue, "API", bodies[tongue])
 
     return [openapi_document, docs]
 

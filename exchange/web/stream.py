@@ -60,7 +60,14 @@ PlaceText = Annotated[str, Meta(max_length=40, description="a place in the feed,
 class FeedQuery(Struct, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}):
     """`listings` are ids with commas between them."""
 
-    listings: Annotated[str, Meta(min_length=1, max_length=20 * MOST_LISTINGS)]
+    listings: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=20 * MOST_LISTINGS,
+            description=f"ids with commas between them, at most {MOST_LISTINGS}: L1,L2",
+        ),
+    ]
     since: PlaceText = ""
 
 
@@ -303,11 +310,19 @@ To go on after a lost connection subscribe with `from`: nothing is told twice an
 its `sequence`, a change's is `sequence.number of the listing`.
 """
 
+_EVENTS: Final = """
+Server-sent events: `data` is one JSON text, a snapshot of each listing first and its changes from then on, as /v1/feed
+tells them; `id` is the place to go on from after a lost connection (`Last-Event-ID` or `from`).
+
+curl -N 'http://127.0.0.1:8000/v1/feed/events?listings=L1,L2'
+"""
+
 OPERATIONS: Final = (
     Operation(
         "GET", "/v1/feed/events", _has_its_own_route,
         "Changes of listings as server-sent events; the same over WebSocket at /v1/feed", "market",
         asks=FeedQuery, signed_in=False, refused=(Refused.not_found, Refused.out_of_bounds), bytes_out=True, hot=True,
+        media="text/event-stream", about=_EVENTS,
         headers=(("Last-Event-ID", "go on from here; goes before `from`"),),
     ),
     Operation(

@@ -50,7 +50,7 @@ class DeliveryBody(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Rejection(Struct, kw_only=True, forbid_unknown_fields=True):
-    reason: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    reason: Annotated[str, Meta(min_length=1, max_length=1_000, description="what the delivery lacks")]
 
 
 class Nothing(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -60,7 +60,9 @@ class Nothing(Struct, kw_only=True, forbid_unknown_fields=True):
 class Cure(Struct, kw_only=True, forbid_unknown_fields=True):
     """A reviewer's cure needs evidence and the revision of the product that it looked at; the buyer's neither."""
 
-    rule: Annotated[str, Meta(max_length=10)]
+    rule: Annotated[
+        str, Meta(max_length=10, description="a rule of the hold, as GET /v1/holds names it: B17")
+    ]
     evidence_sha256: Sha256 | None = None
     revision: RevisionSeen | None = None
 
@@ -71,10 +73,10 @@ class TradeReportBody(Struct, kw_only=True, forbid_unknown_fields=True):
     listing: Id
     side: Literal["buy", "sell"]
     counterparty: Id
-    quantity: Annotated[int, Meta(ge=1, le=10**9)]
-    price_fen: Annotated[int, Meta(ge=0, le=10**12)]
-    purpose: Name
-    territory: Name
+    quantity: Annotated[int, Meta(ge=1, le=10**9, description="whole units")]
+    price_fen: Annotated[int, Meta(ge=0, le=10**12, description="agreed fen per price_per_units units")]
+    purpose: Annotated[Name, Meta(description="one of the listing's purposes")]
+    territory: Annotated[Name, Meta(description="one of the listing's territories")]
     contract_sha256: Sha256
     accepts_prior: bool = False
 
@@ -506,6 +508,15 @@ _BROKEN: Final = {
 }  # fmt: skip
 _PARTY: Final = (Refused.forbidden, Refused.not_found, Refused.wrong_state)
 
+_KEPT_REFUSALS: Final = """
+Kept are the refusals that judged a well-formed command at an instant:
+kind order  unlawful, supply_exhausted, funds_insufficient, units_insufficient, nothing_to_match: the order was not taken
+kind trade  two orders met and the law refused them at the fill; code is the verdict
+kind hold   a trade on hold ended without being cured; code is how it ended (hold_expired, hold_refused)
+The others (malformed, not_verified, outside_terms, listing_closed, halted, ...) are told in the answer once and stored
+nowhere: the same command may succeed later. You see those in which you are a side; operators and auditors see all.
+"""
+
 OPERATIONS: Final = (
     Operation("GET", "/v1/trades", list_trades, "Own trades as buyer or seller; operators and auditors see all",
               "trades", asks=TradeQuery, answers=TradeList, example_answer={"items": [_TRADE], "next": None}),
@@ -532,7 +543,7 @@ OPERATIONS: Final = (
               answers=CureView, refused=(*_PARTY, Refused.own_case, Refused.evidence_missing), example={"rule": "B17"},
               example_answer={"trade": "T2", "state": "settled", "rule": "B17", "fill": {**_FILL, "trade": "T2"}}),
     Operation("GET", "/v1/refusals", list_refusals, "Own refused orders, trades and holds, with the rules broken",
-              "trades", asks=Paging, answers=RefusalList,
+              "trades", asks=Paging, answers=RefusalList, about=_KEPT_REFUSALS,
               example_answer={"items": [{"kind": "order", "at": _WHEN, "participant": "P4", "counterparty": None,
                                          "listing": "L2", "trade": None, "code": "unlawful",
                                          "detail": "the trade is unlawful", "violated": [_BROKEN], "unknown": []}],

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from credit.merchant import check_uscc
-from exchange.web import pages
+from exchange.web import pages, reference
 from exchange.web.openapi import encoded
 from exchange.web.routes import OPERATIONS
 from tests.story import Person, Venue
@@ -39,9 +39,9 @@ def test_every_reference_leads_somewhere() -> None:
             return found + [one for part in value.values() for one in references(part)]
         return [one for part in value for one in references(part)] if isinstance(value, list) else []
 
-    for reference in references(document):
+    for named in references(document):
         place = document
-        for step in reference.removeprefix("#/").split("/"):
+        for step in named.removeprefix("#/").split("/"):
             place = place[step]
 
 
@@ -142,6 +142,42 @@ def test_the_commands_of_the_front_page_are_of_one_piece(tmp_path: Path) -> None
         assert (tmp_path / words[words.index("--key") + 1]).is_file(), line
     named = shlex.split(register)
     assert check_uscc(named[named.index("--uscc") + 1]) is None
+
+
+@pytest.mark.parametrize("tongue", ["zh", "en"])
+def test_the_page_tells_each_field_that_can_be_sent(tongue: str) -> None:
+    page = reference.docs_page(OPERATIONS, tongue)
+    paths = json.loads(encoded(OPERATIONS))["paths"]
+    for operation in OPERATIONS:
+        start = page.index(f"<h3><code>{operation.method} {operation.path}</code>")
+        told = page[start : page.find("<h3>", start + 1) % len(page)]
+        shown = set(re.findall("<tr><td><code>([^< ]+)", told))
+        sent = {one["name"] for one in paths[operation.path][operation.method.lower()]["parameters"]}
+        takes_body = operation.asks is not None and not operation.asks_in_query
+        if takes_body:
+            example = operation.example[0] if isinstance(operation.example, list) else operation.example
+            prefix = "[]." if isinstance(operation.example, list) else ""
+            sent |= {f"{prefix}{name}" for name in example}
+        assert sent <= shown, operation.path
+
+
+def test_the_feed_says_what_it_is() -> None:
+    told = json.loads(encoded(OPERATIONS))["paths"]["/v1/feed/events"]["get"]
+    assert set(told["responses"]["200"]["content"]) == {"text/event-stream"}
+    [listings] = [one for one in told["parameters"] if one["name"] == "listings"]
+    assert "commas" in listings["schema"]["description"]
+
+
+def test_the_page_s_own_way_to_sign_in_works(tmp_path: Path) -> None:
+    venue = Venue(tmp_path / "data")
+    try:
+        venue.start()
+        code = reference.SIGNING_IN.replace("http://127.0.0.1:8000", venue.url)
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        assert "'legal_name': 'Example Ltd'" in ran.stdout
+    finally:
+        venue.close()
 
 
 def test_every_example_is_of_its_own_shape() -> None:
