@@ -165,8 +165,10 @@ def _made_ms(key: str) -> int:
 
 def _remember(state: State, key: str, digest: bytes, raw: bytes) -> None:
     state.remembered[key] = Remembered(digest, raw)
-    if len(state.remembered) > REMEMBERED:
-        oldest, _ = state.remembered.popitem(last=False)
+    state.aging.append(key)
+    if len(state.aging) > REMEMBERED:
+        oldest = state.aging.popleft()
+        del state.remembered[oldest]
         _forget(state, *oldest.split(":"))
 
 
