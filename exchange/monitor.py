@@ -3,6 +3,8 @@
     engine ──commit──> waiting ──soon──> Tally (orders, fills, refusals by rule ...), surveillance
     engine, projector, PostgreSQL ──look──> Sight (queue, latencies, holds, halts, overdue, the server)
 
+A look always ends: what does not answer in time is told as it was last seen, or as not known.
+
 A commit pays for a list's append; counting follows when its answers have left. The counts of a page are rebuilt at start
 from the journal's end, as far back as midnight in China but no further than `TAIL_ENTRIES`: `since_ns` says from when on
 they are whole. Counters for machines (`fresh`) begin at zero with the process, as Prometheus wants them.
@@ -13,9 +15,10 @@ import logging
 import time
 from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from itertools import pairwise
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
@@ -47,6 +50,7 @@ from exchange.tape import start_of
 from exchange.venue import Outcome
 
 log = logging.getLogger("shuji.monitor")
+T = TypeVar("T")
 
 TAIL_ENTRIES: Final = 20_000
 """How far back counts and surveillance are rebuilt at start: about 0.2 s of work in small pieces."""
@@ -60,6 +64,10 @@ COMMITS_SEEN: Final = 1_000
 SERVER_S: Final = 5.0
 """How old what is known of PostgreSQL may be."""
 PATIENCE_S: Final = 2.0
+LOOK_S: Final = 1.0
+"""How long a look at committed state is waited for, and at what falls due."""
+DUES_OLD_S: Final = 60.0
+"""How old what falls due may be where it takes long to be found."""
 BUCKETS_MS: Final = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1_000.0, 5_000.0)
 """Upper bounds of the histogram of commits."""
 
@@ -236,10 +244,19 @@ class Due(Struct, frozen=True):
     due_ns: int
 
 
-class Server(Struct, frozen=True):
-    """PostgreSQL and the query tables as they were at `at_s` (steady clock). `failure` says why nothing is known."""
+class Dues(Struct, frozen=True):
+    """What merchants have to deliver, as it was at `at_s` (steady clock); not `known` where it was not found in time."""
 
     at_s: float
+    known: bool = False
+    overdue: int = 0
+    due_soon: int = 0
+    due: tuple[Due, ...] = ()
+
+
+class Server(Struct, frozen=True):
+    """PostgreSQL. `failure` says why nothing is known of it."""
+
     failure: str = ""
     version: str = ""
     up_since_ns: int = 0
@@ -247,9 +264,6 @@ class Server(Struct, frozen=True):
     most_connections: int = 0
     database_bytes: int = 0
     answer_ms: float = 0.0
-    overdue: int = 0
-    due_soon: int = 0
-    due: tuple[Due, ...] = ()
 
 
 class Standing(Struct, frozen=True):
@@ -263,7 +277,7 @@ class Standing(Struct, frozen=True):
 
 
 class Sight(Struct, frozen=True):
-    """One look at everything that is not counted."""
+    """One look at everything that is not counted. `standing` is older where the journal takes nothing now."""
 
     standing: Standing
     status: dict[str, Any]
@@ -279,6 +293,7 @@ class Sight(Struct, frozen=True):
     projector: str
     """following, starting, or why it stands still."""
     server: Server
+    dues: Dues
 
 
 _SERVER: Final = """
@@ -303,6 +318,7 @@ _TAIL: Final = (
     " ORDER BY sequence DESC LIMIT $3"
 )
 _DECODE: Final = msgspec.msgpack.Decoder(Entry).decode
+_FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 def _look(state: State) -> Standing:
@@ -326,6 +342,44 @@ def percentile(ordered: list[float], percent: int) -> float:
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else 0.0
 
 
+class _Question(Generic[T]):
+    """Asked again after a while; one at a time, however many look.
+
+    A frozen server does not even let a question be called off (asyncpg waits for it to say so): the question is left
+    standing until it is answered or its connection ends, and whoever looks is told that there is no answer yet.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._asking: asyncio.Future[T] | None = None
+        self._asked_s = self._answered_s = 0.0
+
+    async def answer(self, patience_s: float, kept_s: float) -> T | None:
+        """At most `kept_s` old; None where there is none in time. Raises what asking raised."""
+        asked = self._asking
+        if asked is None or (asked.done() and time.monotonic() - self._answered_s >= kept_s):
+            self._asked_s = time.monotonic()
+            asked = self._asking = asyncio.ensure_future(self._ask())
+            asked.add_done_callback(self._answered)
+        if not asked.done():
+            left_s = self._asked_s + patience_s - time.monotonic()
+            await asyncio.wait({asked}, timeout=max(0.0, left_s))
+        return asked.result() if asked.done() else None
+
+    def _answered(self, asked: "asyncio.Future[T]") -> None:
+        self._answered_s = time.monotonic()
+        if not asked.cancelled():
+            asked.exception()  # whoever looks next gets it, if anybody does
+
+    @property
+    def is_open(self) -> bool:
+        return self._asking is not None and not self._asking.done()
+
+    def cancel(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+
+
 class Monitor:
     """One a venue, in the engine's process and loop."""
 
@@ -343,9 +397,11 @@ class Monitor:
         self._baseline: Counts = {}
         self._waiting: list[tuple[int, list[Outcome]]] = []
         self._rebuilt = False
-        self._server = Server(float("-inf"))
-        self._asking: asyncio.Future[Server] | None = None
-        self._asked_s = 0.0
+        self._standing = _look(engine.state)
+        self._dues = Dues(float("-inf"))
+        self._looking = _Question(lambda: engine.read(_look))
+        self._asking = _Question(self._ask)
+        self._asking_dues = _Question(self._ask_dues)
         engine.on_entries.append(self._committed)
 
     def fresh(self) -> Counts:
@@ -401,8 +457,8 @@ class Monitor:
                 self.sample()
                 await asyncio.sleep(SAMPLE_S)
         finally:
-            if self._asking is not None:
-                self._asking.cancel()
+            for question in (self._looking, self._asking, self._asking_dues):
+                question.cancel()
 
     async def rebuild(self) -> None:
         """Count the journal's end. A database that does not answer leaves the counts to begin now."""
@@ -410,13 +466,7 @@ class Monitor:
         now_ns = self._engine.now_ns()
         try:
             await self._rebuild(until, now_ns)
-        except (
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            OSError,
-            TimeoutError,
-            journal.JournalBroken,
-        ) as error:
+        except (*_FAILURES, journal.JournalBroken) as error:
             log.warning("counts begin now; the day so far is not in them: %r", error)
         self.tally.begin(now_ns)
         self._baseline = dict(self.tally.total)
@@ -451,9 +501,8 @@ class Monitor:
     # --- looking
 
     async def sight(self) -> Sight:
-        """Raises ConnectionError where the engine has stopped and what it holds is not all committed."""
-        standing = await self._engine.read(_look)
-        server = await self.server(standing.now_ns)
+        """Within `PATIENCE_S`, whatever does not answer."""
+        standing, server, dues = await asyncio.gather(self._stand(), self._serve(), self._due())
         recent = list(self._engine.commit_ms)[-COMMITS_SEEN:]
         commits = sorted(recent)
         rates = self.rates()
@@ -470,6 +519,7 @@ class Monitor:
             max(0, self._engine.sequence - self._projector.sequence),
             self._projector.failure or ("following" if self._projector.connected else "starting"),
             server,
+            dues,
         )
 
     def _cost(self) -> tuple[float | None, float | None]:
@@ -485,44 +535,38 @@ class Monitor:
             (last.process_cpu_s - first.process_cpu_s) * 1e6 / orders,
         )
 
-    async def server(self, now_ns: int) -> Server:
-        """What is known of PostgreSQL, asked again after a while; one question at a time, however many look.
+    async def _stand(self) -> Standing:
+        """Committed state; where nothing is committed now, or the engine has stopped, as it was last seen."""
+        with suppress(ConnectionError):
+            self._standing = await self._looking.answer(LOOK_S, 0.0) or self._standing
+        return self._standing
 
-        A frozen server does not even let a question be called off (asyncpg waits for it to say so): the question is left
-        standing until it is answered or its connection ends, and whoever looks is told that there is no answer.
-        """
-        asked = self._asking
-        if asked is None or (asked.done() and time.monotonic() - self._server.at_s >= SERVER_S):
-            self._asked_s = time.monotonic()
-            asked = self._asking = asyncio.ensure_future(self._ask(now_ns))
-        left_s = PATIENCE_S - (time.monotonic() - self._asked_s)
-        if not asked.done():
-            await asyncio.wait({asked}, timeout=max(0.0, left_s))
-        if not asked.done():
-            return Server(self._asked_s, failure=f"no answer in {PATIENCE_S:.0f} s")
-        self._server = asked.result()
-        return self._server
+    async def _serve(self) -> Server:
+        found = await self._asking.answer(PATIENCE_S, SERVER_S)
+        return found or Server(failure=f"no answer in {PATIENCE_S:.0f} s")
 
-    async def _ask(self, now_ns: int) -> Server:
+    async def _due(self) -> Dues:
+        """Apart from the server: that these take long is not its failure."""
+        self._dues = await self._asking_dues.answer(LOOK_S, SERVER_S) or self._dues
+        is_old = time.monotonic() - self._dues.at_s > DUES_OLD_S
+        return Dues(self._dues.at_s) if is_old else self._dues
+
+    async def _ask(self) -> Server:
         started = time.monotonic()
         try:
             async with self._pool.acquire() as connection:
                 row = await connection.fetchrow(_SERVER)
-                answer_ms = (time.monotonic() - started) * 1000
+        except _FAILURES as error:
+            return Server(failure=str(error) or type(error).__name__)
+        return Server(**row, answer_ms=(time.monotonic() - started) * 1000)
+
+    async def _ask_dues(self) -> Dues:
+        now_ns = self._engine.now_ns()
+        try:
+            async with self._pool.acquire() as connection:
                 counted = await connection.fetchrow(_DUE, now_ns, now_ns + DAY_NS)
                 due = await connection.fetch(_NEXT)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            return Server(time.monotonic(), failure=str(error) or type(error).__name__)
+        except _FAILURES:
+            return Dues(time.monotonic())
         waiting = tuple(Due(*one.values()) for one in due)
-        return Server(
-            at_s=time.monotonic(),
-            version=row["version"],
-            up_since_ns=row["up_since_ns"],
-            connections=row["connections"],
-            most_connections=row["most_connections"],
-            database_bytes=row["database_bytes"],
-            answer_ms=answer_ms,
-            overdue=counted["overdue"],
-            due_soon=counted["due_soon"],
-            due=waiting,
-        )
+        return Dues(time.monotonic(), True, counted["overdue"], counted["due_soon"], waiting)

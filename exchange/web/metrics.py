@@ -60,7 +60,7 @@ def _counters(counts: Counts) -> Iterator[Metric]:
 
 
 def _gauges(sight: Sight) -> Iterator[Metric]:
-    status, server = sight.status, sight.server
+    status, server, dues = sight.status, sight.server, sight.dues
     values = {
         "shuji_ready": ("1 where the venue takes commands.", status["ready"]),
         "shuji_queue_depth": ("Commands that wait for the engine.", status["queue_depth"]),
@@ -83,8 +83,11 @@ def _gauges(sight: Sight) -> Iterator[Metric]:
             "shuji_database_max_connections": ("How many it allows.", server.most_connections),
             "shuji_database_size_bytes": ("The database on disk.", server.database_bytes),
             "shuji_database_answer_seconds": ("How long it took to answer.", server.answer_ms / 1000),
-            "shuji_deliveries_overdue": ("Deliveries whose date has passed.", server.overdue),
-            "shuji_deliveries_due_soon": ("Deliveries due within a day.", server.due_soon),
+        }
+    if dues.known:
+        values |= {
+            "shuji_deliveries_overdue": ("Deliveries whose date has passed.", dues.overdue),
+            "shuji_deliveries_due_soon": ("Deliveries due within a day.", dues.due_soon),
         }
     for name, (told, value) in values.items():
         yield GaugeMetricFamily(name, told, value=float(value))

@@ -12,7 +12,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exchange.events import OrderRefused, TradeRefused
-from exchange.monitor import Latest, Monitor, Server, Sight
+from exchange.monitor import Latest, Monitor, Sight
 from exchange.web import alerts
 from exchange.web.desk import Desk
 from exchange.web.phrases import Tongue, said, speaker, state_words
@@ -130,7 +130,7 @@ def _tiles(desk: Desk, sight: Sight, tongue: Tongue) -> list[dict[str, Any]]:
     """Today's figures, and all that were counted where these differ. A simulated clock leaps over days, so that there all
     that were counted come first.
     """
-    t, tally, server = speaker(tongue), desk.monitor.tally, sight.server
+    t, tally, dues = speaker(tongue), desk.monitor.tally, sight.dues
     leaps = desk.engine.simulated
 
     def shown(name: str, today: int, whole: int, rest: str) -> dict[str, Any]:
@@ -146,15 +146,15 @@ def _tiles(desk: Desk, sight: Sight, tongue: Tongue) -> list[dict[str, Any]]:
     unlawful = tally.ever("refused", "unlawful") + tally.ever("trades_refused")
     refused = tally.today("refused") + tally.today("trades_refused")
     refused_ever = tally.ever("refused") + tally.ever("trades_refused")
-    overdue = "–" if server.failure else thousands(server.overdue)
-    soon = f"{t('due_soon')} {thousands(server.due_soon)}"
+    overdue = thousands(dues.overdue) if dues.known else "–"
+    soon = f"{t('due_soon')} {thousands(dues.due_soon)}" if dues.known else t("not_known")
     return [
         counted("orders", f"{t('open_orders')} {thousands(sight.standing.orders)}"),
         counted("fills", f"{t('open_trades')} {thousands(sight.standing.trades)}"),
         counted("settled", yuan(tally.ever("settled_fen"))),
         _tile("held", thousands(sight.standing.holds), f"{t('held_today')} {thousands(tally.today('held'))}"),
         shown("refused", refused, refused_ever, f"{t('of_them_unlawful')} {thousands(unlawful)}"),
-        _tile("overdue", overdue, soon, bad=server.overdue > 0),
+        _tile("overdue", overdue, soon, bad=dues.overdue > 0),
     ]
 
 
@@ -252,12 +252,12 @@ def _projector(sight: Sight, tongue: Tongue) -> str:
 def content(desk: Desk, sight: Sight, tongue: Tongue) -> dict[str, Any]:
     """What the templates of all parts read."""
     monitor = desk.monitor
-    server: Server = sight.server
     return {
         **words_of(tongue),
         **_state(sight, tongue),
         "sight": sight,
-        "server": server,
+        "server": sight.server,
+        "dues": sight.dues,
         "now_ns": sight.standing.now_ns,
         "simulated": desk.engine.simulated,
         "since_ns": monitor.tally.since_ns,

@@ -201,6 +201,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "size": ("数据库", "Database"),
     "answers_in": ("应答", "Answers in"),
     "down": ("不应答", "does not answer"),
+    "not_known": ("暂时查不到", "not known now"),
     "open_orders": ("挂单", "Resting orders"),
     "open_trades": ("未了结交易", "Open trades"),
     # doors

@@ -9,6 +9,8 @@ Nothing of PostgreSQL is replaced: what fails here fails in the server or on the
 """
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -166,6 +168,28 @@ async def is_sound(dsn: str, engine: Engine) -> bool:
 def codes(outcomes: list[Outcome]) -> list[str]:
     """The refusals' names, `done` where there is none."""
     return ["done" if one.refusal is None else one.refusal.code.name for one in outcomes]
+
+
+# ---- a server that stands still
+
+
+@asynccontextmanager
+async def frozen(dsn: str) -> AsyncIterator[None]:
+    """Whoever serves a connection to this database stands still, as with SIGSTOP of PostgreSQL: nothing is answered, and
+    nothing ends.
+    """
+    async with session(dsn) as connection:
+        rows = await connection.fetch(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    pids = [row["pid"] for row in rows]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 # ---- waiting

@@ -20,7 +20,7 @@ from exchange.projecting import ProjectorProcess
 from exchange.state import DAY_NS
 from exchange.tape import start_of
 from tests.document import ROOT
-from tests.exchange.small_venue import Small, engine_on, lay, session, soon, until
+from tests.exchange.small_venue import Small, engine_on, frozen, lay, session, soon, until
 from tests.exchange.web_venue import Doors, Person, doors
 from tests.exchange.world import OPERATOR
 
@@ -144,20 +144,61 @@ async def test_a_server_that_does_not_answer_is_said(database_dsn: str) -> None:
         assert "closed" in (await one.sight()).server.failure
 
 
-async def test_a_frozen_server_keeps_nobody_waiting(
-    database_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its answer is asked for once; whoever looks meanwhile is told that there is none."""
-    monkeypatch.setattr(monitor, "PATIENCE_S", 0.2)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(monitor, "LOOK_S", 0.2)
     monkeypatch.setattr(monitor, "SERVER_S", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_frozen_server_under_traffic_keeps_nobody_waiting(database_dsn: str) -> None:
+    """Its answer is asked for once; whoever looks meanwhile is told that there is none, and how it stood before."""
+    small = await lay(database_dsn)
+    async with engine_on(database_dsn) as engine, watched(database_dsn, engine) as one:
+        before = (await one.sight()).standing
+        async with frozen(database_dsn):
+            order = engine.submit(small.bid())
+            for _ in range(3):
+                sight = await asyncio.wait_for(one.sight(), 1.0)
+                assert "no answer" in sight.server.failure
+                assert (sight.standing.orders, sight.standing.now_ns) == (before.orders, before.now_ns)
+        assert (await soon(order)).refusal is None
+        await until(lambda: not one._asking.is_open, "the question is answered")
+        sight = await one.sight()
+        assert (sight.server.failure, sight.standing.orders) == ("", before.orders + 1)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_engine_that_has_stopped_leaves_the_rest_to_be_seen(database_dsn: str) -> None:
     await lay(database_dsn)
     async with engine_on(database_dsn) as engine, watched(database_dsn, engine) as one:
+        before = (await one.sight()).standing
+        engine.stopped.set()
+        engine._executed_sequence += 1
+        sight = await one.sight()
+        engine._executed_sequence -= 1
+        assert (sight.standing, sight.server.failure) == (before, "")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_slow_tables_are_not_the_server_s_failure(
+    database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What falls due is told as it was found last, for a while."""
+    await lay(database_dsn)
+    async with engine_on(database_dsn) as engine, watched(database_dsn, engine) as one:
+        assert (await one.sight()).dues.known
         async with session(database_dsn) as connection, connection.transaction():
             await connection.execute("LOCK TABLE trade")
-            for _ in range(3):
-                assert "no answer" in (await soon(one.sight())).server.failure
-        await until(lambda: bool(one._asking and one._asking.done()), "the question is answered")
-        assert (await one.sight()).server.failure == ""
+            sight = await one.sight()
+            assert (sight.server.failure, sight.dues.known) == ("", True)
+            monkeypatch.setattr(monitor, "DUES_OLD_S", 0.0)
+            sight = await one.sight()
+            assert (sight.server.failure, sight.dues.known) == ("", False)
+        monkeypatch.setattr(monitor, "DUES_OLD_S", 60.0)
+        await until(lambda: not one._asking_dues.is_open, "the question is answered")
+        assert (await one.sight()).dues.known
 
 
 # ---- /metrics
@@ -231,3 +272,12 @@ async def test_refusals_of_the_doors_are_counted_too(web: Doors) -> None:
     await web.http.get("/v1/orders")
     text = (await web.http.get("/metrics")).text
     assert re.search(r'^shuji_http_refusals_total\{code="not_signed_in"\} \d', text, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_frozen_database_can_be_seen_by_its_alert(web: Doors) -> None:
+    assert "shuji_database_up 1.0" in (await web.http.get("/metrics")).text
+    async with frozen(web.venue.dsn):
+        text = (await soon(web.http.get("/metrics"))).text
+        assert "shuji_database_up 0.0" in text
+        assert "shuji_orders_open 0.0" in text

@@ -17,14 +17,16 @@ from jinja2 import meta
 
 from exchange import keys, monitor, sample
 from exchange.client import uuid7
+from exchange.events import BookCashIn
 from exchange.web import console, sessions
 from exchange.web.overview import ENVIRONMENT, PARTS
 from exchange.web.phrases import PHRASES
-from tests.exchange.small_venue import session
+from tests.exchange.small_venue import frozen, session, until
 from tests.exchange.web_venue import Doors, Person, doors
 
 UNLAWFUL = {"listing": "L3", "quantity": 1000, "purpose": "advertising"}
 """What README's buyer is refused: the authorisation does not cover the purpose."""
+CASH = BookCashIn(actor="P1", participant="P1", amount_fen=100, bank_reference="B1")
 
 
 @pytest.fixture
@@ -469,18 +471,25 @@ async def test_a_database_that_does_not_answer_keeps_nobody_waiting(
     web: Doors, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(monitor, "LOOK_S", 0.2)
     monkeypatch.setattr(monitor, "SERVER_S", 0.0)
     monkeypatch.setattr(console, "PAGE_S", 0.5)
+    async with Stream(web, browser.cookies) as stream:
+        assert "Trading as usual" in (await stream.parts())["state"]
+        async with frozen(web.venue.dsn):
+            order = asyncio.ensure_future(web.venue.engine.submit(CASH))
+            shown = words(await browser.text("/desk"))
+            assert "Something is wrong with the venue" in shown
+            assert "PostgreSQL does not answer" in shown
+            assert "PostgreSQL does not answer" in (await stream.parts())["state"]
+        assert (await order).refusal is None
+    await until(lambda: not web.venue.desk.monitor._asking.is_open, "the server is heard again")
     async with session(web.venue.dsn) as connection, connection.transaction():
         await connection.execute("LOCK TABLE trade")
-        shown = words(await browser.text("/desk"))
-        assert "Something is wrong with the venue" in shown
-        assert "PostgreSQL does not answer" in shown
+        assert "Trading as usual" in await browser.text("/desk")
         for path in ("/desk/trades", "/desk/trades/T1"):
             answer = await browser.get(path)
             assert (answer.status_code, "The database does not answer" in answer.text) == (503, True)
-    monkeypatch.setattr(monitor, "PATIENCE_S", 10.0)
-    assert "Trading as usual" in await browser.text("/desk")
 
 
 # ---- live
