@@ -4,6 +4,7 @@
 not what they were sent before.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -280,18 +281,20 @@ class Overview:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._lock = asyncio.Lock()
         self._rendered: dict[Tongue, tuple[float, Mapping[str, str]]] = {}
         self._templates = {name: ENVIRONMENT.get_template(f"parts/{name}.html") for name in PARTS}
 
     async def content(self, tongue: Tongue) -> dict[str, Any]:
-        """Raises ConnectionError where the engine has stopped."""
         return content(self._desk, await self._desk.monitor.sight(), tongue)
 
     async def parts(self, tongue: Tongue) -> Mapping[str, str]:
-        at_s, parts = self._rendered.get(tongue, (float("-inf"), {}))
-        if time.monotonic() - at_s < FRESH_S:
-            return parts
-        shown = await self.content(tongue)
-        rendered = {name: template.render(shown) for name, template in self._templates.items()}
-        self._rendered[tongue] = (time.monotonic(), rendered)
-        return rendered
+        """One rendering at a time: whoever comes meanwhile waits for it and shares it."""
+        async with self._lock:
+            at_s, parts = self._rendered.get(tongue, (float("-inf"), {}))
+            if time.monotonic() - at_s < FRESH_S:
+                return parts
+            shown = await self.content(tongue)
+            rendered = {name: template.render(shown) for name, template in self._templates.items()}
+            self._rendered[tongue] = (time.monotonic(), rendered)
+            return rendered
