@@ -66,7 +66,7 @@ _ASSETS: Final = {
     name: (resources.files("exchange.web") / "static" / name).read_bytes() for name in ("desk.css", "desk.js")
 }
 _STAMP: Final = hashlib.sha256(b"".join(_ASSETS.values())).hexdigest()[:12]
-_KINDS: Final = {"desk.css": "text/css; charset=utf-8", "desk.js": "text/javascript; charset=utf-8"}
+_KINDS: Final = {"desk.css": "text/css", "desk.js": "text/javascript"}
 
 Page = Callable[["Visit"], Awaitable[Response[Any]]]
 
@@ -108,7 +108,7 @@ class Visit:
             other_query=urlencode(other),
             assets=_STAMP,
         )
-        return self.dressed(Response(page, status_code=status, media_type="text/html; charset=utf-8"))
+        return self.dressed(Response(page, status_code=status, media_type="text/html"))
 
     def go(self, path: str) -> Response[Any]:
         return self.dressed(Response(b"", status_code=303, headers={"location": path}))

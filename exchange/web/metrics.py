@@ -174,7 +174,8 @@ async def metrics(call: Call, asked: None) -> Response[bytes]:
     sight = await desk.monitor.sight()
     registry.register(_Scrape(desk.monitor, sight, desk.engine.cpu_s, desk.reasons.told, desk.backup_age_s()))
     body = generate_latest(registry) + generate_latest(_PROCESS)
-    return Response(body, media_type=CONTENT_TYPE_LATEST, headers={"cache-control": "no-store"})
+    kind = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")  # Litestar says it
+    return Response(body, media_type=kind, headers={"cache-control": "no-store"})
 
 
 OPERATIONS: Final = (

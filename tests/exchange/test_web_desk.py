@@ -18,8 +18,9 @@ from jinja2 import meta
 from exchange import keys, monitor, sample
 from exchange.client import uuid7
 from exchange.events import BookCashIn
+from exchange.monitor import Sight
 from exchange.web import console, sessions
-from exchange.web.overview import ENVIRONMENT, PARTS
+from exchange.web.overview import ENVIRONMENT, PARTS, Overview
 from exchange.web.phrases import PHRASES
 from tests.exchange.small_venue import frozen, session, until
 from tests.exchange.web_venue import Doors, Person, doors
@@ -549,6 +550,26 @@ async def test_live_parts_are_those_that_changed(web: Doors, browser: Browser, b
         assert seen["rules"] != first["rules"]
         assert "/desk/refusals?rule=" in seen["rules"]
         assert "halts" not in seen
+
+
+async def test_many_who_look_share_one_rendering(web: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, looked = Overview(web.venue.desk), []
+    sight = web.venue.desk.monitor.sight
+
+    async def counted() -> Sight:
+        looked.append(1)
+        return await sight()
+
+    monkeypatch.setattr(web.venue.desk.monitor, "sight", counted)
+    first, *others = await asyncio.gather(*(shown.parts("en") for _ in range(20)))
+    assert len(looked) == 1
+    assert all(one is first for one in others)
+
+
+async def test_the_kind_of_an_answer_is_said_once(web: Doors, browser: Browser) -> None:
+    for path in ("/desk", "/desk/desk.css", "/desk/desk.js", "/metrics", "/docs", "/"):
+        kind = (await browser.get(path)).headers["content-type"]
+        assert kind.count("charset=utf-8") == 1, (path, kind)
 
 
 async def test_a_stream_ends_with_the_sitting(web: Doors, browser: Browser) -> None:
