@@ -41,6 +41,8 @@ LONGEST_PAUSE_S: Final = 30.0
 PARTING_S: Final = 10.0
 SETTLED_NS: Final = 1_000_000_000
 """A folder that changed just now may change again within the same tick of its clock."""
+PAGE_BYTES: Final = 8192
+"""Of PostgreSQL's log."""
 LOG_BYTES: Final = 1_000_000
 
 _HINDRANCES: Final = (
@@ -86,6 +88,8 @@ class Reached(msgspec.Struct, frozen=True):
     """Everything committed before this instant of the machine's clock is in the folder."""
 
     at: datetime
+    lsn: str = ""
+    """The log up to here is in the folder, and a record ends here; empty in notes of before."""
 
 
 # ---- files that appear whole
@@ -153,6 +157,7 @@ class Archiver:
         self._seen: dict[str, int] = {}
         self._note: Note | None = None
         self._reached: datetime | None = None
+        self._lsn = ""
         self.failure = ""
         """Why the folder falls behind; empty while it does not."""
 
@@ -209,17 +214,19 @@ class Archiver:
             self._child = _receiver(dsn, note, major, self._data / "backup.log", lock)
         finally:
             os.close(lock)
-        self._note, self._seen = note, {}
+        self._note, self._seen, self._lsn = note, {}, ""
 
     async def _look(self, connection: Any, note: Note) -> None:
         """One round: files, then the log as far as it was when the round began."""
-        at, end = await connection.fetchrow("select clock_timestamp(), pg_current_wal_flush_lsn()")
+        at, end = await connection.fetchrow("select clock_timestamp(), pg_current_wal_flush_lsn()::text")
         check_mark(note)
         await asyncio.to_thread(copy_files, self._data / "files", note.place / "files", self._seen)
         while not await self._has_arrived(connection, end):  # noqa: ASYNC110  # the server is asked
             await asyncio.sleep(0.1)
         await asyncio.to_thread(_force_segments, note.wal)
-        write_kept(note.wal / "reached.json", Reached(at))
+        if not _may_cut_a_record(end):
+            self._lsn = end
+        write_kept(note.wal / "reached.json", Reached(at, self._lsn))
         self._reached = at
         if self.failure:
             self._report("the backup folder has all again")
@@ -232,7 +239,7 @@ class Archiver:
         return bool(
             await connection.fetchval(
                 "select count(*) from pg_stat_replication"
-                " where application_name = $1 and state = 'streaming' and write_lsn >= $2",
+                " where application_name = $1 and state = 'streaming' and write_lsn >= $2::text::pg_lsn",
                 SLOT,
                 end,
             )
@@ -263,7 +270,7 @@ class Archiver:
             copy_files(self._data / "files", note.place / "files", self._seen)
             _force_segments(note.wal)
             if not self.failure:
-                write_kept(note.wal / "reached.json", Reached(at))
+                write_kept(note.wal / "reached.json", Reached(at, self._lsn))
 
     async def _end_child(self) -> None:
         child, self._child = self._child, None
@@ -285,6 +292,11 @@ def _first_reached(note: Note) -> datetime:
         if found is not None:
             return found.at
     return datetime.now(UTC)
+
+
+def _may_cut_a_record(lsn: str) -> bool:
+    """PostgreSQL flushes up to the end of a record, or up to that of a page, wherever the record ends."""
+    return int(lsn.split("/")[1], 16) % PAGE_BYTES == 0
 
 
 def check_mark(note: Note) -> None:

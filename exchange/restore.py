@@ -40,6 +40,9 @@ SETTINGS: Final = "postgresql.auto.conf"
 _SHORT: Final = "recovery ended before configured recovery target was reached"
 _LAST: Final = re.compile(r"last completed transaction was at log time (\S+ \S+)")
 
+_LOOKS: Final = 10
+"""How often the log may change its names while it is copied."""
+
 
 class Restored(msgspec.Struct, frozen=True):
     """What is in the new folder: everything committed up to `to`, or up to the archive's end.
@@ -87,21 +90,32 @@ def text_of(at: datetime | None) -> str:
 
 
 def segments(folder: Path, base: Base) -> list[Path]:
-    """The log behind a base backup, whole segments and the last, partial one. Raises BackupRefused at a gap."""
+    """The log behind a base backup, whole segments and the last, partial one. Raises BackupRefused at a gap.
+
+    The partial one is looked for first: it has its whole name in the second look where it was renamed between.
+    """
     wal = folder / "wal" / base.generation
-    whole = sorted(
-        path
+    partial = {path.stem: path for path in wal.glob("*.partial")}
+    whole = {
+        path.name: path
         for path in wal.iterdir()
         if SEGMENT.fullmatch(path.name) and path.name[8:] >= base.first_segment[8:]
-    )
-    for earlier, later in pairwise(whole):
-        if number_of(later.name) != number_of(earlier.name) + 1:
-            raise BackupRefused(f"the log has a gap between {earlier.name} and {later.name} in {wal}")
-    return whole + sorted(wal.glob("*.partial"))
+    }
+    found = partial | whole
+    for earlier, later in pairwise(sorted(found)):
+        if number_of(later) != number_of(earlier) + 1:
+            raise BackupRefused(f"the log has a gap between {earlier} and {later} in {wal}")
+    return [found[name] for name in sorted(found)]
 
 
 def number_of(segment: str) -> int:
     return int(segment[8:16], 16) * SEGMENTS_A_LOG + int(segment[16:], 16)
+
+
+def place_of(lsn: str) -> int:
+    """A place in the log as PostgreSQL writes it, `0/3000148`, in bytes; 0 for none."""
+    high, low = (lsn or "0/0").split("/")
+    return (int(high, 16) << 32) + int(low, 16)
 
 
 async def restore(folder: Path, to: datetime | None, data: Path, tell: Callable[[str], None]) -> Restored:
@@ -110,14 +124,14 @@ async def restore(folder: Path, to: datetime | None, data: Path, tell: Callable[
     if to is not None and to > datetime.now(UTC):
         raise BackupRefused(f"{text_of(to)} is still to come")
     base = choose(folder, to)
-    log = segments(folder, base)
+    segments(folder, base)
     tell(f"base backup {base.name}: checking it")
     check_base(folder, base)
     data.parent.mkdir(parents=True, exist_ok=True)
     scratch = data.with_name(f".{data.name}.restoring-{secrets.token_hex(4)}")
     scratch.mkdir(mode=0o700)
     try:
-        restored = await _build(folder, base, log, to, scratch, tell)
+        restored = await _build(folder, base, to, scratch, tell)
         scratch.rename(data)
     except BaseException:
         _remove(scratch)
@@ -160,14 +174,16 @@ def check_base(folder: Path, base: Base) -> None:
 
 
 async def _build(
-    folder: Path, base: Base, log: list[Path], to: datetime | None, scratch: Path, tell: Callable[[str], None]
+    folder: Path, base: Base, to: datetime | None, scratch: Path, tell: Callable[[str], None]
 ) -> Restored:
     home = folder / "base" / base.name / "cluster"
-    tell(f"copying it, and {len(log)} pieces of the log behind it")
-    lay_cluster(scratch, lambda cluster: _fill(cluster, home, log, to))
+    tell("copying it, and the log behind it")
+    # Noted before the log is copied: a running venue's goes on, and the copy has at least this much.
+    reached = read_kept(folder / "wal" / base.generation / "reached.json", Reached)
+    lay_cluster(scratch, lambda cluster: _fill(cluster, folder, base, to))
     with prepared_server(scratch) as supervisor:
         tell("replaying the log")
-        _replay(supervisor, folder, base, to)
+        _replay(supervisor, home, base, to, reached)
         supervisor.stop()
         shutil.copyfile(home / SETTINGS, supervisor.cluster / SETTINGS)
         supervisor.set_password()
@@ -177,17 +193,34 @@ async def _build(
     return Restored("", base.name, to, sequence, last_at)
 
 
-def _fill(cluster: Path, home: Path, log: list[Path], to: datetime | None) -> None:
+def _fill(cluster: Path, folder: Path, base: Base, to: datetime | None) -> None:
     """The base backup, the log where PostgreSQL looks for it, and until when to replay."""
+    home = folder / "base" / base.name / "cluster"
     shutil.copytree(home, cluster, symlinks=True)
-    here = cluster / "pg_wal"
-    for path in log:
-        name = path.name.removesuffix(".partial")
-        if name == path.name or not (here / name).exists():
-            shutil.copyfile(path, here / name)
-            (here / name).chmod(0o600)
+    _lay_log(folder, base, cluster / "pg_wal")
     _set_target(cluster, (home / SETTINGS).read_text(), to)
     (cluster / "recovery.signal").touch(mode=0o600)
+
+
+def _lay_log(folder: Path, base: Base, target: Path) -> None:
+    """A running venue's partial segment may get its whole name between the look and the copy: then another look."""
+    laid: set[str] = set()
+    for _ in range(_LOOKS):
+        try:
+            for path in segments(folder, base):
+                if path.name not in laid:
+                    _lay_segment(path, target / path.name.removesuffix(".partial"))
+                    laid.add(path.name)
+        except FileNotFoundError:
+            continue
+        return
+    raise BackupRefused(f"the log in {folder} is being removed: is a `shuji backup --keep` under way?")
+
+
+def _lay_segment(path: Path, target: Path) -> None:
+    """Over the base backup's own of that name, which ends earlier."""
+    shutil.copyfile(path, target)
+    target.chmod(0o600)
 
 
 def _set_target(cluster: Path, settings: str, to: datetime | None) -> None:
@@ -205,30 +238,50 @@ def _set_target(cluster: Path, settings: str, to: datetime | None) -> None:
     path.write_text("\n".join([settings, *lines, ""]))
 
 
-def _replay(supervisor: Supervisor, folder: Path, base: Base, to: datetime | None) -> None:
+def _replay(
+    supervisor: Supervisor, home: Path, base: Base, to: datetime | None, reached: Reached | None
+) -> None:
     """Up to `to`. Where the log ends before it, that is good only if nothing was committed between the two."""
     try:
         supervisor.start()
-        return
     except DatabaseUnavailable:
-        said = (supervisor.data_dir / "postgres.log").read_text(errors="replace")
-        if to is None or _SHORT not in said:
+        if to is None or _SHORT not in _said(supervisor):
             raise
-    reached = read_kept(folder / "wal" / base.generation / "reached.json", Reached)
-    last = _LAST.findall(said)
-    end = max(
-        [base.taken_at]
-        + ([reached.at] if reached else [])
-        + [datetime.fromisoformat(last[-1])] * len(last[-1:])
-    )
-    if to > end:
+        _set_target(supervisor.cluster, (home / SETTINGS).read_text(), None)
+        supervisor.start()
+    else:
+        if to is not None:
+            return  # it met a commit behind `to`: nothing before that is missing
+    _check_end(supervisor, base, to, reached)
+
+
+def _check_end(supervisor: Supervisor, base: Base, to: datetime | None, reached: Reached | None) -> None:
+    """PostgreSQL takes whatever it cannot read for the log's end. Raises BackupRefused where it was not the end."""
+    commits = [datetime.fromisoformat(at) for at in _LAST.findall(_said(supervisor))]
+    end, stands = max([base.taken_at, *commits]), _ended_at(supervisor.cluster)
+    if reached is None or place_of(stands) >= place_of(reached.lsn):
+        end = max(end, reached.at) if reached else end
+        if to is not None and to > end:
+            raise BackupRefused(
+                f"{text_of(to)} lies behind the archive's end: the last instant that can be restored is "
+                f"{end.astimezone(UTC).isoformat()}; without --to it is restored up to its end"
+            )
+    elif to is None or to > end:
         raise BackupRefused(
-            f"{text_of(to)} lies behind the archive's end: the last instant that can be restored is {text_of(end)}; "
-            "without --to it is restored up to its end"
+            f"the log is damaged, or a part of it is missing: it can be read up to {stands}, and the folder had it up to "
+            f"{reached.lsn} ({text_of(reached.at)}). Bring back what is missing, or restore what was committed before "
+            f"the damage: --to {end.astimezone(UTC).isoformat()}"
         )
-    home = folder / "base" / base.name / "cluster"
-    _set_target(supervisor.cluster, (home / SETTINGS).read_text(), None)
-    supervisor.start()
+
+
+def _said(supervisor: Supervisor) -> str:
+    return (supervisor.data_dir / "postgres.log").read_text(errors="replace")
+
+
+def _ended_at(cluster: Path) -> str:
+    """Where recovery left the log for a line of its own: the end of the last record it could read."""
+    history = max((cluster / "pg_wal").glob("*.history"))
+    return history.read_text().splitlines()[-1].split("\t")[1]
 
 
 async def _stands(dsn: str) -> tuple[int, datetime | None]:

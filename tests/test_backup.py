@@ -1,7 +1,9 @@
 """The restore drill: trade, back up, trade on, kill -9, restore to the minute before, verify, trade again."""
 
+import asyncio
 import json
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -10,11 +12,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from exchange.archive import BackupRefused
 from exchange.backup import Base, bases
-from exchange.restore import number_of, segments
+from exchange.postgres import running_dsn
+from exchange.restore import _lay_log, number_of, segments
 from exchange.upkeep import read_instant
 from tests.story import ROOT, Person, Venue, done, shuji
 
@@ -246,9 +250,105 @@ def test_a_gap_in_the_log_is_refused(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     base = Base("b", "g", 18, "0000000100000000000000FF", now, now, 0)
     assert [path.name[-2:] for path in segments(tmp_path, base)] == ["FF", "00"]
-    (wal / "000000010000000100000002").touch()
+    (wal / "000000010000000100000001.partial").touch()
+    assert [path.name[22:] for path in segments(tmp_path, base)] == ["FF", "00", "01.partial"]
+    (wal / "000000010000000100000000").rename(tmp_path / "lost")
     with pytest.raises(BackupRefused, match="gap"):
         segments(tmp_path, base)
+    (tmp_path / "lost").rename(wal / "000000010000000100000000")
+    (wal / "000000010000000100000003").touch()
+    with pytest.raises(BackupRefused, match="gap"):
+        segments(tmp_path, base)
+
+
+def test_a_segment_that_gets_its_name_during_the_copy_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wal, target = tmp_path / "wal" / "g", tmp_path / "new"
+    wal.mkdir(parents=True)
+    target.mkdir()
+    (wal / "000000010000000000000001").write_text("whole")
+    (wal / "000000010000000000000002.partial").write_text("half")
+    now = datetime.now(UTC)
+    base = Base("b", "g", 18, "000000010000000000000001", now, now, 0)
+    copy = shutil.copyfile
+
+    def copy_while_the_log_goes_on(source: Path, into: Path) -> None:
+        if source.suffix and source.exists():
+            source.unlink()
+            source.with_suffix("").write_text("whole too")
+        copy(source, into)
+
+    monkeypatch.setattr(shutil, "copyfile", copy_while_the_log_goes_on)
+    _lay_log(tmp_path, base, target)
+    assert sorted((path.name[-1], path.read_text()) for path in target.iterdir()) == [
+        ("1", "whole"),
+        ("2", "whole too"),
+    ]
+
+
+async def next_segment(data: Path) -> None:
+    connection = await asyncpg.connect(running_dsn(data))
+    await connection.execute("select pg_switch_wal()")
+    await connection.close()
+
+
+def test_a_log_that_is_damaged_or_short_is_refused(venue: Venue, tmp_path: Path) -> None:
+    folder, new = tmp_path / "backups", tmp_path / "new"
+    buyer, listing = venue.buyer(), venue.listing(venue.merchant(), price_fen=10)
+    assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
+    first = venue.trade(buyer, listing)
+    asyncio.run(next_segment(venue.data))
+    second = venue.trade(buyer, listing)
+    asyncio.run(next_segment(venue.data))
+    third = venue.trade(buyer, listing)
+    noted = datetime.now(UTC)
+    wait_until_reached(folder, noted)
+    venue.kill()
+    *_, middle, last, partial = segments(folder, bases(folder)[0])
+    assert partial.suffix == ".partial"
+
+    def refusal(*to: str) -> str:
+        run = shuji("restore", "--from", str(folder), *to, "--data", str(new))
+        assert (run.returncode, run.stdout) == (1, "")
+        assert list(tmp_path.glob("*new*")) == [], "nothing is left of the attempt"
+        return run.stderr
+
+    whole = last.read_bytes()
+    last.write_bytes(whole[:8192] + bytes(4096) + whole[12288:])
+    refusal()
+    told = re.search(r"--to (\S+)$", refusal("--to", text_of(noted)).strip())
+    assert told is not None, "it says what can be had"
+    there = serving_again(
+        restored(folder, tmp_path / "before", datetime.fromisoformat(told[1])),
+        (venue.data / "operator.key").read_bytes(),
+    )
+    try:
+        found = trades_of(at(there, buyer))
+        assert first in found
+        assert third not in found
+    finally:
+        there.close()
+    last.unlink()
+    assert "gap" in refusal()
+    partial.unlink()
+    assert "missing" in refusal()
+    assert "missing" in refusal("--to", text_of(noted))
+    for missing, content in ((last, whole), (middle, middle.read_bytes())):
+        missing.write_bytes(content)
+    assert "missing" in refusal(), "without the partial one"
+    assert second
+
+
+def test_a_quiet_venue_is_restored_to_an_instant(venue: Venue, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    assert venue.stop() == 0
+    assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
+    between = bases(folder)[0].taken_at + timedelta(milliseconds=1)
+    end = reached(folder)
+    assert end is not None
+    assert between <= end
+    assert restored(folder, tmp_path / "new", between).data.is_dir()
 
 
 def test_instants_and_segments_are_read() -> None:
