@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -56,6 +56,15 @@ class Found(Struct):
     listing: dict[str, Any] | None
 
 
+Words: TypeAlias = tuple[str, ...]
+"""Title, summary, frequency and quality: no amendment changes them."""
+
+
+def _words_of(description: Mapping[str, Any]) -> Words:
+    names = ("title", "summary", "update_frequency", "quality_statement")
+    return tuple(str(description[name]) for name in names)
+
+
 class Result(Struct):
     """`did` counts the steps taken; 0: everything was there. `state` is that of the listing, or of the product.
 
@@ -78,6 +87,8 @@ class Journey:
         self._board, self._merchant, self._reviewer = board, merchant, reviewer
         self._profile, self._now = profile, now
         self._known: dict[str, Found] = {}
+        self._amended: dict[Words, Found] = {}
+        """Products whose source was declared anew: their first evidence is gone, their words are not."""
         self._dead: dict[str, dict[str, Any]] = {}
 
     def look_around(self) -> None:
@@ -93,7 +104,9 @@ class Journey:
             if product["holder"] != me:
                 continue
             if product["state"] in LISTABLE:
-                self._known[row] = Found(product, listings.get(product["product"]))
+                found = self._known[row] = Found(product, listings.get(product["product"]))
+                if product["revision"] > 1:
+                    self._amended[_words_of(product["description"])] = found
             else:
                 self._dead[row] = product
 
@@ -129,6 +142,8 @@ class Journey:
 
     def _go(self, item: Item) -> Result:
         found, did = self._known.get(item.row.sha256), 0
+        if found is None:
+            found = self._amended.get(_words_of(msgspec.to_builtins(item.offer.description)))
         if found is None:
             found = self._known[item.row.sha256] = Found(self._declare(item), None)
             did += 1

@@ -11,7 +11,7 @@ import pytest
 
 from exchange.client import Client
 from exchange.importing import journey
-from tests.story import Person, Venue, done, shuji
+from tests.story import Person, Venue, done, sha256_of, shuji
 
 ROW = {
     "name": "Tide tables",
@@ -94,6 +94,18 @@ def test_another_profile_does_not_write_over_what_was_stated(desk: Desk, reviewe
     said = desk.run(*desk.facts())
     assert (said["unchanged"], said["differing"]) == (1, 1)
     assert desk.products() == before
+
+
+def test_an_amended_product_is_still_the_rows(desk: Desk, reviewer: str) -> None:
+    """Its source has other evidence now; the row's is gone."""
+    desk.run(*desk.facts(reviewer))
+    [product] = desk.products()
+    source = {"channel": "self_generated", "statement": "said anew"}
+    body = {"evidence_sha256": sha256_of("a new paper"), "source": source}
+    done(desk.merchant.post(f"/v1/products/{product['product']}/facts", body))
+    said = desk.run(*desk.facts(reviewer))
+    assert (said["imported"], said["unchanged"], said["differing"]) == (0, 1, 1)
+    assert len(desk.products()) == len(desk.listings()) == 1
 
 
 def test_what_was_refused_is_not_declared_again_as_it_was(desk: Desk, reviewer: str) -> None:
