@@ -28,7 +28,7 @@ from exchange.projector import CursorInvalid
 from exchange.web import dossier
 from exchange.web.desk import Desk
 from exchange.web.instant import text_of
-from exchange.web.operation import DATABASE_ERRORS, Call, Operation, command_id
+from exchange.web.operation import DATABASE_ERRORS, Call, Operation, command_id, methods
 from exchange.web.orders import respond
 from exchange.web.overview import ENVIRONMENT, Overview, alert_row, code_words, words_of
 from exchange.web.pages import language
@@ -469,7 +469,7 @@ def _handler(
 
     return HTTPRouteHandler(
         path,
-        http_method=method,  # type: ignore[arg-type]  # one of the five methods
+        http_method=methods(method, page is not enter),
         status_code=200,  # the response brings its own
         include_in_schema=False,
         name=f"desk {method} {path}",
@@ -501,7 +501,11 @@ def _asset(name: str) -> HTTPRouteHandler:
         return Response(_ASSETS[name], media_type=_KINDS[name], headers=headers)
 
     return HTTPRouteHandler(
-        f"/desk/{name}", http_method="GET", status_code=200, include_in_schema=False, name=f"desk {name}"
+        f"/desk/{name}",
+        http_method=methods("GET", True),
+        status_code=200,
+        include_in_schema=False,
+        name=f"desk {name}",
     )(handle)
 
 

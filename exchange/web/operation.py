@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
 import msgspec
-from litestar import Request, Response
+from litestar import HttpMethod, Request, Response
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta, Struct
 
@@ -369,6 +369,11 @@ def handlers(operations: Sequence[Operation], desk: Desk) -> list[HTTPRouteHandl
     return [_handler(operation, desk) for operation in operations if not operation.hot]
 
 
+def methods(method: str, heads: bool) -> list[HttpMethod]:
+    """A read is answered to HEAD too (the server leaves the body out), but for those that do something or stream."""
+    return [HttpMethod.GET, HttpMethod.HEAD] if method == "GET" and heads else [HttpMethod(method)]
+
+
 def _handler(operation: Operation, desk: Desk) -> HTTPRouteHandler:
     perform = performer(operation)
     path = operation.path
@@ -380,7 +385,7 @@ def _handler(operation: Operation, desk: Desk) -> HTTPRouteHandler:
 
     return HTTPRouteHandler(
         path,
-        http_method=operation.method,  # type: ignore[arg-type]  # one of the five methods
+        http_method=methods(operation.method, not operation.bytes_out),
         status_code=200,  # the response brings its own
         include_in_schema=False,
         name=f"{operation.method} {operation.path}",

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Final
 
-from litestar import Request, Response, get
+from litestar import Request, Response, route
 from litestar.exceptions import HTTPException
 
 from exchange.web import (
@@ -30,7 +30,7 @@ from exchange.web import (
 )
 from exchange.web.desk import Desk
 from exchange.web.openapi import encoded
-from exchange.web.operation import Operation, handlers
+from exchange.web.operation import Operation, handlers, methods
 
 log = logging.getLogger("shuji.web")
 
@@ -71,11 +71,11 @@ def _documents() -> list[Any]:
     document = encoded(OPERATIONS)
     bodies = {tongue: reference.docs_page(OPERATIONS, tongue) for tongue in ("zh", "en")}
 
-    @get("/openapi.json", include_in_schema=False)
+    @route("/openapi.json", http_method=methods("GET", True), include_in_schema=False)
     async def openapi_document() -> Response[bytes]:
         return Response(document, media_type="application/vnd.oai.openapi+json;version=3.1")
 
-    @get("/docs", include_in_schema=False)
+    @route("/docs", http_method=methods("GET", True), include_in_schema=False)
     async def docs(request: Request[Any, Any, Any]) -> Response[str]:
         tongue = pages.language(request.headers.get("accept-language", ""))
         return pages.html(tongue, "API", bodies[tongue])

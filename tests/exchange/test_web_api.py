@@ -184,6 +184,18 @@ async def test_other_methods_are_refused_with_what_is_offered(web: Doors) -> Non
         assert set(allowed.split(", ")) <= set(answer.headers["allow"].split(", "))
 
 
+async def test_a_read_is_answered_to_head(web: Doors) -> None:
+    """And nothing that HEAD asks for is done: a link to the desk is good once."""
+    for path in ("/", "/docs", "/openapi.json", "/healthz", "/v1/catalogue", "/desk", "/desk/desk.css"):
+        head, got = await web.http.head(path), await web.http.get(path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers["content-length"] == str(len(got.content)), path
+    assert (await web.operator.ask("HEAD", "/v1/trades")).status_code == 200
+    assert (await web.http.head("/v1/trades")).status_code == 401
+    for path in ("/desk/enter", "/v1/entitlements/E1/content", "/v1/orders/batch"):
+        assert (await web.http.head(path)).status_code == 405, path
+
+
 async def test_a_batch_names_the_element_and_places_nothing(web: Doors) -> None:
     good = {"listing": "L1", "quantity": 1}
     for body, index in (
