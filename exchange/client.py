@@ -197,7 +197,8 @@ def explain(status: int, text: bytes) -> Iterator[str]:
         yield f"the answer is {status}: {text[:500].decode(errors='replace')}"
         return
     place = f" (element {problem.index})" if problem.index is not None else ""
-    yield f"{status} {problem.code}{place} {problem.title_zh} {problem.title}: {problem.detail}"
+    more = problem.detail.removeprefix(problem.title).lstrip(" :.")
+    yield f"{status} {problem.code}{place} {problem.title_zh} {problem.title}" + (f": {more}" if more else "")
     for broken in problem.violated:
         yield f"  {broken.rule} {broken.message_zh} {broken.message_en}".rstrip()
         yield from (f"      {_citation(citation)}" for citation in broken.citations)

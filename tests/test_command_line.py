@@ -389,3 +389,14 @@ def test_commands_speak_to_the_venue_that_serve_starts_here() -> None:
     assert venue_url({"SHUJI_URL": "https://venue.example"}, "http://other") == "http://other"
     with pytest.raises(SettingError):
         Settings.gather({"SHUJI_PORT": "70000"})
+
+
+def test_a_refusal_does_not_say_its_title_twice() -> None:
+    title = "The identity is not verified"
+    for detail, end in (
+        (f"{title}: have it verified first.", f"{title}: have it verified first."),
+        (title, title),
+    ):
+        said = {"title": title, "title_zh": "身份未核验", "code": "not_verified", "detail": detail}
+        [line] = client.explain(403, json.dumps(said).encode())
+        assert line == f"403 not_verified 身份未核验 {end}"

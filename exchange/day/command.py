@@ -31,7 +31,10 @@ def add(commands: Any) -> None:
     parser = command(commands, "day", run_day, said)
     parser.add_argument("--seed", required=True, help="any text; the same seed gives the same day")
     parser.add_argument("--orders", metavar="N", type=int, default=1_000, help="how many (default 1000)")
-    parser.add_argument("--url", help="a venue that runs on a simulated clock; default: one of its own")
+    parser.add_argument(
+        "--url",
+        help="a venue on a simulated clock, which the day moves on by about three weeks, for good; default: one of its own",
+    )
     parser.add_argument("--operator", metavar="KEYFILE", help="the operator's key of the venue at --url")
     parser.add_argument(
         "--data",

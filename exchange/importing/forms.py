@@ -162,6 +162,8 @@ def _csv_row(line: int, header: list[str], cells: list[str]) -> Row | Rejected:
     if len(cells) != len(header):
         return Rejected(line, f"the line has {len(cells)} cells, the header {len(header)}")
     filled = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    if lacking := [column.name for column in COLUMNS if column.required and not filled[column.name]]:
+        return Rejected(line, f"{lacking[0]} is empty")
     return _row(line, {name: cell for name, cell in filled.items() if cell})
 
 

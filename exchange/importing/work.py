@@ -22,6 +22,10 @@ from exchange.importing.profile import BadProfile, Profile
 from exchange.settings import venue_url
 from exchange.terminal import Arguments, UsageError, print_json
 
+_TODO: Final = {
+    "none": "apply first: POST /v1/participants/me/accreditation",
+    "applied": "a reviewer has yet to decide on its application",
+}
 SHOWN: Final = 20
 """Rejected lines that are printed; --json has all."""
 
@@ -106,9 +110,8 @@ def _check_people(merchant: Client, reviewer: Client | None, board: str) -> None
     """Said once, before the first row. Raises UsageError."""
     me = ask(merchant, "GET", "/v1/participants/me")
     if me["credential"] != "accredited":
-        raise UsageError(
-            f"{me['participant']} {me['legal_name']} is no accredited merchant but {me['credential']}: it may not attest"
-        )
+        todo = _TODO.get(me["credential"], f"its accreditation is {me['credential']}: ask a reviewer")
+        raise UsageError(f"{me['participant']} {me['legal_name']} is no accredited merchant: {todo}")
     boards = {row["board"]: row["mechanisms"] for row in ask(merchant, "GET", "/v1/boards")["items"]}
     if board not in boards:
         raise UsageError(f"there is no board {board}; boards are {', '.join(boards)}")
@@ -167,10 +170,19 @@ def _told(summary: Summary) -> Iterator[str]:
             "listings stand with other facts or terms and were left alone; "
             "terms: withdraw the listing and import again; facts: amend the product"
         )
-    for one in summary.rejected[:SHOWN]:
+    yield from _told_rejected(summary.rejected)
+
+
+def _told_rejected(rejected: list[Rejected]) -> Iterator[str]:
+    """What all of them lack is said once."""
+    if len(rejected) > 1 and len({one.reason for one in rejected}) == 1:
+        first, last = rejected[0].line, rejected[-1].line
+        yield f"第 {first} 至 {last} 行均 all {len(rejected)}, lines {first} to {last}: {rejected[0].reason}"
+        return
+    for one in rejected[:SHOWN]:
         yield f"第 {one.line} 行 line {one.line}: {one.reason}"
-    if len(summary.rejected) > SHOWN:
-        yield f"... {len(summary.rejected) - SHOWN} more; --json names all"
+    if len(rejected) > SHOWN:
+        yield f"... {len(rejected) - SHOWN} more; --json names all"
 
 
 # ---- review

@@ -224,7 +224,7 @@ class Conversation:
         elif isinstance(asked, Cancel):
             self._take(1)
             command = CancelOrder(
-                actor=participant, key=command_id(asked.command_id or ""), order=asked.order
+                actor=participant, key=command_id(asked.command_id or "", "command_id"), order=asked.order
             )
             self._await(asked.request, 1, self._desk.engine.submit(command), self._cancelled)
         else:

@@ -259,15 +259,20 @@ async def body_chunks(receive: Any) -> AsyncIterator[bytes]:
         more = message.get("more_body", False)
 
 
-def command_id(text: str) -> str:
-    """The command id in lower case; empty stays empty. Anything but a UUID version 7 (RFC 9562, 5.7) is refused."""
+def command_id(text: str, field: str = "") -> str:
+    """The command id in lower case; empty stays empty. Anything but a UUID version 7 (RFC 9562, 5.7) is refused.
+
+    `field` is the body's that it came in; empty: the header `Idempotency-Key`.
+    """
     if not text:
         return ""
     lower = text.lower()
     if _COMMAND_ID.match(lower) is None:
-        raise Refusing(
-            Refused.malformed, "a command id is a UUID version 7; `shuji call` makes one by itself"
+        detail = (
+            f"{field or 'Idempotency-Key'} is a new UUID version 7; `shuji call` makes the header's by itself"
         )
+        errors = (problem.FieldError(f"$.{field}", "not a UUID version 7"),) if field else ()
+        raise Refusing(Refused.malformed, detail, errors=errors)
     return lower
 
 
@@ -345,7 +350,7 @@ def body_decoder(asks: Any) -> Callable[[bytes], Any]:
             check_bounds(msgspec.json.decode(content))
             return decoder.decode(content)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise problem.malformed(error) from error
+            raise problem.malformed(error, asks) from error
 
     return decode
 
@@ -356,7 +361,7 @@ def query_decoder(asks: Any) -> Callable[[dict[str, str]], Any]:
         try:
             return msgspec.convert(query, asks, strict=False)
         except (msgspec.ValidationError, ValueError) as error:
-            raise problem.malformed(error) from error
+            raise problem.malformed(error, asks) from error
 
     return decode
 

@@ -120,10 +120,10 @@ SubmitMany = Callable[[Sequence[PlaceOrder]], Awaitable[Sequence[Outcome]]]
 
 def command_of(order: Order, participant: str, key: str = "") -> PlaceOrder:
     """`key` is the request's `Idempotency-Key`: the order's id where it has none of its own."""
-    named = order.client_order_id or key
+    named = order.client_order_id
     return PlaceOrder(
         actor=participant,
-        key=command_id(named) if named else "",
+        key=command_id(named, "client_order_id") if named else key,
         listing=order.listing,
         side=order.side,
         quantity=order.quantity,
@@ -144,7 +144,7 @@ def request_key(headers: "list[tuple[bytes, bytes]]") -> str:
 
 
 def _check_same(order: Order, key: str) -> None:
-    if key and order.client_order_id and command_id(order.client_order_id) != key:
+    if key and order.client_order_id and command_id(order.client_order_id, "client_order_id") != key:
         detail = (
             "Idempotency-Key and client_order_id name this order differently: send one of them, or the same"
         )
@@ -163,14 +163,14 @@ def decode_order(body: bytes) -> Order:
     try:
         return ORDER_DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise problem.malformed(error) from error
+        raise problem.malformed(error, Order) from error
 
 
 def decode_batch(body: bytes) -> list[Order]:
     try:
         return BATCH_DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise problem.malformed(error, batch=True) from error
+        raise problem.malformed(error, Batch, batch=True) from error
 
 
 class EntryDoor:
@@ -285,6 +285,9 @@ def commands_of(orders: Sequence[Order], participant: str, key: str = "") -> lis
             commands.append(command_of(order, participant, element_key(key, index) if key else ""))
         except Refusing as error:
             error.index = index
+            error.errors = tuple(
+                problem.FieldError(f"$[{index}]{one.path[1:]}", one.message) for one in error.errors
+            )
             raise
     return commands
 

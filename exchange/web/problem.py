@@ -5,12 +5,13 @@ A refusal is a value everywhere inside; here it becomes an answer. `code` is sta
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from clearing.notrade import Rulebook, place_of
 from exchange.events import Refusal, Refused
@@ -248,12 +249,17 @@ def headers_of(problem: Problem) -> dict[str, str]:
     return {}
 
 
-def malformed(error: Exception, *, batch: bool = False) -> Refusing:
-    """A body or query that could not be read, with the place of the first fault, and in a batch its index."""
+def malformed(error: Exception, asks: Any = None, *, batch: bool = False) -> Refusing:
+    """A body or query that could not be read, with the place of the first fault, and in a batch its index.
+
+    `asks` is what it should have been: where a value is one of a few, they are named.
+    """
     if not isinstance(error, msgspec.ValidationError):
         return Refusing(Refused.malformed, f"not readable as JSON: {error}")
     found = _PATH.fullmatch(str(error))
     message, path = (found["message"], found["path"]) if found else (str(error), "$")
+    if message.startswith("Invalid enum value") and (allowed := _allowed(asks, path)):
+        message = f"{message}, it is one of {', '.join(allowed)}"
     index = _INDEX.match(path) if batch else None
     return Refusing(
         Refused.malformed,
@@ -261,3 +267,42 @@ def malformed(error: Exception, *, batch: bool = False) -> Refusing:
         errors=(FieldError(path, message),),
         index=int(index[1]) if index else None,
     )
+
+
+_STEP: Final = re.compile(r"\.(\w+)|\[")
+_type_of: Final = cache(inspect.type_info)
+
+
+def _allowed(asks: Any, path: str) -> list[str]:
+    """The values that may stand at this path of a body, where it takes a few; empty where it takes others."""
+    found = [] if asks is None else [_type_of(asks)]
+    for step in _STEP.finditer(path):
+        found = [inner for kind in found for inner in _within(kind, step[1])]
+    plain = [one for kind in found for one in _plain(kind)]
+    return [
+        str(value)
+        for one in plain
+        if isinstance(one, inspect.LiteralType)
+        for value in one.values
+        if value != ""
+    ]
+
+
+def _within(kind: inspect.Type, name: str | None) -> Iterator[inspect.Type]:
+    """The type of the field of that name; of a list without a name that of its elements."""
+    for one in _plain(kind):
+        if isinstance(one, inspect.StructType):
+            yield from (field.type for field in one.fields if field.encode_name == name)
+        elif name is None and isinstance(one, inspect.ListType | inspect.VarTupleType):
+            yield one.item_type
+
+
+def _plain(kind: inspect.Type) -> Iterator[inspect.Type]:
+    """A type without remarks; of several each."""
+    if isinstance(kind, inspect.Metadata):
+        yield from _plain(kind.type)
+    elif isinstance(kind, inspect.UnionType):
+        for one in kind.types:
+            yield from _plain(one)
+    else:
+        yield kind

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.importing import forms, profile
+from exchange.importing import forms, profile, work
 from exchange.importing.forms import BadFile, BadRow, Rejected, Row
 from exchange.importing.price import BadPrice, Price, price_of, read_amount, read_rates
 from exchange.importing.profile import BadProfile
@@ -110,6 +110,21 @@ def test_lines_of_a_csv_are_those_of_the_file(tmp_path: Path) -> None:
     assert [(type(one), one.line) for one in found] == [(Row, 3), (Rejected, 5), (Rejected, 7)]
     assert isinstance(found[0], Row)
     assert found[0].content == {"title": "a", "summary": "b\n# no comment", "price": "1"}
+
+
+def test_an_empty_cell_that_is_needed_is_named(tmp_path: Path) -> None:
+    assert read(tmp_path, HEADER + b",b,1\na,,1\n") == [
+        Rejected(2, "title is empty"),
+        Rejected(3, "summary is empty"),
+    ]
+
+
+def test_what_all_rows_lack_is_said_once() -> None:
+    alike = [Rejected(line, "say it with --base-url") for line in range(1, 99)]
+    [told] = work._told_rejected(alike)
+    assert "--base-url" in told
+    assert "98" in told
+    assert len(list(work._told_rejected([*alike[:2], Rejected(3, "the price is none")]))) == 3
 
 
 def test_a_title_may_start_like_a_comment(tmp_path: Path) -> None:

@@ -330,6 +330,25 @@ async def test_the_first_page_speaks_the_readers_language(web: Doors, accepted: 
     assert "viewport" in answer.text
 
 
+async def test_a_refusal_names_the_field_and_what_it_may_be(web: Doors) -> None:
+    order = {"listing": "L1", "quantity": 1}
+    for path, body, field in (
+        ("/v1/orders", {**order, "client_order_id": "abc"}, "client_order_id"),
+        ("/v1/orders/batch", [{**order, "client_order_id": "abc"}], "client_order_id"),
+        ("/v1/orders", {**order, "side": "short"}, "buy, sell"),
+        ("/v1/orders/batch", [order, {**order, "side": "short"}], "buy, sell"),
+    ):
+        answer = await web.operator.ask("POST", path, json=body)
+        assert answer.status_code == 400
+        assert field in answer.json()["detail"], answer.text
+        place = "$[" if isinstance(body, list) else "$."
+        assert answer.json()["errors"][0]["path"].startswith(place), answer.text
+    answer = await web.http.get("/v1/listings/L1/bars?interval=hour")
+    assert "1d, 1h, 1m" in answer.json()["detail"], answer.text
+    answer = await web.operator.ask("POST", "/v1/cash-in", headers={"Idempotency-Key": "abc"}, json={})
+    assert answer.status_code == 400
+
+
 async def test_the_first_page_speaks_json_where_asked(web: Doors) -> None:
     answer = await web.http.get("/", headers={"Accept": "application/json"})
     assert answer.json()["published_listings"] == 0
