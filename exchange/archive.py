@@ -21,8 +21,10 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +41,8 @@ LOOK_S: Final = 1.0
 """How often the folder is brought up to the venue; what a lost machine may cost."""
 LONGEST_PAUSE_S: Final = 30.0
 PARTING_S: Final = 10.0
+TOUCH_S: Final = 10.0
+"""How long the folder's disk may take for one thing before the folder falls behind."""
 SETTLED_NS: Final = 1_000_000_000
 """A folder that changed just now may change again within the same tick of its clock."""
 PAGE_BYTES: Final = 8192
@@ -54,6 +58,7 @@ _HINDRANCES: Final = (
 )
 """What keeps a folder from being brought up for a while; BackupRefused beside them."""
 
+_T = TypeVar("_T")
 _Kept = TypeVar("_Kept", "Note", "Mark", "Reached")
 
 
@@ -144,6 +149,37 @@ def libpq_environment(dsn: str) -> dict[str, str]:
     }
 
 
+# ---- a disk that may hang
+
+
+class Hand:
+    """What touches the backup folder, on a thread of its own: a hung disk holds up neither trading nor a stop."""
+
+    def __init__(self) -> None:
+        self._under_way: Future[Any] | None = None
+
+    async def touch(self, work: Callable[..., _T], *given: Any) -> _T:
+        """One thing at a time. Raises TimeoutError where the disk does not answer; the thread goes on then."""
+        if self._under_way is not None and not self._under_way.done():
+            raise TimeoutError("the backup folder's disk does not answer, or is slow")
+        done: Future[_T] = Future()
+        done.set_running_or_notify_cancel()
+        self._under_way = done
+        threading.Thread(target=_fulfil, args=(done, work, given), daemon=True).start()
+        try:
+            async with asyncio.timeout(TOUCH_S):
+                return await asyncio.wrap_future(done)
+        except TimeoutError as error:
+            raise TimeoutError("the backup folder's disk does not answer, or is slow") from error
+
+
+def _fulfil(done: Future[_T], work: Callable[..., _T], given: tuple[Any, ...]) -> None:
+    try:
+        done.set_result(work(*given))
+    except Exception as error:
+        done.set_exception(error)
+
+
 # ---- the venue's part
 
 
@@ -153,6 +189,7 @@ class Archiver:
     def __init__(self, data: Path, report: Callable[[str], None]) -> None:
         self._data = data
         self._report = report
+        self._hand = Hand()
         self._child: subprocess.Popen[bytes] | None = None
         self._seen: dict[str, int] = {}
         self._note: Note | None = None
@@ -172,12 +209,20 @@ class Archiver:
             try:
                 note = note_of(self._data)
                 if note is not None and note.generation:
-                    self._reached = self._reached or _first_reached(note)
+                    self._reached = self._reached or await self._first_reached(note)
                     await self._follow(dsn, note)
                 pause_s = LOOK_S
             except (BackupRefused, *_HINDRANCES) as error:
                 pause_s = self._fall_behind(error, pause_s)
             await asyncio.sleep(pause_s)
+
+    async def _first_reached(self, note: Note) -> datetime:
+        """Where the folder stood at the start; now, where it cannot be asked."""
+        with suppress(OSError, BackupRefused):
+            found = await self._hand.touch(_kept_reached, note)
+            if found is not None:
+                return found.at
+        return datetime.now(UTC)
 
     def _fall_behind(self, error: Exception, pause_s: float) -> float:
         """Said once; tried again ever later."""
@@ -189,7 +234,7 @@ class Archiver:
 
     async def _follow(self, dsn: str, note: Note) -> None:
         """Until the data folder names another backup folder. Raises what keeps the folder from being brought up."""
-        check_mark(note)
+        await self._hand.touch(check_mark, note)
         connection = await asyncpg.connect(dsn, timeout=5, command_timeout=30)
         try:
             major = connection.get_server_version().major
@@ -211,6 +256,7 @@ class Archiver:
             async with asyncio.timeout(PARTING_S):
                 while not _locked(lock):  # noqa: ASYNC110  # another process holds it
                     await asyncio.sleep(0.05)
+            await self._hand.touch(_lay_wal, note)
             self._child = _receiver(dsn, note, major, self._data / "backup.log", lock)
         finally:
             os.close(lock)
@@ -219,14 +265,18 @@ class Archiver:
     async def _look(self, connection: Any, note: Note) -> None:
         """One round: files, then the log as far as it was when the round began."""
         at, end = await connection.fetchrow("select clock_timestamp(), pg_current_wal_flush_lsn()::text")
-        check_mark(note)
-        await asyncio.to_thread(copy_files, self._data / "files", note.place / "files", self._seen)
-        while not await self._has_arrived(connection, end):  # noqa: ASYNC110  # the server is asked
+        await self._hand.touch(check_mark, note)
+        await self._hand.touch(copy_files, self._data / "files", note.place / "files", self._seen)
+        begun = time.monotonic()
+        while not await self._has_arrived(connection, end):
+            if time.monotonic() - begun > TOUCH_S:
+                self._fall_behind(
+                    TimeoutError(f"the log arrives slowly, or not at all, in {note.wal}"), LOOK_S
+                )
             await asyncio.sleep(0.1)
-        await asyncio.to_thread(_force_segments, note.wal)
         if not _may_cut_a_record(end):
             self._lsn = end
-        write_kept(note.wal / "reached.json", Reached(at, self._lsn))
+        await self._hand.touch(_force_reached, note.wal, Reached(at, self._lsn))
         self._reached = at
         if self.failure:
             self._report("the backup folder has all again")
@@ -266,32 +316,26 @@ class Archiver:
             await self._end_child()
             return
         with suppress(OSError, BackupRefused):
-            check_mark(note)
-            copy_files(self._data / "files", note.place / "files", self._seen)
-            _force_segments(note.wal)
+            await self._hand.touch(check_mark, note)
+            await self._hand.touch(copy_files, self._data / "files", note.place / "files", self._seen)
             if not self.failure:
-                write_kept(note.wal / "reached.json", Reached(at, self._lsn))
+                await self._hand.touch(_force_reached, note.wal, Reached(at, self._lsn))
 
     async def _end_child(self) -> None:
         child, self._child = self._child, None
         if child is None:
             return
-        child.send_signal(signal.SIGINT)
-        for _ in range(100):
-            if child.poll() is not None:
-                return
-            await asyncio.sleep(0.05)
-        child.kill()
-        child.wait()
+        for end in (signal.SIGINT, signal.SIGKILL):
+            child.send_signal(end)
+            for _ in range(100):
+                if child.poll() is not None:
+                    return
+                await asyncio.sleep(0.05)
+        # A hung disk holds it, whatever is sent; it keeps its lock, so no other one starts meanwhile.
 
 
-def _first_reached(note: Note) -> datetime:
-    """Where the folder stood at the start; now, where it cannot be asked."""
-    with suppress(OSError, BackupRefused):
-        found = read_kept(note.wal / "reached.json", Reached)
-        if found is not None:
-            return found.at
-    return datetime.now(UTC)
+def _kept_reached(note: Note) -> Reached | None:
+    return read_kept(note.wal / "reached.json", Reached)
 
 
 def _may_cut_a_record(lsn: str) -> bool:
@@ -316,12 +360,15 @@ def _locked(handle: int) -> bool:
     return True
 
 
+def _lay_wal(note: Note) -> None:
+    for folder in (note.wal.parent, note.wal):
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _receiver(dsn: str, note: Note, major: int, log: Path, lock: int) -> "subprocess.Popen[bytes]":
     """It inherits the lock, and keeps it as long as it lives."""
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.replace(log.with_name("backup.log.1"))
-    for folder in (note.wal.parent, note.wal):
-        folder.mkdir(mode=0o700, exist_ok=True)
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as said:
         return subprocess.Popen(
             [
@@ -347,7 +394,7 @@ def _last_words(log: Path) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-def _force_segments(wal: Path) -> None:
+def _force_reached(wal: Path, reached: Reached) -> None:
     """The segment under way is forced here; a whole one was by `pg_receivewal`."""
     for path in wal.glob("*.partial"):
         with suppress(FileNotFoundError):  # it has its name by now
@@ -356,6 +403,7 @@ def _force_segments(wal: Path) -> None:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+    write_kept(wal / "reached.json", reached)
 
 
 def copy_files(source: Path, target: Path, seen: dict[str, int]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import stat
@@ -209,6 +210,34 @@ def test_a_folder_that_is_away_hinders_nobody_and_catches_up(venue: Venue, tmp_p
         assert trades_of(at(new, buyer)) == [trade]
     finally:
         new.close()
+
+
+def test_a_disk_that_hangs_hinders_nobody(venue: Venue, tmp_path: Path) -> None:
+    folder, aside = tmp_path / "backups", tmp_path / "archive.json"
+    buyer, listing = venue.buyer(), venue.listing(venue.merchant(), price_fen=10)
+    assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
+    mark = folder / "archive.json"
+    mark.rename(aside)
+    os.mkfifo(mark)  # whoever reads it hangs
+    wait_for(lambda: "does not answer" in venue.said())
+    missed = datetime.now(UTC)
+    venue.trade(buyer, listing)
+    assert done(venue.operator.get("/v1/operations"), 200)["backup_age_seconds"] >= 5
+    content = aside.read_bytes()
+    with mark.open("wb") as hung:
+        aside.replace(mark)
+        hung.write(content)
+    wait_until_reached(folder, missed + timedelta(milliseconds=1))
+    wait_for(lambda: "has all again" in venue.said())
+
+
+def test_a_hung_disk_does_not_hold_up_a_stop(venue: Venue, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
+    (folder / "archive.json").unlink()
+    os.mkfifo(folder / "archive.json")
+    wait_for(lambda: "does not answer" in venue.said())
+    assert venue.stop() == 0
 
 
 def test_a_killed_backup_leaves_nothing_that_looks_whole(venue: Venue, tmp_path: Path) -> None:
