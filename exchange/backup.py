@@ -76,6 +76,8 @@ async def take(data: Path, folder: Path, keep: int, tell: Callable[[str], None])
 
     `keep`: how many base backups stay, with the log behind the oldest of them; 0: all.
     """
+    _check_place(data, folder)
+    before = note_of(data)
     with _locked_folder(data, folder) as mark:
         async with open_database(data, attach=True) as database, _archiving(data, database, tell):
             connection = await asyncpg.connect(database.dsn, timeout=10)
@@ -84,8 +86,29 @@ async def take(data: Path, folder: Path, keep: int, tell: Callable[[str], None])
             finally:
                 await connection.close()
             await _until_arrived(folder, base, tell)
+        _tell_of_change(before, folder, tell)
         prune(folder, keep)
     return base
+
+
+def _check_place(data: Path, folder: Path) -> None:
+    """A backup is lost with what it lies in. Raises BackupRefused."""
+    if data in (folder, *folder.parents):
+        raise BackupRefused(f"{folder} lies inside the data folder {data}; name a folder elsewhere")
+    for outer in folder.parents:
+        if (outer / "archive.json").exists():
+            raise BackupRefused(f"{folder} lies inside the backup folder {outer}; name a folder elsewhere")
+
+
+def _tell_of_change(before: Note | None, folder: Path, tell: Callable[[str], None]) -> None:
+    """A venue has one backup folder: the one before gets nothing any more."""
+    if before is None or not before.generation or before.place == folder:
+        return
+    last = None
+    with suppress(OSError, BackupRefused):
+        last = read_kept(before.wal / "reached.json", Reached)
+    ends = f"ends at {last.at.isoformat()}" if last else "gets nothing any more"
+    tell(f"from now on the log goes to {folder}; {before.folder} {ends}")
 
 
 @contextmanager

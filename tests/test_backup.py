@@ -256,6 +256,23 @@ def test_a_killed_backup_leaves_nothing_that_looks_whole(venue: Venue, tmp_path:
     assert list(folder.glob("base/.unfinished-*")) == []
 
 
+def test_another_folder_ends_the_first_and_says_so(venue: Venue, tmp_path: Path) -> None:
+    first, other = tmp_path / "first", tmp_path / "other"
+
+    def backup(folder: Path) -> "subprocess.CompletedProcess[str]":
+        return shuji("backup", "--data", str(venue.data), "--to", str(folder))
+
+    assert "from now on" not in backup(first).stderr
+    run = backup(other)
+    assert run.returncode == 0, run.stderr
+    assert f"from now on the log goes to {other}; {first} ends at 20" in run.stderr
+    for inside in (venue.data / "backups", first / "backups"):
+        refused = backup(inside)
+        assert refused.returncode == 1
+        assert "lies inside" in refused.stderr
+        assert not inside.exists()
+
+
 def test_a_damaged_base_backup_is_refused(venue: Venue, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
