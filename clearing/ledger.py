@@ -3,7 +3,7 @@
 An account belongs to an owner and holds one asset. Every movement takes from one account what it gives to
 another of the same asset, so each asset adds up to zero over all accounts. What came from outside stands as a
 negative balance on the asset's contra account: `bank:cash` for yuan (it mirrors the custody bank),
-`issue:<listing>` for the units of a listing. No other account can be negative.
+`issue:<listing>` for the units of a listing, `debtor:<participant>` for what it owes. No other account can be negative.
 
     bank:cash   CNY  -1,000.00      cash-in moves bank:cash -> buyer
     buyer       CNY     700.00      of which reserved 120.00 for an order
@@ -14,10 +14,19 @@ account or released, and nothing else can use it. `available` is what no reserva
 against payment, model 1 of the BIS report on delivery versus payment, 1992: each trade by itself, out of what
 is there).
 
-Assertions here state bugs of the caller: it asks `available` first and refuses the customer by itself.
+A deposit is an account of its own, `deposit:<participant>`: what lies there pays no order. A debt is an asset of its own:
+the creditor holds it, the debtor's contra account is minus as much. `docs/LEDGER.md` has the chart of accounts.
+
+Movements that belong together are `legs`: `lacking` says what of them cannot be, `move` makes them all. An account that
+is `watch`ed (its owner is in debt) is in `stirred` after each movement, so that what came in can be taken at once; the
+others pay nothing for it.
+
+Assertions here state bugs of the caller: it asks `available` first and refuses the customer by itself. An id is given
+out once by the venue's counters, so an id that is spent or released stays so.
 """
 
-from typing import Final, TypedDict
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypedDict
 
 import msgspec
 
@@ -27,6 +36,37 @@ ESCROW: Final = "venue:escrow"
 CASH: Final = "bank:cash"
 ISSUE_PREFIX: Final = "issue:"
 UNIT_PREFIX: Final = "unit:"
+DEBT: Final = "debt:CNY"
+"""What somebody is owed, in fen."""
+DEBTOR_PREFIX: Final = "debtor:"
+DEPOSIT_PREFIX: Final = "deposit:"
+
+
+class Leg(NamedTuple):
+    """One movement: what leaves `source` for `target`, fen or whole units of the asset."""
+
+    source: str
+    target: str
+    asset: str
+    amount: int
+
+
+class Lack(NamedTuple):
+    """What an account misses for its movement."""
+
+    owner: str
+    asset: str
+    missing: int
+
+
+def deposit_owner(participant: str) -> str:
+    """The owner of the account in which a participant's deposit lies."""
+    return DEPOSIT_PREFIX + participant
+
+
+def debtor_owner(participant: str) -> str:
+    """The contra account's owner for what a participant owes."""
+    return DEBTOR_PREFIX + participant
 
 
 def unit_asset(listing_id: str) -> str:
@@ -43,13 +83,16 @@ def is_contra(owner: str, asset: str) -> bool:
     """Whether this account mirrors the outside world for its asset and may be negative."""
     if asset == CNY:
         return owner == CASH
+    if asset == DEBT:
+        return owner.startswith(DEBTOR_PREFIX)
     return asset.startswith(UNIT_PREFIX) and owner == ISSUE_PREFIX + asset[len(UNIT_PREFIX) :]
 
 
 class Account(msgspec.Struct, gc=False, eq=False):
     """One owner's holding of one asset: fen of CNY, or whole units.
 
-    The ledger alone changes it. `drained_balance` and `drained_reserved` are what the last `drain` reported.
+    The ledger alone changes it. `drained_balance` and `drained_reserved` are what the last `drain` reported. A watched
+    account is never `touched`, so that each of its movements goes through `Ledger._touch`.
     """
 
     owner: str
@@ -60,6 +103,7 @@ class Account(msgspec.Struct, gc=False, eq=False):
     touched: bool = False
     drained_balance: int = 0
     drained_reserved: int = 0
+    watched: bool = False
 
 
 class Reservation(msgspec.Struct, gc=False, eq=False):
@@ -82,12 +126,14 @@ class LedgerDump(TypedDict):
 class Ledger:
     """The accounts of one shard. Movements cost O(1) and allocate nothing but a new reservation."""
 
-    __slots__ = ("_accounts", "_reservations", "_touched")
+    __slots__ = ("_accounts", "_reservations", "_touched", "stirred")
 
     def __init__(self) -> None:
         self._accounts: dict[tuple[str, str], Account] = {}
         self._reservations: dict[str, Reservation] = {}
         self._touched: list[Account] = []
+        self.stirred: list[Account] = []
+        """Watched accounts that have moved since whoever looks at them emptied this."""
 
     def account(self, owner: str, asset: str) -> Account:
         """The account, opened at zero when there is none. It stays the same object: keep it on a hot path."""
@@ -166,6 +212,37 @@ class Ledger:
         if not target.touched:
             self._touch(target)
 
+    def lacking(self, legs: Sequence[Leg]) -> Lack | None:
+        """The first of these movements, made one after the other, that its source cannot pay; None when all can be.
+
+        Opens no account.
+        """
+        moved: dict[tuple[str, str], int] = {}
+        for leg in legs:
+            source, target = (leg.source, leg.asset), (leg.target, leg.asset)
+            left = self.available(*source) + moved.get(source, 0) - leg.amount
+            if left < 0 and not is_contra(*source):
+                return Lack(leg.source, leg.asset, -left)
+            moved[source] = moved.get(source, 0) - leg.amount
+            moved[target] = moved.get(target, 0) + leg.amount
+        return None
+
+    def move(self, legs: Sequence[Leg]) -> None:
+        """All of these movements, or none where one of them cannot be."""
+        assert all(leg.amount >= 0 for leg in legs), "a movement of less than nothing"
+        lack = self.lacking(legs)
+        assert lack is None, f"{lack.owner} lacks {lack.missing}: linked movements are all made or none"
+        for source, target, asset, amount in legs:
+            self.transfer(self.account(source, asset), self.account(target, asset), amount)
+
+    def watch(self, account: Account) -> None:
+        """From now on each movement of this account is in `stirred`; it is at once, for what it has already."""
+        account.watched, account.touched = True, False
+        self._touch(account)
+
+    def unwatch(self, account: Account) -> None:
+        account.watched = False
+
     def _take(self, reservation: Reservation, amount: int) -> None:
         left = reservation.amount - amount
         assert 0 <= left <= reservation.amount, f"{amount} of {reservation.amount} under {reservation.id}"
@@ -175,8 +252,11 @@ class Ledger:
             del self._reservations[reservation.id]
 
     def _touch(self, account: Account) -> None:
-        account.touched = True
         self._touched.append(account)
+        if account.watched:
+            self.stirred.append(account)
+        else:
+            account.touched = True
 
     def drain(self) -> list[tuple[str, str, int, int]]:
         """(owner, asset, balance change, reserved change) of every account moved since the last drain.

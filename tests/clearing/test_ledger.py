@@ -1,14 +1,24 @@
-"""The ledger as a bookkeeper reads it, and against a twin of plain dictionaries under random movements."""
+"""The ledger as a bookkeeper reads it. Against its model under random movements: test_ledger_machine.py."""
 
 from collections.abc import Callable
 
-import msgspec
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from clearing.ledger import CASH, CNY, ESCROW, FEES, Ledger, LedgerDump, is_contra, issue_owner, unit_asset
+from clearing.ledger import (
+    CASH,
+    CNY,
+    DEBT,
+    ESCROW,
+    FEES,
+    Lack,
+    Ledger,
+    Leg,
+    debtor_owner,
+    deposit_owner,
+    is_contra,
+    issue_owner,
+    unit_asset,
+)
 
 UNITS = unit_asset("L1")
 ISSUE = issue_owner("L1")
@@ -137,6 +147,10 @@ def test_a_mistake_is_caught_before_anything_moves(message: str, mistake: Callab
         (ISSUE, CNY, False),
         (issue_owner("L2"), UNITS, False),
         (ESCROW, CNY, False),
+        (debtor_owner("merchant"), DEBT, True),
+        (debtor_owner("merchant"), CNY, False),
+        ("merchant", DEBT, False),
+        (deposit_owner("merchant"), CNY, False),
     ],
 )
 def test_only_the_assets_own_contra_may_be_negative(owner: str, asset: str, contra: bool) -> None:
@@ -178,125 +192,61 @@ def test_check_names_what_does_not_add_up() -> None:
         ledger.check()
 
 
-OWNERS = ["buyer", "seller", "merchant", ESCROW, FEES]
-ASSETS = [CNY, UNITS]
-CONTRA = {CNY: CASH, UNITS: ISSUE}
+def test_linked_movements_are_all_made_or_none() -> None:
+    """The merchant gives 60 back, of which it has 50: nobody gets anything, not even what the venue could pay."""
+    ledger = funded(merchant=50, venue=9)
+    legs = [Leg("venue", "buyer", CNY, 9), Leg("merchant", "buyer", CNY, 60)]
+    before = balances(ledger)
+    assert ledger.lacking(legs) == Lack("merchant", CNY, 10)
+    with pytest.raises(AssertionError, match="merchant lacks 10"):
+        ledger.move(legs)
+    assert balances(ledger) == before
+    ledger.move([legs[0], Leg("merchant", "buyer", CNY, 50)])
+    assert balances(ledger)["buyer", CNY] == (59, 0)
 
 
-class RandomBooks(RuleBasedStateMachine):
-    """Any movements on the ledger and on plain dictionaries; `sql` is what the drained rows add up to."""
-
-    ids: Bundle[str] = Bundle("ids")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ledger = Ledger()
-        self.balance: dict[tuple[str, str], int] = {}
-        self.held: dict[str, tuple[str, str, int]] = {}
-        self.sql: dict[tuple[str, str], tuple[int, int]] = {}
-        self.placed = 0
-
-    def move(self, source: str, target: str, asset: str, amount: int) -> None:
-        self.balance[source, asset] = self.balance.get((source, asset), 0) - amount
-        self.balance[target, asset] = self.balance.get((target, asset), 0) + amount
-
-    def reserved(self, owner: str, asset: str) -> int:
-        return sum(amount for name, kind, amount in self.held.values() if (name, kind) == (owner, asset))
-
-    def free(self, owner: str, asset: str) -> int:
-        return self.balance.get((owner, asset), 0) - self.reserved(owner, asset)
-
-    @rule(owner=st.sampled_from(OWNERS), asset=st.sampled_from(ASSETS), amount=st.integers(0, 100))
-    def come_in(self, owner: str, asset: str, amount: int) -> None:
-        contra = self.ledger.account(CONTRA[asset], asset)
-        self.ledger.transfer(contra, self.ledger.account(owner, asset), amount)
-        self.move(CONTRA[asset], owner, asset, amount)
-
-    @rule(
-        source=st.sampled_from(OWNERS),
-        payee=st.sampled_from(OWNERS),
-        asset=st.sampled_from(ASSETS),
-        amount=st.integers(0, 60),
-    )
-    def transfer(self, source: str, payee: str, asset: str, amount: int) -> None:
-        accounts = self.ledger.account(source, asset), self.ledger.account(payee, asset)
-        if amount > self.free(source, asset):
-            with pytest.raises(AssertionError):
-                self.ledger.transfer(*accounts, amount)
-        else:
-            self.ledger.transfer(*accounts, amount)
-            self.move(source, payee, asset, amount)
-
-    @rule(target=ids, owner=st.sampled_from(OWNERS), asset=st.sampled_from(ASSETS), amount=st.integers(0, 60))
-    def reserve(self, owner: str, asset: str, amount: int) -> str:
-        self.placed += 1
-        name = f"o{self.placed}"
-        if amount > self.free(owner, asset):
-            with pytest.raises(AssertionError):
-                self.ledger.reserve(name, self.ledger.account(owner, asset), amount)
-        else:
-            self.ledger.reserve(name, self.ledger.account(owner, asset), amount)
-            if amount:
-                self.held[name] = (owner, asset, amount)
-        return name
-
-    def shrink(self, name: str, amount: int) -> None:
-        owner, asset, left = self.held.pop(name)
-        if left > amount:
-            self.held[name] = (owner, asset, left - amount)
-
-    @precondition(lambda self: self.held)
-    @rule(data=st.data(), payee=st.sampled_from(OWNERS))
-    def spend(self, data: st.DataObject, payee: str) -> None:
-        name = data.draw(st.sampled_from(sorted(self.held)))
-        owner, asset, left = self.held[name]
-        amount = data.draw(st.integers(0, left))
-        self.ledger.spend(name, self.ledger.account(payee, asset), amount)
-        self.shrink(name, amount)
-        self.move(owner, payee, asset, amount)
-
-    @precondition(lambda self: self.held)
-    @rule(data=st.data())
-    def release_part(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(sorted(self.held)))
-        amount = data.draw(st.integers(0, self.held[name][2]))
-        assert self.ledger.release(name, amount) == amount
-        self.shrink(name, amount)
-
-    @rule(name=consumes(ids))
-    def release_all(self, name: str) -> None:
-        expected = self.held.pop(name)[2] if name in self.held else 0
-        assert self.ledger.release(name) == expected
-
-    @rule()
-    def drain(self) -> None:
-        for owner, asset, balance, reserved in self.ledger.drain():
-            old = self.sql.get((owner, asset), (0, 0))
-            self.sql[owner, asset] = (old[0] + balance, old[1] + reserved)
-        self.compare(self.sql)
-
-    @rule()
-    def restart_from_a_snapshot(self) -> None:
-        self.drain()
-        encoded = msgspec.msgpack.encode(self.ledger.dump())
-        loaded = Ledger.load(msgspec.msgpack.decode(encoded, type=LedgerDump))
-        assert loaded.dump() == self.ledger.dump()
-        assert loaded.drain() == []
-        self.ledger = loaded
-
-    def compare(self, rows: dict[tuple[str, str], tuple[int, int]]) -> None:
-        for owner, asset in [*self.balance, *rows]:
-            expected = (self.balance.get((owner, asset), 0), self.reserved(owner, asset))
-            assert rows.get((owner, asset), (0, 0)) == expected
-
-    @invariant()
-    def same_books(self) -> None:
-        self.ledger.check()
-        accounts = self.ledger.dump()["accounts"]
-        self.compare({(owner, asset): (balance, reserved) for owner, asset, balance, reserved in accounts})
-        held = self.ledger.dump()["reservations"]
-        assert {name: (owner, asset, amount) for name, owner, asset, amount in held} == self.held
+def test_a_linked_movement_may_spend_what_the_one_before_it_brought() -> None:
+    ledger = funded(buyer=10)
+    legs = [Leg("buyer", "broker", CNY, 10), Leg("broker", "merchant", CNY, 10)]
+    assert ledger.lacking(legs) is None
+    assert ledger.lacking(legs[::-1]) == Lack("broker", CNY, 10)
+    ledger.move(legs)
+    assert ledger.balance("merchant", CNY) == 10
 
 
-TestRandomBooks = RandomBooks.TestCase
-TestRandomBooks.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def test_linked_movements_leave_alone_what_is_reserved() -> None:
+    ledger = funded(buyer=10)
+    ledger.reserve("o", ledger.account("buyer", CNY), 4)
+    assert ledger.lacking([Leg("buyer", "merchant", CNY, 6)]) is None
+    assert ledger.lacking([Leg("buyer", "merchant", CNY, 7)]) == Lack("buyer", CNY, 1)
+    with pytest.raises(AssertionError, match="less than nothing"):
+        ledger.move([Leg("merchant", "buyer", CNY, -1)])
+
+
+def test_a_debt_is_held_by_its_creditor_and_adds_up_to_nothing() -> None:
+    """The merchant owes 30; 20 of it are set off when money comes: cash one way, the claim the other."""
+    ledger = funded(merchant=20)
+    debtor = debtor_owner("merchant")
+    ledger.move([Leg(debtor, "buyer", DEBT, 30)])
+    assert balances(ledger)[debtor, DEBT] == (-30, 0)
+    ledger.move([Leg("merchant", "buyer", CNY, 20), Leg("buyer", debtor, DEBT, 20)])
+    assert balances(ledger)["buyer", DEBT] == (10, 0)
+    assert balances(ledger)[debtor, DEBT] == (-10, 0)
+
+
+def test_a_watched_account_is_told_of_each_movement_and_drained_like_others() -> None:
+    ledger = funded(buyer=100)
+    buyer, seller = ledger.account("buyer", CNY), ledger.account("seller", CNY)
+    ledger.transfer(buyer, seller, 10)
+    assert ledger.stirred == []
+    ledger.watch(seller)
+    ledger.stirred.clear()
+    ledger.transfer(buyer, seller, 1)
+    ledger.reserve("s", seller, 5)
+    ledger.release("s")
+    assert ledger.stirred == [seller] * 3
+    ledger.unwatch(seller)
+    ledger.stirred.clear()
+    ledger.transfer(buyer, seller, 2)
+    assert ledger.stirred == []
+    assert ledger.drain() == [("buyer", CNY, -13, 0), ("seller", CNY, 13, 0)]
