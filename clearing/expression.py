@@ -338,6 +338,18 @@ def _walk(node: Node) -> Iterator[Fact]:
                 yield from _walk(part)
 
 
+def orders(node: Node) -> bool:
+    """Whether it asks for more, less, earlier or later anywhere: only then it has an edge."""
+    match node:
+        case Comparison(operator=operator):
+            return operator != "=="
+        case Not(inner=inner):
+            return orders(inner)
+        case Both(parts=parts) | Either(parts=parts):
+            return any(orders(part) for part in parts)
+    return False
+
+
 # ---- compiling: two conditions for each expression ------------------------------------------------------
 
 _OPPOSITE = {"==": "!=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}

@@ -442,8 +442,28 @@ class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     set: dict[str, Any] = {}
 
 
+Bringer = Literal["seller", "buyer"]
+Confirmer = Literal["reviewer", "compliance", "security", "valuation", "notary", "ethics"]
+"""The venue's reviewer, or an accredited provider of that kind."""
+
+
+class Cure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who must do what so that a hold can settle.
+
+    Each of `brings` brings the rule's evidence, and has broken its word if it does not. One of `confirms` holds
+    it against the file; with none, the word of those who bring it is enough.
+    """
+
+    brings: tuple[Bringer, ...]
+    confirms: tuple[Confirmer, ...] = ()
+
+
 class Rule(msgspec.Struct, frozen=True):
-    """A rule as the venue holds it. `file` and `theme` say where it is written."""
+    """A rule as the venue holds it. `file` and `theme` say where it is written.
+
+    `evidence` is what cures it: of a hold, what settles the held trade; of a refusal, what a new trade needs.
+    Every hold has `cured_by`; a refusal has none, for it is not undone.
+    """
 
     id: str
     kind: RuleClass
@@ -457,6 +477,7 @@ class Rule(msgspec.Struct, frozen=True):
     facts: tuple[str, ...]
     file: str
     theme: Text
+    cured_by: Cure | None = None
 
     @property
     def citation_zh(self) -> str:
@@ -859,6 +880,7 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
     citation: tuple[_Cited, ...] = ()
     example: tuple[Example, ...] = ()
     applies_when: str = "True"
+    cured_by: Cure | None = None
 
 
 class _Theme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -877,12 +899,78 @@ class _Readable(Protocol):
 _Shape = TypeVar("_Shape")
 _NOT_RULES = ("sources.toml", "bases.toml")
 
+NOT_YET_GATHERED: frozenset[str] = frozenset(
+    {
+        "A04",
+        "A05",
+        "A06",
+        "A07",
+        "A08",
+        "A09",
+        "B08",
+        "B09",
+        "B15",
+        "B18",
+        "B19",
+        "B20",
+        "B21",
+        "B22",
+        "B23",
+        "C03",
+        "C04",
+        "C06",
+        "C08",
+        "C09",
+        "C10",
+        "C11",
+        "C12",
+        "C13",
+        "C14",
+        "C15",
+        "C16",
+        "D03",
+        "D04",
+        "D07",
+        "D08",
+        "E04",
+        "E06",
+        "E07",
+        "E08",
+        "E09",
+        "E10",
+        "F01",
+        "F03",
+        "F04",
+        "G01",
+        "G02",
+        "G03",
+        "G04",
+        "G05",
+        "G06",
+        "G07",
+        "H01",
+        "H02",
+        "H03",
+        "H04",
+        "H05",
+        "T01",
+        "P01",
+        "P02",
+        "P03",
+        "P04",
+        "P05",
+    }
+)
+"""Rules whose facts the venue does not gather from its state yet: they would leave every trade undecided. Whoever
+makes the venue gather a rule's facts takes its id out."""
 
-def load(directory: Path | None = None) -> Rulebook:
+
+def load(directory: Path | None = None, *, complete: bool = False) -> Rulebook:
     """The rulebook of the package, or of a folder of the same shape; called once, at start-up (about 0.1 s).
 
-    Raises RulebookError, with file and line, for a rule that does not type-check, has no killing example, or
-    cites a source that is not declared.
+    The venue's leaves out the rules in NOT_YET_GATHERED; `complete` has them all, for contexts that bring their
+    own facts and for the page. Raises RulebookError, with file and line, for a rule that does not type-check,
+    whose examples do not kill it, or that cites a source that is not declared.
     """
     folder = resources.files("clearing").joinpath("rulebook") if directory is None else directory
     files = {entry.name: cast(_Readable, entry) for entry in folder.iterdir() if entry.name.endswith(".toml")}
@@ -892,7 +980,7 @@ def load(directory: Path | None = None) -> Rulebook:
         rule for name in sorted(files) if name not in _NOT_RULES for rule in _read_theme(files, name, sources)
     ]
     _check(rules, bases)
-    return Rulebook(rules, bases)
+    return Rulebook([rule for rule in rules if complete or rule.id not in NOT_YET_GATHERED], bases)
 
 
 def _read(files: Mapping[str, _Readable], name: str, shape: type[_Shape]) -> _Shape:
@@ -927,6 +1015,7 @@ def _read_theme(files: Mapping[str, _Readable], name: str, sources: Mapping[str,
             facts=facts,
             file=where["id"],
             theme=theme.title,
+            cured_by=written.cured_by,
         )
 
 
@@ -977,12 +1066,30 @@ def _check(rules: Sequence[Rule], bases: Mapping[str, dict[str, Any]]) -> None:
     for rule in rules:
         if known.count(rule.id) > 1:
             raise RulebookError(f"{rule.file}: rule {rule.id} is written twice")
-        if not any(rule.id in example.rules for example in rule.examples):
-            raise RulebookError(f"{rule.file}: rule {rule.id} has no example that violates it")
-        if not rule.citations:
-            raise RulebookError(f"{rule.file}: rule {rule.id} cites nothing, not even the venue's own rules")
+        _check_rule(rule)
         for example in rule.examples:
             _check_example(rule, example, known, bases)
+
+
+def _check_rule(rule: Rule) -> None:
+    shown = {example.kind for example in rule.examples}
+    for kind in _kinds_needed(rule):
+        if kind not in shown:
+            raise RulebookError(f"{rule.file}: rule {rule.id} has no example of kind {kind}: write one")
+    if not any(example.kind == "violated" and rule.id in example.rules for example in rule.examples):
+        raise RulebookError(f"{rule.file}: rule {rule.id} has no example that violates it")
+    if not rule.citations:
+        raise RulebookError(f"{rule.file}: rule {rule.id} cites nothing, not even the venue's own rules")
+    if (rule.kind == "hold") is not (rule.cured_by is not None and bool(rule.cured_by.brings)):
+        need = "a hold says in cured_by who brings the cure; no other class has it"
+        raise RulebookError(f"{rule.file}: rule {rule.id}: {need}")
+
+
+def _kinds_needed(rule: Rule) -> tuple[str, ...]:
+    """The kinds of example without which a wrong version of the rule could go unseen."""
+    texts = (rule.applies_when, rule.violated_when)
+    ordered = any(expression.orders(expression.parse(text, VOCABULARY, rule.file)) for text in texts)
+    return ("violated", "near_miss", "unknown", *(("boundary",) if ordered else ()))
 
 
 def _check_example(rule: Rule, example: Example, known: Sequence[str], bases: Mapping[str, Any]) -> None:

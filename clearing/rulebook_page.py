@@ -6,7 +6,18 @@ The page is generated, never written by hand; a test holds the committed page eq
 import sys
 from collections.abc import Iterator, Sequence
 
-from clearing.notrade import AUTHORITY_ZH, Authority, Citation, Rule, Rulebook, Whom, load
+from clearing.notrade import (
+    AUTHORITY_ZH,
+    NOT_YET_GATHERED,
+    Authority,
+    Bringer,
+    Citation,
+    Confirmer,
+    Rule,
+    Rulebook,
+    Whom,
+    load,
+)
 
 _CLASS = {
     "reject": "拒绝 reject",
@@ -31,6 +42,16 @@ WHOM: dict[Whom, str] = {
     "health_institution": "医疗卫生部门和机构 health authorities and institutions",
     "enterprise": "企业 enterprises",
     "government": "政府部门 government departments",
+}
+_CURER: dict[Bringer | Confirmer, str] = {
+    "seller": "卖方 the seller",
+    "buyer": "买方 the buyer",
+    "reviewer": "本所审核员 a reviewer of the venue",
+    "compliance": "合规服务机构 a compliance provider",
+    "security": "安全评估机构 a security assessor",
+    "valuation": "评估机构 a valuer",
+    "notary": "公证机构 a notary",
+    "ethics": "伦理审查机构 an ethics board",
 }
 _PLACE = {
     "CN": "全国 nationwide",
@@ -100,10 +121,22 @@ def _rule(rule: Rule) -> Iterator[str]:
         yield f"- 适用 applies when: `{rule.applies_when}`"
     yield f"- 违反 violated when: `{rule.violated_when}`"
     yield f"- 证据 evidence that cures: {rule.evidence.zh} / {rule.evidence.en}"
+    yield from _cure(rule)
+    if rule.id in NOT_YET_GATHERED:
+        yield "- 本所尚不采集所需事实，暂不适用 not applied yet: the venue does not gather its facts"
     yield "- 依据 citations:"
     for citation in rule.citations:
         yield f"  - {_citation(citation)}"
     yield ""
+
+
+def _cure(rule: Rule) -> Iterator[str]:
+    if rule.cured_by is None:
+        return
+    brings = "、".join(_CURER[one] for one in rule.cured_by.brings)
+    confirms = " / ".join(_CURER[one] for one in rule.cured_by.confirms)
+    by_whom = f"; 核实 confirmed by {confirms}" if confirms else "; 本人声明即可 its word is enough"
+    yield f"- 补正 cured by: {brings}{by_whom}"
 
 
 def _citation(citation: Citation) -> str:
@@ -153,4 +186,4 @@ def _source(title: str, cited: Sequence[tuple[Rule, Citation]]) -> Iterator[str]
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    sys.stdout.write(page(load()))
+    sys.stdout.write(page(load(complete=True)))

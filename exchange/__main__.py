@@ -260,7 +260,7 @@ def _judge(lines: BinaryIO) -> int:
     from clearing import notrade
 
     status = 0
-    for answer in notrade.judge_lines(notrade.load(), lines):
+    for answer in notrade.judge_lines(notrade.load(complete=True), lines):
         sys.stdout.buffer.write(answer + b"\n")
         status = max(status, int("error" in msgspec.json.decode(answer)))
     return status

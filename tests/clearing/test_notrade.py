@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from clearing import notrade, rulebook_page
 from clearing.notrade import ALLOW, CLEAN, PHASES, REGISTERS, Facts, Finding, Rulebook, RulebookError
 
-RULEBOOK = notrade.load()
+RULEBOOK = notrade.load(complete=True)
 CHECKOUT = Path(__file__).parents[2]
 PACKAGED = CHECKOUT / "clearing" / "rulebook"
 DAY_NS = 86_400_000_000_000
@@ -321,12 +321,23 @@ def test_what_defines_permits_or_refers_does_not_bind(rule: str, place: str, bin
 # ---- loading --------------------------------------------------------------------------------------------
 
 
-def test_the_packages_rules_are_the_first_thirty() -> None:
-    expected = (
+def test_the_first_thirty_rules_are_all_there() -> None:
+    first = (
         "A01 A02 A03 B01 B02 B03 B04 B05 B06 B07 B10 B11 B12 B13 B14 B16 B17 C01 C02 C05 C07 D01 D02 D05 D06 "
         "E01 E02 E03 E05 F02"
     )
-    assert " ".join(RULEBOOK.rules) == expected
+    assert set(first.split()) <= set(RULEBOOK.rules)
+
+
+@pytest.mark.xfail(strict=True, reason="rules come before the registers that they read")
+def test_the_venue_gathers_the_facts_of_every_rule() -> None:
+    assert not notrade.NOT_YET_GATHERED
+
+
+def test_the_venues_rulebook_leaves_out_what_it_cannot_judge_yet() -> None:
+    kept = [rule for rule in RULEBOOK.rules if rule not in notrade.NOT_YET_GATHERED]
+    assert list(notrade.load().rules) == kept
+    assert notrade.load().rules == {rule: RULEBOOK.rules[rule] for rule in kept}
 
 
 def test_the_digest_follows_what_the_rules_say_and_nothing_else() -> None:
@@ -376,6 +387,12 @@ def test_the_digest_follows_what_the_rules_say_and_nothing_else() -> None:
         ),
         ('class = "reject"', 'class = "forbid"', r"classification\.toml: Invalid enum value 'forbid'"),
         ("evidence =", "proof =", r"classification\.toml: Object"),
+        ('kind = "near_miss"', 'kind = "violated"', r"toml:5: rule A01 has no example of kind near_miss"),
+        ('kind = "unknown"', 'kind = "near_miss"', r"toml:5: rule A01 has no example of kind unknown"),
+        ("== 'state'", "== 'state' or now > auth.valid_until", r"rule A01 has no example of kind boundary"),
+        ('class = "reject"', 'class = "hold"', r"toml:5: rule A01: a hold says in cured_by who brings"),
+        ("phases =", 'cured_by = { brings = ["seller"] }\nphases =', r"A01: a hold says in cured_by"),
+        ("phases =", 'cured_by = { brings = ["anyone"] }\nphases =', r"Invalid enum value 'anyone'"),
         ("title =", "title", r"classification\.toml: "),
     ],
 )
@@ -388,13 +405,13 @@ def test_a_rulebook_with_a_mistake_does_not_load(tmp_path: Path, find: str, put:
     assert find in first
     file.write_text(first.replace(find, put) + 'id = "A02"' + second, encoding="utf-8")
     with pytest.raises(RulebookError, match=message):
-        notrade.load(tmp_path)
+        notrade.load(tmp_path, complete=True)
 
 
 def test_a_folder_loads_like_the_package(tmp_path: Path) -> None:
-    assert notrade.load(PACKAGED).sha256 == RULEBOOK.sha256
+    assert notrade.load(PACKAGED, complete=True).sha256 == RULEBOOK.sha256
     with pytest.raises(RulebookError, match=r"sources\.toml: the rulebook needs this file"):
-        notrade.load(tmp_path)
+        notrade.load(tmp_path, complete=True)
 
 
 # ---- judge FILE -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from clearing import expression, notrade
 from clearing.expression import Both, Comparison, Constant, Either, Fact, Holds, Node, Not, OneOf, Within
 from clearing.notrade import Example, Rule, Rulebook, Verdict
 
-RULEBOOK = notrade.load()
+RULEBOOK = notrade.load(complete=True)
 OWN = [
     pytest.param(rule.id, example, id=f"{rule.id}-{number}-{example.kind}")
     for rule in RULEBOOK.rules.values()
@@ -46,12 +46,19 @@ def test_the_example_comes_out_as_the_rule_says(rule_id: str, example: Example) 
 
 
 @pytest.mark.parametrize("rule", RULEBOOK.rules.values(), ids=list(RULEBOOK.rules))
-def test_every_rule_has_a_violated_and_an_unknown_example(rule: Rule) -> None:
+def test_every_rule_has_an_example_of_each_kind_that_it_needs(rule: Rule) -> None:
     kinds = {example.kind for example in rule.examples}
-    assert {"violated", "unknown"} <= kinds
+    assert {"violated", "near_miss", "unknown"} <= kinds
     clocks = expression.moments(parse(rule.violated_when), notrade.TERMS)
     ordered = [node for node in comparisons(parse(rule.violated_when)) if node.operator != "=="]
     assert "boundary" in kinds or not (clocks or ordered)
+
+
+@pytest.mark.parametrize("phase", ["match", "clearing", "post_trade"])
+@pytest.mark.parametrize("base", list(RULEBOOK.bases))
+def test_a_base_is_lawful_under_every_rule(base: str, phase: str) -> None:
+    case = RULEBOOK.context(base, {"phase": phase})
+    assert RULEBOOK.judge(notrade.read_context(case)) is notrade.ALLOW
 
 
 # ---- mutations: a rule that is changed anywhere fails one of its own examples -----------------------------
@@ -171,29 +178,24 @@ def test_changing_the_class_of_the_rule_fails_an_example_of_its_own(rule: Rule) 
 
 # ---- phases -----------------------------------------------------------------------------------------------
 
-FROM_REGISTRATION = (
-    "A01",
-    "A02",
-    "A03",
-    "B01",
-    "B13",
-    "B14",
-    "C01",
-    "C02",
-    "D01",
-    "D02",
-    "D05",
-    "D06",
-    "E01",
-)
+ASKED = {
+    ("registration", "listing", "order", "match", "clearing"): (
+        "A01 A02 A03 A04 A05 A06 A08 B01 B09 B13 B14 B18 B19 B20 B22 B23 C01 C02 C03 C04 C09 C10 C12 C13 "
+        "D01 D02 D03 D04 D05 D06 D08 E01 E08 E09 E10 G07 T01"
+    ),
+    ("order", "match", "clearing"): (
+        "B02 B03 B04 B05 B06 B07 B08 B10 B11 B12 B15 B16 B17 B21 C05 C06 C07 C08 C11 C14 C15 C16 D07 "
+        "E02 E03 E04 E05 E06 E07 F01 F03 F04 H01 H02 H05"
+    ),
+    ("order", "match"): "F02",
+    ("match", "clearing"): "A07 A09 G01 G02 G03 G04 G05 G06 H03 H04",
+    ("post_trade",): "P01 P02 P03 P04 P05",
+}
+"""What the product is, is asked from registration on; what a trade is, from its order; how, until the match."""
 
 
 def asked_in(rule_id: str) -> tuple[str, ...]:
-    """What the product is, is asked from registration on; what a trade is, from its order; how, until the match."""
-    if rule_id == "F02":
-        return ("order", "match")
-    with_an_order = ("order", "match", "clearing")
-    return ("registration", "listing", *with_an_order) if rule_id in FROM_REGISTRATION else with_an_order
+    return next(phases for phases, rules in ASKED.items() if rule_id in rules.split())
 
 
 @pytest.mark.parametrize("phase", notrade.PHASES)
@@ -259,7 +261,8 @@ def test_the_drafts_cases_come_out_as_they_say(shared_folder: Path) -> None:
 def test_most_of_the_drafts_cases_need_no_rule_beyond_those_loaded(shared_folder: Path) -> None:
     cases = read(shared_folder, EXAMPLES)["cases"]
     whole = [case for case in cases if set(case["expect"]["rules"]) <= set(RULEBOOK.rules)]
-    assert (len(cases), len(whole)) == (76, 54)
+    assert len(cases) == 76
+    assert len(whole) >= 54
     violating = {rule for case in whole for rule in case["expect"]["rules"]}
     assert len(violating) >= 20
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clearing import notrade
 from clearing.notrade import PHASES, Facts, Verdict
 
-RULEBOOK = notrade.load()
+RULEBOOK = notrade.load(complete=True)
 READ = sorted({fact for rule in RULEBOOK.rules.values() for fact in rule.facts})
 OPEN: dict[str, list[Any]] = {
     "text": ["elsewhere", "market_analysis"],
