@@ -349,18 +349,19 @@ ALLOW = Verdict("allow", (), ())  # the only verdict that allows: compare by ide
 
 RuleClass = Literal["reject", "hold", "post_trade_obligation"]
 Authority = Literal[
-    "law", "regulation", "local_regulation", "normative_document", "policy", "guide", "venue_rule"
-]
+    "law", "regulation", "department_rule", "local_regulation", "normative_document", "policy", "guide", "venue_rule"
+]  # fmt: skip
 # Whom a source addresses. `everyone` and `venue` are met by any trade here, the others by `capacities`.
 Whom = Literal[
     "everyone", "venue", "personal_information_handler", "public_data_holder", "public_data_operator",
-    "conditional_data_recipient", "health_institution", "enterprise", "government",
+    "conditional_data_recipient", "shared_data_recipient", "health_institution", "enterprise", "government",
 ]  # fmt: skip
 # A policy paper and a guide oblige no trader; a rule with only these is the venue's own, modelled on them.
 _NOT_BINDING: tuple[Authority, ...] = ("policy", "guide")
 AUTHORITY_ZH: dict[Authority, str] = {
     "law": "法律",
     "regulation": "行政法规",
+    "department_rule": "部门规章",
     "local_regulation": "地方性法规",
     "normative_document": "规范性文件",
     "policy": "政策文件",
@@ -643,6 +644,8 @@ def capacities(product: ProductFacts | None, source: SourceFacts | None) -> tupl
             found.append("public_data_operator")
         if source.channel == "open_platform_conditional":
             found.append("conditional_data_recipient")
+        if source.channel == "gov_sharing":
+            found.append("shared_data_recipient")
     return tuple(found)
 
 

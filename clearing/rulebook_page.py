@@ -39,6 +39,7 @@ WHOM: dict[Whom, str] = {
     "public_data_holder": "公共数据持有单位 holders of public data",
     "public_data_operator": "公共数据授权运营机构 operators of authorised public data",
     "conditional_data_recipient": "有条件开放数据的获取者 recipients of conditionally opened data",
+    "shared_data_recipient": "共享获取公共数据的单位 bodies that got public data by sharing",
     "health_institution": "医疗卫生部门和机构 health authorities and institutions",
     "enterprise": "企业 enterprises",
     "government": "政府部门 government departments",
