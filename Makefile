@@ -2,6 +2,7 @@
 #   make run      the venue on http://127.0.0.1:8000, data in .shuji/ (make run PORT=9000 DATA=elsewhere HOST=...)
 #   make test     all tests
 #   make check    style, types, imports, house rules
+#   make mutants  the rulebook with one thing wrong, a few thousand times, and who finds out
 #   make load     a venue under the load of users for a minute (make load RATE=800 SECONDS=60 SHAPE=open)
 #   make install  only the environment      make bench / make chaos ROUNDS=n / make real / make drill / make fresh / make lock
 
@@ -11,7 +12,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra build
 
-.PHONY: run install test check bench chaos load real drill fresh lock develop format clean
+.PHONY: run install test check mutants bench chaos load real drill fresh lock develop format clean
 .DEFAULT_GOAL := run
 
 # HOST, PORT and DATA count where they are given to make. Shells export a HOST too, and whoever means the environment
@@ -36,6 +37,10 @@ check: develop
 	@$(BIN)/mypy $(wildcard exchange clearing credit loadtests tests)
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest -q tests/test_house_rules.py
+
+# Every rule with one thing wrong, and whether the examples find it; half a minute.
+mutants: develop
+	@$(BIN)/python -m tests.clearing.mutation
 
 format: develop
 	@$(BIN)/ruff check --fix .

@@ -65,10 +65,11 @@ def test_a_part_reads_its_own_register_only() -> None:
 
 
 def test_pair_rules_and_the_price_of_the_fill_are_judged_for_each_fill() -> None:
-    assert RULEBOOK.part("clearing", "seller").rules == ("E01",)
-    assert RULEBOOK.part("clearing", "buyer").rules == ("E02",)
-    assert RULEBOOK.part("clearing", "trade").rules == ("B16", "B17", "D05", "D06")
-    assert RULEBOOK.part("clearing", "pair").rules == ("B13", "E03", "E05")
+    assert RULEBOOK.part("clearing", "seller").rules == ("E01", "E09", "E10")
+    assert RULEBOOK.part("clearing", "buyer").rules == ("E02", "E04")
+    for_each_fill = {"trade": "B16 B17 D05 D06 F01 F03 F04 G01", "pair": "B13 D08 E03 E05 E06 E07 E08 G02"}
+    for register in ("trade", "pair"):
+        assert set(for_each_fill[register].split()) <= set(RULEBOOK.part("clearing", register).rules)
 
 
 @pytest.mark.parametrize("base", list(RULEBOOK.bases))

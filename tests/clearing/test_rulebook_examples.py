@@ -1,16 +1,14 @@
 """Every rule's own examples, the draft's examples, and the proof that they would notice a changed rule."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from clearing import expression, notrade
-from clearing.expression import Both, Comparison, Constant, Either, Fact, Holds, Node, Not, OneOf, Within
 from clearing.notrade import Example, Rule, Rulebook, Verdict
+from tests.clearing.mutation import WAITS_AT_REGISTRATION, asked_in, parse
 
 RULEBOOK = notrade.load(complete=True)
 OWN = [
@@ -25,11 +23,6 @@ DIGEST = "policy-digest-2023-49.txt"
 
 def judge(rulebook: Rulebook, example: Example) -> Verdict:
     return rulebook.judge(notrade.read_context(RULEBOOK.context(example.base, example.set)))
-
-
-def passes(rulebook: Rulebook, example: Example) -> bool:
-    verdict = judge(rulebook, example)
-    return (verdict.outcome, verdict.violated) == (example.verdict, example.rules)
 
 
 @pytest.mark.parametrize(("rule_id", "example"), OWN)
@@ -50,8 +43,7 @@ def test_every_rule_has_an_example_of_each_kind_that_it_needs(rule: Rule) -> Non
     kinds = {example.kind for example in rule.examples}
     assert {"violated", "near_miss", "unknown"} <= kinds
     clocks = expression.moments(parse(rule.violated_when), notrade.TERMS)
-    ordered = [node for node in comparisons(parse(rule.violated_when)) if node.operator != "=="]
-    assert "boundary" in kinds or not (clocks or ordered)
+    assert "boundary" in kinds or not (clocks or expression.orders(parse(rule.violated_when)))
 
 
 @pytest.mark.parametrize("phase", ["match", "clearing", "post_trade"])
@@ -61,154 +53,19 @@ def test_a_base_is_lawful_under_every_rule(base: str, phase: str) -> None:
     assert RULEBOOK.judge(notrade.read_context(case)) is notrade.ALLOW
 
 
-# ---- mutations: a rule that is changed anywhere fails one of its own examples -----------------------------
-
-
-def parse(text: str) -> Node:
-    return expression.parse(text, notrade.VOCABULARY, "test:1")
-
-
-def comparisons(node: Node) -> Iterator[Comparison]:
-    match node:
-        case Comparison():
-            yield node
-        case Not(inner=inner):
-            yield from comparisons(inner)
-        case Both(parts=parts) | Either(parts=parts):
-            for part in parts:
-                yield from comparisons(part)
-
-
-def mutants(node: Node) -> Iterator[Node]:
-    """The node with one place changed: turned round, a branch dropped, `and` for `or`, an edge moved, one of a
-    choice's values let in or left out.
-    """
-    yield Not(node)
-    match node:
-        case Comparison(operator=operator) if operator in ("<", ">", "<=", ">="):
-            moved = operator[0] if operator.endswith("=") else operator + "="
-            yield msgspec.structs.replace(node, operator=moved)
-        case Comparison(operator="==", left=Fact() as fact, right=Constant(value=value)):
-            for other in fact.kind.values:
-                if other != value:
-                    yield OneOf(fact, (value, other))
-        case OneOf(item=item, values=values):
-            for value in values if len(values) > 1 else ():
-                yield OneOf(item, tuple(kept for kept in values if kept != value))
-            for value in item.kind.values:
-                if value not in values:
-                    yield OneOf(item, (*values, value))
-        case Not(inner=inner):
-            yield from (Not(mutant) for mutant in mutants(inner))
-        case Both(parts=parts) | Either(parts=parts):
-            yield Either(parts) if isinstance(node, Both) else Both(parts)
-            for number, part in enumerate(parts):
-                others = parts[:number], parts[number + 1 :]
-                yield type(node)((*others[0], *others[1]))
-                yield from (type(node)((*others[0], mutant, *others[1])) for mutant in mutants(part))
-
-
-def written(node: Node) -> str:
-    """The node in the rule language again."""
-    match node:
-        case Holds(fact=fact):
-            return fact.path
-        case Not(inner=inner):
-            return f"(not {written(inner)})"
-        case Both(parts=parts) | Either(parts=parts):
-            glue = " and " if isinstance(node, Both) else " or "
-            return "(" + glue.join(written(part) for part in parts) + ")"
-        case Comparison(operator=operator, left=left, right=right):
-            return f"({term(left)} {operator} {term(right)})"
-        case OneOf(item=item, values=values):
-            return f"({item.path} in {list(values)!r})"
-        case Within(item=item, collection=collection):
-            return f"({term(item)} in {collection.path})"
-    return repr(getattr(node, "value", None))
-
-
-def term(part: expression.Term) -> str:
-    return part.path if isinstance(part, expression.Fact) else repr(part.value)
-
-
-_PERSONAL = "(product.pi_state in ['identifiable', 'deidentified'])"
-_EXEMPT = "(not (consent.basis == 'statutory'))", "(not (consent.basis == 'none'))"
-SAME = (
-    f"({_PERSONAL} and (not (consent.basis in ['statutory', 'none'])) and {_EXEMPT[1]})",
-    f"({_PERSONAL} and {_EXEMPT[0]} and (not (consent.basis in ['none', 'statutory'])))",
-)
-"""C07 with a basis excluded twice: another text that says the same."""
-
-
-def with_rule(changed: Rule) -> Rulebook:
-    return Rulebook([changed if rule.id == changed.id else rule for rule in RULEBOOK.rules.values()])
-
-
-@pytest.mark.parametrize("rule", RULEBOOK.rules.values(), ids=list(RULEBOOK.rules))
-def test_dropping_the_rule_fails_an_example_of_its_own(rule: Rule) -> None:
-    without = Rulebook([other for other in RULEBOOK.rules.values() if other.id != rule.id])
-    assert not all(passes(without, example) for example in rule.examples)
-
-
-@pytest.mark.parametrize("rule", RULEBOOK.rules.values(), ids=list(RULEBOOK.rules))
-def test_flipping_the_rule_fails_an_example_of_its_own(rule: Rule) -> None:
-    flipped = with_rule(msgspec.structs.replace(rule, violated_when=f"not ({rule.violated_when})"))
-    assert not all(passes(flipped, example) for example in rule.examples)
-
-
-@pytest.mark.parametrize("rule", RULEBOOK.rules.values(), ids=list(RULEBOOK.rules))
-def test_changing_any_part_of_the_rule_fails_an_example_of_its_own(rule: Rule) -> None:
-    survivors = []
-    for key in ("applies_when", "violated_when"):
-        for mutant in mutants(parse(getattr(rule, key))):
-            if written(mutant) in SAME:
-                continue
-            changed = with_rule(msgspec.structs.replace(rule, **{key: written(mutant)}))
-            if all(passes(changed, example) for example in rule.examples):
-                survivors.append(f"{key}: {written(mutant)}")
-    assert survivors == []
-
-
-@pytest.mark.parametrize("rule", RULEBOOK.rules.values(), ids=list(RULEBOOK.rules))
-def test_changing_the_class_of_the_rule_fails_an_example_of_its_own(rule: Rule) -> None:
-    other = "hold" if rule.kind == "reject" else "reject"
-    changed = with_rule(msgspec.structs.replace(rule, kind=other))
-    assert not all(passes(changed, example) for example in rule.examples)
-
-
 # ---- phases -----------------------------------------------------------------------------------------------
-
-ASKED = {
-    ("registration", "listing", "order", "match", "clearing"): (
-        "A01 A02 A03 A04 A05 A06 A08 B01 B09 B13 B14 B18 B19 B20 B22 B23 C01 C02 C03 C04 C09 C10 C12 C13 "
-        "D01 D02 D03 D04 D05 D06 D08 E01 E08 E09 E10 G07 T01"
-    ),
-    ("order", "match", "clearing"): (
-        "B02 B03 B04 B05 B06 B07 B08 B10 B11 B12 B15 B16 B17 B21 C05 C06 C07 C08 C11 C14 C15 C16 D07 "
-        "E02 E03 E04 E05 E06 E07 F01 F03 F04 H01 H02 H05"
-    ),
-    ("order", "match"): "F02",
-    ("match", "clearing"): "A07 A09 G01 G02 G03 G04 G05 G06 H03 H04",
-    ("post_trade",): "P01 P02 P03 P04 P05",
-}
-"""What the product is, is asked from registration on; what a trade is, from its order; how, until the match."""
-
-
-def asked_in(rule_id: str) -> tuple[str, ...]:
-    return next(phases for phases, rules in ASKED.items() if rule_id in rules.split())
 
 
 @pytest.mark.parametrize("phase", notrade.PHASES)
 @pytest.mark.parametrize("rule_id", RULEBOOK.rules)
 def test_a_rule_is_asked_in_its_phases_and_in_no_other(rule_id: str, phase: notrade.Phase) -> None:
-    """The certificate is only being made at registration, so rules about it wait there."""
     example = next(one for one in RULEBOOK.rules[rule_id].examples if one.kind == "violated")
     case = RULEBOOK.context(example.base, {**example.set, "phase": phase})
     facts = notrade.read_context(case)
     parts = [RULEBOOK.part(phase, register) for register in notrade.REGISTERS]
     assert any(rule_id in part.rules for part in parts) is (phase in asked_in(rule_id))
     found = [part.find(facts) for part in parts]
-    waits = rule_id in ("B13", "B14") and phase == "registration"
+    waits = rule_id in WAITS_AT_REGISTRATION and phase == "registration"
     violated = any(rule_id in finding.violated for finding in found)
     assert violated is (phase in asked_in(rule_id) and not waits)
     assert not any(rule_id in dict(finding.unknown) for finding in found)
@@ -267,12 +124,19 @@ def test_most_of_the_drafts_cases_need_no_rule_beyond_those_loaded(shared_folder
     assert len(violating) >= 20
 
 
+MENDED = {
+    "D03": "江西16(3) knows no consent that lifts its ban, so in Jiangxi the draft's exception does not hold"
+}
+"""Rules that say another thing than the draft, and why."""
+
+
 def test_rules_keep_the_drafts_logic_class_phases_and_citations(shared_folder: Path) -> None:
     draft = {rule["id"]: rule for rule in read(shared_folder, DRAFT)["rules"]}
     for rule in RULEBOOK.rules.values():
         theirs = draft[rule.id]
         assert parse(rule.applies_when) == parse(theirs["applies_when"])
-        assert parse(rule.violated_when) == parse(theirs["violated_when"])
+        if rule.id not in MENDED:
+            assert parse(rule.violated_when) == parse(theirs["violated_when"])
         assert (rule.kind, list(rule.phases)) == (theirs["class"], theirs["phases"])
         assert rule.citation_zh == theirs["citation_zh"]
 
