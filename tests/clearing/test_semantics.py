@@ -12,6 +12,7 @@ from clearing import notrade
 from clearing.notrade import PHASES, Facts, Verdict
 
 RULEBOOK = notrade.load(complete=True)
+ALONE = [notrade.Rulebook([rule]) for rule in RULEBOOK.rules.values()]
 READ = sorted({fact for rule in RULEBOOK.rules.values() for fact in rule.facts})
 OPEN: dict[str, list[Any]] = {
     "text": ["elsewhere", "market_analysis"],
@@ -113,7 +114,7 @@ def test_hiding_facts_never_adds_a_violation_and_never_turns_a_refusal_into_leav
 def test_every_violated_rule_is_named(base: str, picks: dict[str, int]) -> None:
     changes = {path: values_of(path)[pick % len(values_of(path))] for path, pick in picks.items()}
     verdict = judge(base, changes)
-    alone = [notrade.Rulebook([rule]).judge(facts(base, changes)) for rule in RULEBOOK.rules.values()]
+    alone = [one.judge(facts(base, changes)) for one in ALONE]
     assert verdict.violated == tuple(rule for one in alone for rule in one.violated)
     assert verdict.unknown == tuple(pair for one in alone for pair in one.unknown)
 
