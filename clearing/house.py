@@ -25,6 +25,7 @@ from clearing.notrade import (
     AuthFacts,
     BuyerFacts,
     ConsentFacts,
+    CrossBorderFacts,
     Facts,
     Finding,
     Phase,
@@ -53,7 +54,11 @@ class Kept(msgspec.Struct, gc=False):
 
 
 class Cell(msgspec.Struct):
-    """The facts of one licence class: a listing, a purpose and a territory."""
+    """The facts of one licence class: a listing, a purpose and a territory.
+
+    `open_trade` are the trade's facts for a buyer who is not known yet. `until_ns`: from then on a register's entry
+    begins or ends, and the facts are others.
+    """
 
     venue: VenueFacts
     product: ProductFacts
@@ -66,6 +71,10 @@ class Cell(msgspec.Struct):
     digest: bytes = b""
     kept: dict[str, Kept] = {}
     of_trade: dict[str, Kept] = {}
+    xb: CrossBorderFacts = CrossBorderFacts()
+    open_trade: TradeFacts | None = None
+    of_open_trade: dict[str, Kept] = {}
+    until_ns: int = NEVER_NS
 
 
 class Party(msgspec.Struct):
@@ -130,11 +139,17 @@ def _of_party(party: Party, phase: Phase, register: str, find: Find, facts: Fact
 
 def _of_trade(finds: _Finds, cell: Cell, facts: Facts) -> Finding:
     """Kept for trades at the cell's own terms; others bring a price or a register of their own."""
-    if facts.trade is not cell.trade or facts.price is not cell.price:
+    if facts.price is not cell.price or facts.consent is not cell.consent:
         return finds.trade(facts)
-    kept = cell.of_trade.get(facts.phase)
+    if facts.trade is cell.trade:
+        known = cell.of_trade
+    elif facts.trade is cell.open_trade:
+        known = cell.of_open_trade
+    else:
+        return finds.trade(facts)
+    kept = known.get(facts.phase)
     if kept is None or not kept.since_ns <= facts.now < kept.until_ns:  # type: ignore[operator]
-        kept = cell.of_trade[facts.phase] = _keep(finds.trade, facts)
+        kept = known[facts.phase] = _keep(finds.trade, facts)
     return kept.finding
 
 
@@ -159,10 +174,12 @@ class House:
         trade: TradeFacts,
         price: PriceFacts,
         at_ns: int,
+        consent: ConsentFacts | None = None,
     ) -> Verdict:
         """The verdict with every reason.
 
-        A party that is not known yet is None: a resting order's counterparty.
+        A party that is not known yet is None: a resting order's counterparty. `consent` is the cell's, unless it says
+        something of this buyer.
         """
         assert phase != "clearing" or (seller is not None and buyer is not None), (
             "clearing knows both parties"
@@ -175,11 +192,12 @@ class House:
             cell.source,
             cell.registration,
             cell.auth,
-            cell.consent,
+            consent or cell.consent,
             None if seller is None else seller.seller,
             None if buyer is None else buyer.buyer,
             trade,
             price,
+            cell.xb,
         )
         finds = self._finds[phase]
         kept = cell.kept.get(phase)
@@ -199,10 +217,17 @@ class House:
 
     @staticmethod
     def facts_sha256(
-        cell: Cell, seller: Party, buyer: Party, trade: TradeFacts, unit_fen: int, at_ns: int
+        cell: Cell,
+        seller: Party,
+        buyer: Party,
+        trade: TradeFacts,
+        unit_fen: int,
+        at_ns: int,
+        consent: ConsentFacts | None = None,
     ) -> bytes:
         """Hash of everything that the clearing verdict read: registers by their hashes, then what the fill brings."""
         own = f"{unit_fen};{at_ns}" if trade is cell.trade else f"{unit_fen};{at_ns};{trade!r}"
+        own += "" if consent is None else f";{consent!r}"
         return hashlib.sha256(cell.digest + seller.digest + buyer.digest + own.encode()).digest()
 
     # --- money and units ---

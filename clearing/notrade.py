@@ -511,7 +511,12 @@ _INSTRUMENT = (
 )  # fmt: skip
 _WAITING_PHASES = ("registration", "listing", "order")
 _BEFORE_THE_ORDER = ("registration", "listing")
-_OF_THE_BUYER = ("other_exclusive_active", "other_nonexclusive_active", "buyer_accepts_prior")
+_OF_THE_BUYER = (
+    "other_exclusive_active", "other_nonexclusive_active", "buyer_accepts_prior", "ethics_review", "security_evaluated",
+    "foreign_judicial_approved", "dominance_flag", "recipient_named", "cross_border", "export_licence",
+    "for_foreign_judicial", "reidentification_intent", "related_disclosed", "human_research", "entrust_agreement",
+    "log_retention_months", "contract_security_terms", "trading_days_since_opposite", "holder_count_after",
+)  # fmt: skip
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -704,7 +709,7 @@ def _owner_of(fact: str) -> Register:
     section = _split(fact)[0]
     if section in ("seller", "buyer"):
         return cast(Register, section)
-    of_listing = section in _LISTING_SECTIONS and fact != "price.unit_fen"
+    of_listing = section in _LISTING_SECTIONS and fact not in ("price.unit_fen", "consent.recipient_named")
     return "listing" if of_listing or fact in _INSTRUMENT else "trade"
 
 

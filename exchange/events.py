@@ -10,9 +10,12 @@ never removed, reordered or given another meaning. `tests/golden` keeps a journa
 """
 
 import enum
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+
+from clearing.registers import AnyFacts
 
 SCHEMA_VERSION = 1
 """Version of the event layout. Stored on every batch; see `journal.DECODERS`."""
@@ -95,6 +98,31 @@ class Refusal(Struct, frozen=True):
 # ---------------------------------------------------------------------------------------- parts of commands
 
 
+class Further(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What else the data is. A field that is left out is unknown to the rules that ask for it.
+
+    `persons` is how many persons the data is about, `sensitive_persons` of how many it holds sensitive information
+    (促进和规范数据跨境流动规定 7, 8).
+    """
+
+    sensitive_pi: bool | UnsetType = UNSET
+    under14: bool | UnsetType = UNSET
+    directly_identifying: bool | UnsetType = UNSET
+    human_genetic: bool | UnsetType = UNSET
+    export_controlled: bool | UnsetType = UNSET
+    emergency_collected: bool | UnsetType = UNSET
+    raw_leaves_domain: bool | UnsetType = UNSET
+    redeveloped: bool | UnsetType = UNSET
+    licence_required: bool | UnsetType = UNSET
+    required_security_level: Annotated[int, msgspec.Meta(ge=0, le=5)] | UnsetType = UNSET
+    storage_region: str | UnsetType = UNSET
+    sm_crypto: bool | UnsetType = UNSET
+    medical_records: bool | UnsetType = UNSET
+    face_plate_video: bool | UnsetType = UNSET
+    persons: Annotated[int, msgspec.Meta(ge=0, le=10**10)] | UnsetType = UNSET
+    sensitive_persons: Annotated[int, msgspec.Meta(ge=0, le=10**10)] | UnsetType = UNSET
+
+
 class Classification(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the data is. Values are those of `clearing.notrade.ProductFacts`; clause 江西 7, 北京 21."""
 
@@ -107,11 +135,17 @@ class Classification(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     declassified: bool = False
     derived: bool = False
     right_holders_agree: bool = False
+    further: Further | UnsetType = UNSET
 
 
 class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the data comes from (数据安全法 33). `operation_until_ns`: end of an authorised operation of public data."""
+
     channel: str
     statement: str
+    bypassed_controls: bool | UnsetType = UNSET
+    sharing_provider_consent: bool | UnsetType = UNSET
+    operation_until_ns: int | UnsetType = UNSET
 
 
 class Authorisation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,6 +157,8 @@ class Authorisation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     deals: tuple[str, ...]
     valid_from_ns: int
     valid_until_ns: int
+    sublicensable: bool | UnsetType = UNSET
+    blanket: bool | UnsetType = UNSET
 
 
 class Consent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,6 +166,11 @@ class Consent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     basis: str
     purposes: tuple[str, ...] = ()
+    obtained_by: str | UnsetType = UNSET
+    coverage_pct: Annotated[int, msgspec.Meta(ge=0, le=100)] | UnsetType = UNSET
+    guardian: bool | UnsetType = UNSET
+    valid_until_ns: int | UnsetType = UNSET
+    cross_border_separate: bool | UnsetType = UNSET
 
 
 class Field(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -365,6 +406,20 @@ class RecordFact(Command, frozen=True, kw_only=True):
     evidence_sha256: str
     reason: str
     participant: str = ""
+
+
+class EnterRecord(Command, frozen=True, kw_only=True):
+    """An entry in a register of `clearing.registers`; `valid_from_ns` 0 is now, `valid_until_ns` 0 has no end."""
+
+    facts: AnyFacts
+    product: str = ""
+    participant: str = ""
+    evidence_sha256: str
+    valid_from_ns: int = 0
+    valid_until_ns: int = 0
+    reason: str
+    corrects: str = ""
+    void: bool = False
 
 
 class CreateListing(Command, frozen=True, kw_only=True):
@@ -932,6 +987,22 @@ class TradingResumed(Event, frozen=True):
     by: str
 
 
+class RecordEntered(Event, frozen=True):
+    """An entry in a register; see `clearing.registers.Entry`."""
+
+    entry: str
+    facts: AnyFacts
+    product: str
+    participant: str
+    evidence_sha256: str
+    valid_from_ns: int
+    valid_until_ns: int
+    reason: str
+    by: str
+    corrects: str = ""
+    void: bool = False
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -975,6 +1046,7 @@ AnyEvent = (
     | Quarantined
     | TradingHalted
     | TradingResumed
+    | RecordEntered
 )
 
 

@@ -35,6 +35,7 @@ from exchange.events import (
     ReviseListing,
     Terms,
 )
+from exchange.gathering import PAIR_UNSAID, export_of, licensed_to
 from exchange.matching.book import Book
 from exchange.participant import has_role, party_of, standing_refusal
 from exchange.product import RIGHTS, cell_facts, evidence_refusal, gainers, own_case_refusal
@@ -274,7 +275,7 @@ def law_refusal(
     """
     seller = seller_of(state, listing, listing.merchant, at_ns)
     for purpose in listing.terms.purposes:
-        cell = _new_cell(state, listing, purpose, listing.terms.territories[0])
+        cell = _new_cell(state, listing, purpose, listing.terms.territories[0], at_ns)
         facts = Facts(
             "listing",
             at_ns,
@@ -288,6 +289,7 @@ def law_refusal(
             None,
             cell.trade,
             cell.price,
+            cell.xb,
         )
         verdict = state.rulebook.judge(facts)
         needed = [field for _, fields in verdict.unknown for field in fields if field not in tolerated]
@@ -422,18 +424,18 @@ def seller_of(state: State, listing: Listing, participant: str, at_ns: int) -> P
     return party.reseller
 
 
-def cell_of(state: State, listing: Listing, purpose: str, territory: str) -> Cell:
+def cell_of(state: State, listing: Listing, purpose: str, territory: str, at_ns: int) -> Cell:
     """The facts of one licence class of a listing; kept until a register of its product changes."""
     key = (listing.id, purpose, territory)
     cell = state.cells.get(key)
-    if cell is None:
-        cell = state.cells[key] = _new_cell(state, listing, purpose, territory)
+    if cell is None or at_ns >= cell.until_ns:
+        cell = state.cells[key] = _new_cell(state, listing, purpose, territory, at_ns)
     return cell
 
 
-def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> Cell:
+def _new_cell(state: State, listing: Listing, purpose: str, territory: str, at_ns: int) -> Cell:
     product = state.products[listing.product]
-    cell = cell_facts(state, product, state.boards[listing.board])
+    cell = cell_facts(state, product, at_ns, state.boards[listing.board])
     terms = listing.terms
     cell.trade = TradeFacts(
         purpose=purpose,
@@ -446,7 +448,11 @@ def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> C
         other_exclusive_active=False,
         other_nonexclusive_active=False,
         buyer_accepts_prior=False,
+        export_licence=licensed_to(state, product.id, territory, at_ns),
+        **PAIR_UNSAID,
     )
+    cell.open_trade = replace(cell.trade, **dict.fromkeys(PAIR_UNSAID, UNSET))
+    cell.xb = export_of(state, product.id, purpose, territory, at_ns)
     cell.price = _price_facts(terms, bool(listing.tariff_sha256) or not _is_public(product))
     cell.digest = digest_of(
         (
@@ -458,6 +464,7 @@ def _new_cell(state: State, listing: Listing, purpose: str, territory: str) -> C
             cell.consent,
             cell.trade,
             cell.price,
+            cell.xb,
         )
     )
     return cell

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from clearing.house import Cell
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
-from clearing.notrade import ALLOW, TradeFacts, Verdict, capacities, place_of
+from clearing.notrade import ALLOW, ConsentFacts, TradeFacts, Verdict, capacities, place_of
 from clearing.revenue import split
 from credit.conduct import Conduct
 from exchange.events import (
@@ -32,6 +32,7 @@ from exchange.events import (
     Settled,
     TradeRefused,
 )
+from exchange.gathering import of_pair, recipient_named
 from exchange.halt import halted_refusal
 from exchange.listing import VISIBLE, cell_of, price_at, seller_of
 from exchange.matching.book import BUY, SELL, Order
@@ -88,7 +89,7 @@ def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[E
     refusal = _terms_refusal(listing, command, purpose, territory, in_book)
     if refusal is not None:
         return refusal
-    cell = cell_of(state, listing, purpose, territory)
+    cell = cell_of(state, listing, purpose, territory, at_ns)
     standing = standing_refusal(state, command.actor, "buy" if command.side == BUY else "list", at_ns)
     if standing is not None and standing.code is not Refused.standing_denied:
         return standing
@@ -150,13 +151,14 @@ def _law_refusal(
         if buyer is None
         else _trade_facts(state, listing, cell, command.actor, command.accepts_prior, at_ns)
     )
-    verdict = state.house.judge("order", cell, seller, buyer, trade, price, at_ns)
+    consent = None if buyer is None else _consent_facts(state, listing.product, cell, command.actor, at_ns)
+    verdict = state.house.judge("order", cell, seller, buyer, trade, price, at_ns, consent)
     if verdict is ALLOW or verdict.outcome in ("allow", "hold"):
         return None
     detail = "the trade is unlawful" if verdict.outcome == "reject" else "facts that a rule needs are unknown"
     without = (None, None) if in_book and command.side == SELL else (seller, None)
     asked = msgspec.structs.replace(price, unit_fen=UNSET) if in_book and command.limit_fen else price
-    others = state.house.judge("order", cell, *without, trade, asked, at_ns)
+    others = state.house.judge("order", cell, *without, trade, asked, at_ns, consent)
     return Refusal(
         Refused.unlawful,
         detail,
@@ -173,22 +175,32 @@ def _trade_facts(
     """The instrument's facts with what the exclusive-licence register says of this buyer."""
     product = state.products[listing.product]
     exclusive = listing.terms.deal == "exclusive_licence"
-    if not product.exclusives and not exclusive:
+    said = state.registers.says_of(product.id, buyer)
+    if not product.exclusives and not exclusive and not said:
         return cell.trade
     return msgspec.structs.replace(
         cell.trade,
+        **(of_pair(state, product.id, buyer, at_ns) if said else {}),
         other_exclusive_active=_other_exclusive(state, product, cell.trade, buyer, at_ns),
         other_nonexclusive_active=exclusive and _other_nonexclusive(state, product, cell.trade, buyer, at_ns),
         buyer_accepts_prior=accepts_prior,
     )
 
 
+def _consent_facts(state: State, product: str, cell: Cell, buyer: str, at_ns: int) -> ConsentFacts | None:
+    """What the register of notices says of this recipient; None where it is what the cell has."""
+    if not state.registers.says_of(product, buyer) or not recipient_named(state, product, buyer, at_ns):
+        return None
+    return msgspec.structs.replace(cell.consent, recipient_named=True)
+
+
 def _open_facts(state: State, listing: Listing, cell: Cell) -> TradeFacts:
     """The instrument's facts for a buyer who is not known yet: what others hold beside that buyer waits for the fill."""
+    assert cell.open_trade is not None, "a listing's cell"
     if not state.products[listing.product].exclusives:
-        return cell.trade
+        return cell.open_trade
     return msgspec.structs.replace(
-        cell.trade,
+        cell.open_trade,
         other_exclusive_active=UNSET,
         other_nonexclusive_active=UNSET,
         buyer_accepts_prior=UNSET,
@@ -453,8 +465,9 @@ def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes
     trade = _trade_facts(state, listing, cell, deal.buyer, deal.accepts_prior, at_ns)
     listed = deal.price_fen == listing.terms.price_fen
     price = cell.price if listed else price_at(cell.price, deal.price_fen)
-    verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns)
-    return verdict, state.house.facts_sha256(cell, seller, buyer, trade, deal.price_fen, at_ns)
+    consent = _consent_facts(state, listing.product, cell, deal.buyer, at_ns)
+    verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns, consent)
+    return verdict, state.house.facts_sha256(cell, seller, buyer, trade, deal.price_fen, at_ns, consent)
 
 
 def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Settled:

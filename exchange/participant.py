@@ -49,6 +49,7 @@ from exchange.events import (
     StatusSet,
     VenueOpened,
 )
+from exchange.gathering import of_buyer, of_seller, until_ns
 from exchange.state import State
 
 OWN_ROLES: Final = ("buyer", "merchant")
@@ -549,6 +550,7 @@ def _new_party(state: State, participant: str, at_ns: int) -> Party:
         credential_until=row.credential_until_ns,
         credit_ban=dates[0] > at_ns,
         recorded_licensee=False,
+        **of_seller(state, participant, at_ns),
     )
     buyer = BuyerFacts(
         id=row.id,
@@ -558,6 +560,8 @@ def _new_party(state: State, participant: str, at_ns: int) -> Party:
         identity_verified=dates[1] > at_ns,
         credit_ban=dates[0] > at_ns,
         region=row.region,
+        **of_buyer(state, participant, at_ns),
     )
-    until_ns = min((date for date in dates if date > at_ns), default=NEVER_NS)
-    return Party(seller, buyer, digest_of((seller, buyer)), {}, None, until_ns)
+    dates.append(until_ns(state, at_ns, "", participant))
+    ends_ns = min((date for date in dates if date > at_ns), default=NEVER_NS)
+    return Party(seller, buyer, digest_of((seller, buyer)), {}, None, ends_ns)

@@ -50,6 +50,7 @@ from exchange.events import (
     Refused,
     SubmitProduct,
 )
+from exchange.gathering import of_product, of_registration, of_source, until_ns
 from exchange.participant import has_role, party_of, same_house, standing_refusal
 from exchange.state import Product, State
 
@@ -78,6 +79,13 @@ MOST_TAGS: Final = 20
 MOST_TAG: Final = 50
 """Of a description: what the catalogue can show. The doors hold declarations to it."""
 
+DECLARED_LATER: Final = (
+    "sensitive_pi", "under14", "directly_identifying", "human_genetic", "export_controlled", "emergency_collected",
+    "raw_leaves_domain", "redeveloped", "licence_required", "required_security_level", "storage_region", "sm_crypto",
+    "medical_records", "face_plate_video",
+)  # fmt: skip
+"""Facts of a classification that may be left out: then they are unknown."""
+
 UNKNOWN: Final = "unknown"
 """What a draft says of a fact that nobody has stated yet; no reviewer can make it allow a trade."""
 
@@ -93,7 +101,7 @@ DECLARED_WORDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         for field in ("origin", "data_class", "secret_kind", "public_risk", "pi_state", "open_class")
     },
     "source": {"channel": _words_of(SourceFacts, "channel")},
-    "consent": {"basis": _words_of(ConsentFacts, "basis")},
+    "consent": {field: _words_of(ConsentFacts, field) for field in ("basis", "obtained_by")},
 }
 """Group: field: values. To the rules any other value is unknown, which never allows; the doors tell it at once."""
 
@@ -111,6 +119,26 @@ AGAINST_ONESELF: Final[Mapping[str, Any]] = {
     "right_holders_agree": False,
     "basis": "none",
     "statement_filed": False,
+    "sensitive_pi": True,
+    "under14": True,
+    "directly_identifying": True,
+    "human_genetic": True,
+    "export_controlled": True,
+    "emergency_collected": True,
+    "raw_leaves_domain": True,
+    "redeveloped": True,
+    "licence_required": True,
+    "sm_crypto": False,
+    "medical_records": True,
+    "face_plate_video": True,
+    "bypassed_controls": True,
+    "sharing_provider_consent": False,
+    "sublicensable": False,
+    "blanket": True,
+    "obtained_by": "coerced",
+    "coverage_pct": 0,
+    "guardian": False,
+    "cross_border_separate": False,
 }
 """The worst value of each fact: believed without confirmation. A milder one may be a gain, and waits for a reviewer."""
 
@@ -239,7 +267,7 @@ def _register(state: State, product: Product, command: DecideProduct, at_ns: int
     verdict = judge_registration(state, looked, at_ns)
     if verdict.outcome in ("reject", "indeterminate"):
         detail = "registration breaks a rule" if verdict.outcome == "reject" else "facts are not confirmed"
-        cell = cell_facts(state, looked)
+        cell = cell_facts(state, looked, at_ns)
         bound = capacities(cell.product, cell.source)
         return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown, bound)
     return [
@@ -265,7 +293,7 @@ def _decided(
 
 def judge_registration(state: State, product: Product, at_ns: int) -> Verdict:
     """The verdict of the phase `registration`: certificate, trade and buyer cannot exist yet and wait."""
-    cell = cell_facts(state, product)
+    cell = cell_facts(state, product, at_ns)
     party = party_of(state, product.merchant, at_ns)
     facts = Facts(
         "registration",
@@ -478,33 +506,53 @@ def _believed(product: Product, group: str, field: str, value: Any) -> Any:
     return UNSET
 
 
-def cell_facts(state: State, product: Product, board: Board | None = None) -> Cell:
-    """What the registers say of a product now; trade and price are filled in by the listing.
+def cell_facts(state: State, product: Product, at_ns: int, board: Board | None = None) -> Cell:
+    """What the registers say of a product at an instant; trade, price and export are filled in by the listing.
 
     Without a board (at registration there is none yet) what depends on it is unknown.
     """
-    filed = bool(product.source.statement)
     return Cell(
         venue=VenueFacts(state.jurisdiction, UNSET if board is None else board.central_trading_approved),
-        product=_product_facts(product, UNSET if board is None else board.id),
-        source=SourceFacts(
-            channel=_believed(product, "source", "channel", product.source.channel),
-            statement_filed=_believed(product, "source", "statement_filed", filed),
-        ),
-        registration=_registration_facts(product),
+        product=_product_facts(state, product, UNSET if board is None else board.id, at_ns),
+        source=_source_facts(state, product, at_ns),
+        registration=_registration_facts(state, product, at_ns),
         auth=_authorisation_facts(product),
         consent=_consent_facts(product),
         trade=TradeFacts(),
         price=PriceFacts(),
         kept={},
+        until_ns=until_ns(state, at_ns, product.id),
     )
 
 
-def _product_facts(product: Product, board: str | UnsetType) -> ProductFacts:
+def _source_facts(state: State, product: Product, at_ns: int) -> SourceFacts:
+    filed = bool(product.source.statement)
+    said = {
+        "bypassed_controls": _believed(
+            product, "source", "bypassed_controls", product.source.bypassed_controls
+        ),
+        **of_source(state, product, at_ns),
+    }
+    return SourceFacts(
+        channel=_believed(product, "source", "channel", product.source.channel),
+        statement_filed=_believed(product, "source", "statement_filed", filed),
+        sharing_provider_consent=_believed(
+            product, "source", "sharing_provider_consent", product.source.sharing_provider_consent
+        ),
+        operation_until=product.source.operation_until_ns if "source" in product.confirmed else UNSET,
+        **said,
+    )
+
+
+def _product_facts(state: State, product: Product, board: str | UnsetType, at_ns: int) -> ProductFacts:
     declared: Classification = product.classification
 
     def believed(field: str) -> Any:
         return _believed(product, "classification", field, getattr(declared, field))
+
+    def further(field: str) -> Any:
+        said = UNSET if declared.further is UNSET else getattr(declared.further, field)
+        return _believed(product, "classification", field, said)
 
     return ProductFacts(
         id=product.id,
@@ -518,6 +566,8 @@ def _product_facts(product: Product, board: str | UnsetType) -> ProductFacts:
         declassified=believed("declassified"),
         derived=believed("derived"),
         right_holders_agree=believed("right_holders_agree"),
+        **{field: further(field) for field in DECLARED_LATER},
+        **of_product(state, product.id, at_ns),
     )
 
 
@@ -528,13 +578,14 @@ def _worse_risk(recorded: str, declared: Any) -> Any:
     return declared if declared is UNSET else recorded or declared
 
 
-def _registration_facts(product: Product) -> RegistrationFacts:
+def _registration_facts(state: State, product: Product, at_ns: int) -> RegistrationFacts:
     return RegistrationFacts(
         status=REGISTRATION.get(product.state, product.state),  # type: ignore[arg-type]
         valid_until=product.valid_until_ns,
         holder_id=product.holder,
         objection_pending=product.objection,
         rights=product.rights,  # type: ignore[arg-type]
+        **of_registration(state, product.id, at_ns),
     )
 
 
@@ -545,7 +596,11 @@ def _authorisation_facts(product: Product) -> AuthFacts:
     else:
         status = _believed(product, "authorisation", "status", "granted")
     if "authorisation" not in product.confirmed:
-        return AuthFacts(status=status)
+        worst = {
+            field: _believed(product, "authorisation", field, getattr(given, field))
+            for field in ("sublicensable", "blanket")
+        }
+        return AuthFacts(status=status, **worst)
     return AuthFacts(
         status=status,
         valid_from=given.valid_from_ns,
@@ -554,6 +609,8 @@ def _authorisation_facts(product: Product) -> AuthFacts:
         territories=given.territories,
         field_groups=given.field_groups,
         deals=given.deals,  # type: ignore[arg-type]
+        sublicensable=given.sublicensable,
+        blanket=given.blanket,
     )
 
 
@@ -564,4 +621,10 @@ def _consent_facts(product: Product) -> ConsentFacts:
         purposes=product.consent.purposes if confirmed else UNSET,
         withdrawn=product.consent_withdrawn,
         withdrawn_removed=product.consent_removed,
+        recipient_named=False,
+        valid_until=product.consent.valid_until_ns if confirmed else UNSET,
+        **{
+            field: _believed(product, "consent", field, getattr(product.consent, field))
+            for field in ("obtained_by", "coverage_pct", "guardian", "cross_border_separate")
+        },
     )

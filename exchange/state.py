@@ -16,6 +16,7 @@ from msgspec import Struct
 from clearing.house import Cell, House, Party
 from clearing.ledger import Ledger, LedgerDump
 from clearing.notrade import Rulebook
+from clearing.registers import Entry, Registers, dumped, loaded
 from credit.bureau import Bureau
 from exchange.board import Board
 from exchange.events import (
@@ -246,6 +247,7 @@ class State:
         self.incoming: Order | None = None
         self.cells: dict[tuple[str, str, str], Cell] = {}
         self.parties: dict[str, Party] = {}
+        self.registers = Registers()
 
     @property
     def rulebook(self) -> Rulebook:
@@ -277,7 +279,9 @@ class State:
 
         What came after the first layout is there only when it says something: kept journals keep their hashes.
         """
-        later = {"halts": self.halts} if self.halts else {}
+        later: dict[str, Any] = {"halts": self.halts} if self.halts else {}
+        if self.registers.entries:
+            later["registers"] = dumped(self.registers)
         return later | {
             "bureau": self.bureau.dump(),
             "ledger": self.ledger.dump(),
@@ -328,6 +332,7 @@ class _Dumped(Struct):
     sequence: int
     rulebook_sha256: str
     halts: dict[str, Halt] = {}
+    registers: list[Entry] = []
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -360,6 +365,7 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.entitlements = {row.id: row for row in dumped.entitlements}
     state.reports = {row.id: row for row in dumped.reports}
     state.reported = {row.terms: row.id for row in dumped.reports}
+    state.registers = loaded(dumped.registers)
     state.timers = dumped.timers
     heapify(state.timers)
     state.remembered = _oldest_first(dumped.remembered)

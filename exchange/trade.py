@@ -17,7 +17,6 @@ from credit.conduct import Conduct, ConductKind
 from exchange.events import (
     AcceptDelivery,
     Completed,
-    Consent,
     CureHold,
     Deliver,
     Delivered,
@@ -175,7 +174,7 @@ def _cure_records(state: State, trade: Trade, command: CureHold) -> list[Event]:
     """What the evidence changes in the registers."""
     product = state.products[state.listings[trade.listing].product]
     if command.rule == "C02":
-        consent = Consent(basis="separate_consent", purposes=product.consent.purposes)
+        consent = replace(product.consent, basis="separate_consent")
         return [
             FactsAmended(
                 product.id, command.evidence_sha256, None, None, None, consent, product.revision + 1
@@ -215,7 +214,7 @@ def judge_holds_of(state: State, participant: str, at_ns: int) -> Iterator[Event
 
 def _judge_again(state: State, waiting: list[Trade], at_ns: int) -> Iterator[Event]:
     for trade in waiting:
-        deal = _deal_of(state, trade)
+        deal = _deal_of(state, trade, at_ns)
         verdict, facts_sha256 = judge_clearing(state, deal, at_ns)
         if verdict.outcome == "allow":
             yield settlement(state, deal, facts_sha256, at_ns)
@@ -224,12 +223,12 @@ def _judge_again(state: State, waiting: list[Trade], at_ns: int) -> Iterator[Eve
             yield HoldReleased(trade.id, "refused", verdict.violated, bound)
 
 
-def _deal_of(state: State, trade: Trade) -> Deal:
+def _deal_of(state: State, trade: Trade, at_ns: int) -> Deal:
     listing = state.listings[trade.listing]
     units = listing.terms.mechanism == "continuous_auction"
     return Deal(
         listing,
-        cell_of(state, listing, trade.purpose, trade.territory),
+        cell_of(state, listing, trade.purpose, trade.territory, at_ns),
         trade.buyer,
         trade.seller,
         trade.id,
@@ -368,7 +367,7 @@ def _settle_report(
         "",
     )
     listing = state.listings[command.listing]
-    cell = cell_of(state, listing, *where)
+    cell = cell_of(state, listing, *where, at_ns)
     deal = Deal(
         listing,
         cell,
@@ -404,7 +403,7 @@ def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> list[Event]:
 
 def _expired(state: State, trade: Trade, at_ns: int) -> HoldReleased:
     """Who of the parties had to bring what is still missing: the buyer its word, the seller what a reviewer asks for."""
-    verdict, _ = judge_clearing(state, _deal_of(state, trade), at_ns)
+    verdict, _ = judge_clearing(state, _deal_of(state, trade, at_ns), at_ns)
     curers = [CURES[rule][0] for rule in verdict.violated if rule in CURES]
     parties = (("buyer", trade.buyer), ("reviewer", trade.seller))
     blamed = tuple(party for curer, party in parties if curer in curers)

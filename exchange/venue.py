@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from exchange import cash, halt, listing, order, participant, product, trade
+from exchange import cash, halt, listing, order, participant, product, registers, trade
 from exchange import events as happened
 from exchange.events import VENUE, Entry, Event, OrderRefused, PlaceOrder, Refusal, Refused, Ticked
 from exchange.participant import role_refusal
@@ -298,6 +298,26 @@ def _with_standing(state: State, first: Iterable[Event], changed: str, at_ns: in
     yield from trade.judge_holds_of(state, changed, at_ns)
 
 
+def _then_parties(handler: Handler) -> Handler:
+    """A register of a product or a participant changes: the holds that it is about are judged again."""
+
+    def changed(state: State, command: happened.EnterRecord, at_ns: int) -> Decision:
+        decision = handler(state, command, at_ns)
+        return decision if type(decision) is Refusal else _with_parties(state, decision, command, at_ns)  # type: ignore[arg-type]
+
+    return changed
+
+
+def _with_parties(
+    state: State, first: Iterable[Event], command: happened.EnterRecord, at_ns: int
+) -> Iterator[Event]:
+    yield from first
+    if command.product:
+        yield from trade.judge_holds(state, command.product, at_ns)
+    if command.participant:
+        yield from trade.judge_holds_of(state, command.participant, at_ns)
+
+
 HANDLERS: Final[dict[type, Handler]] = {
     PlaceOrder: order.place,
     happened.CancelOrder: order.cancel,
@@ -320,6 +340,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.AmendFacts: _then_holds(product.amend),
     happened.ConfirmFacts: _then_holds(product.confirm),
     happened.RecordFact: _then_holds(product.record),
+    happened.EnterRecord: _then_parties(registers.enter),
     happened.CreateListing: listing.create,
     happened.ReviseListing: listing.revise,
     happened.MoveListing: listing.move,
@@ -362,6 +383,7 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.FactsAmended: product.apply_amended,
     happened.FactsConfirmed: product.apply_confirmed,
     happened.FactRecorded: product.apply_recorded,
+    happened.RecordEntered: registers.apply_entered,
     happened.ListingCreated: listing.apply_created,
     happened.ListingRevised: listing.apply_revised,
     happened.ListingMoved: listing.apply_moved,

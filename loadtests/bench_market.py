@@ -146,9 +146,20 @@ class _Founding:
                     quality_statement="made for the bench",
                 ),
                 classification=events.Classification(
-                    origin="enterprise", data_class="general", secret_kind="none", pi_state="none"
+                    origin="enterprise",
+                    data_class="general",
+                    secret_kind="none",
+                    pi_state="none",
+                    further=events.Further(
+                        human_genetic=False,
+                        emergency_collected=False,
+                        licence_required=False,
+                        required_security_level=0,
+                    ),
                 ),
-                source=events.Source(channel="self_generated", statement="own records"),
+                source=events.Source(
+                    channel="self_generated", statement="own records", bypassed_controls=False
+                ),
                 authorisation=events.Authorisation(
                     purposes=("market_analysis",),
                     territories=("CN",),

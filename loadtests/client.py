@@ -36,6 +36,25 @@ SHARED = Path(os.environ.get("SHUJI_SHARED", ROOT.parent / "shared"))
 START_SECONDS = 60
 PROBLEM = "application/problem+json"
 RIGHTS = ["resource_holding", "processing_use", "product_operation"]
+HARMLESS = {
+    "sensitive_pi": False,
+    "under14": False,
+    "directly_identifying": False,
+    "human_genetic": False,
+    "export_controlled": False,
+    "emergency_collected": False,
+    "raw_leaves_domain": False,
+    "redeveloped": False,
+    "licence_required": False,
+    "required_security_level": 0,
+    "storage_region": "CN",
+    "sm_crypto": True,
+    "medical_records": False,
+    "face_plate_video": False,
+    "persons": 0,
+    "sensitive_persons": 0,
+}
+"""What a merchant says of data that is about nobody and harms nobody."""
 GROUPS = ["classification", "source", "authorisation", "consent"]
 TWO_YEARS_DAYS = 730
 FIRST_RULES = """
@@ -537,8 +556,13 @@ class Venue(Site):
                 "declassified": False,
                 "derived": False,
                 "right_holders_agree": False,
+                **HARMLESS,
             },
-            "source": {"channel": "self_generated", "statement": "自有业务系统产生"},
+            "source": {
+                "channel": "self_generated",
+                "statement": "自有业务系统产生",
+                "bypassed_controls": False,
+            },
             "authorisation": {
                 "purposes": ["market_analysis", "risk_control"],
                 "territories": ["CN", "HK"],
@@ -546,8 +570,18 @@ class Venue(Site):
                 "deals": ["licence", "exclusive_licence"],
                 "valid_from": self.in_days(-30),
                 "valid_until": self.in_days(TWO_YEARS_DAYS),
+                "sublicensable": True,
+                "blanket": False,
             },
-            "consent": {"basis": "none", "purposes": []},
+            "consent": {
+                "basis": "none",
+                "purposes": [],
+                "obtained_by": "free",
+                "coverage_pct": 100,
+                "guardian": False,
+                "valid_until": self.in_days(TWO_YEARS_DAYS),
+                "cross_border_separate": False,
+            },
             "shares": [],
             "evidence": {group: sha256_of(group) for group in GROUPS},
         }

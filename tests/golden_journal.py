@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from clearing.registers import Freeze
 from exchange import events as e
 from exchange import journal, venue
 from exchange.state import encode_state, state_hash
@@ -78,6 +79,7 @@ def day() -> World:
     reports(world, shop, product, buyer)
     lives_of_listings(world, shop)
     world.must(e.AdvanceClock(actor=OPERATOR, seconds=86_400))
+    registers(world)
     halts(world)
     set_aside(world)
     world.wait(days=60)
@@ -198,6 +200,19 @@ def lives_of_listings(world: World, shop: str) -> None:
     world.move(OPERATOR, listing, "suspend", "looked into")
     world.move(OPERATOR, listing, "resume")
     world.move(shop, world.listing(shop), "withdraw")
+
+
+def registers(world: World) -> None:
+    """A freeze that is entered, lifted, and was wrong from the beginning."""
+    product = world.product(world.merchant())
+    frozen = Freeze(number="17", authority="court", state="frozen")
+    entry: dict[str, Any] = {"actor": world.reviewer, "product": product, "evidence_sha256": EVIDENCE}
+    made = only(world.must(e.EnterRecord(facts=frozen, reason="an order", **entry)), e.RecordEntered)
+    lifted = Freeze(number="17", authority="court", state="lifted")
+    world.must(e.EnterRecord(facts=lifted, reason="another order", **entry))
+    world.must(
+        e.EnterRecord(facts=frozen, reason="the wrong product", corrects=made.entry, void=True, **entry)
+    )
 
 
 def halts(world: World) -> None:

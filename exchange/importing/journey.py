@@ -194,16 +194,22 @@ class Journey:
                 "authorisation": {**nothing, "valid_from": self._text(self._now), "valid_until": until},
                 "consent": {"basis": UNKNOWN},
             }
-        allowed = msgspec.to_builtins(facts.authorisation)
-        days = allowed.pop("valid_days")
+        allowed = self._dated(facts.authorisation, "valid_days", "valid_until")
         allowed["valid_from"] = self._text(self._now)
-        allowed["valid_until"] = self._text(self._now + timedelta(days=days))
+        source = self._dated(facts.source, "operation_days", "operation_until")
         return {
             "classification": msgspec.to_builtins(facts.classification),
-            "source": {"channel": facts.source.channel, "statement": item.offer.statement},
+            "source": {**source, "statement": item.offer.statement},
             "authorisation": allowed,
-            "consent": msgspec.to_builtins(facts.consent),
+            "consent": self._dated(facts.consent, "valid_days", "valid_until"),
         }
+
+    def _dated(self, facts: msgspec.Struct, days: str, until: str) -> dict[str, Any]:
+        """The facts as the API takes them: a number of days becomes the date that it ends on."""
+        said: dict[str, Any] = msgspec.to_builtins(facts)
+        if days in said:
+            said[until] = self._text(self._now + timedelta(days=said.pop(days)))
+        return said
 
     def _evidence(self, item: Item) -> dict[str, str]:
         """The row is the evidence of its source, the profile that of the rest."""

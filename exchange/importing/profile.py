@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from exchange.events import Classification, Consent
 from exchange.importing.forms import told
 from exchange.listing import MAX_PRICE_FEN
 from exchange.product import DECLARED_WORDS
+from exchange.web.products import ClassificationBody
 
 GROUPS: Final = ("classification", "source", "authorisation", "consent", "registration", "terms")
 Days = Annotated[int, Meta(ge=1, le=3_650)]
@@ -37,7 +37,24 @@ class BadProfile(Exception):
 
 
 class Channel(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`operation_days`: how long an authorised operation of public data still runs."""
+
     channel: str
+    bypassed_controls: bool | UnsetType = UNSET
+    sharing_provider_consent: bool | UnsetType = UNSET
+    operation_days: Days | UnsetType = UNSET
+
+
+class Agreed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the persons behind personal information have agreed to, and for how long."""
+
+    basis: str
+    purposes: tuple[str, ...] = ()
+    obtained_by: str | UnsetType = UNSET
+    coverage_pct: Annotated[int, Meta(ge=0, le=100)] | UnsetType = UNSET
+    guardian: bool | UnsetType = UNSET
+    valid_days: Days | UnsetType = UNSET
+    cross_border_separate: bool | UnsetType = UNSET
 
 
 class Allowed(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +65,8 @@ class Allowed(Struct, kw_only=True, forbid_unknown_fields=True):
     field_groups: Words = ("core",)
     deals: Words = ("licence",)
     valid_days: Days = 730
+    sublicensable: bool | UnsetType = UNSET
+    blanket: bool | UnsetType = UNSET
 
 
 class Registration(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -77,11 +96,11 @@ class Conditions(Struct, kw_only=True, forbid_unknown_fields=True):
 class Facts(Struct, kw_only=True, forbid_unknown_fields=True):
     """All that a row needs beside what it says itself."""
 
-    classification: Classification
+    classification: ClassificationBody
     source: Channel
     authorisation: Allowed
     terms: Conditions
-    consent: Consent = Consent(basis="none")
+    consent: Agreed = Agreed(basis="none")
     registration: Registration = msgspec.field(default_factory=Registration)
 
 
@@ -144,7 +163,7 @@ def _checked(facts: Facts) -> Facts:
     """What the venue would refuse of every row is refused before the first. Raises BadProfile."""
     for group, fields in DECLARED_WORDS.items():
         for field, words in fields.items():
-            if (said := getattr(getattr(facts, group), field)) not in words:
+            if (said := getattr(getattr(facts, group), field)) not in (*words, UNSET):
                 raise BadProfile(f"{group}.{field} is one of {', '.join(words)}, not {said!r}")
     terms, allowed = facts.terms, facts.authorisation
     for name, offered, within in (
@@ -186,5 +205,5 @@ def example(name: str) -> str:
 
 
 def unstated() -> Iterator[str]:
-    """The fields of `Classification` that a row without a profile leaves unknown."""
+    """The fields of a classification that a row without a profile leaves unknown."""
     yield from ("origin", "data_class", "secret_kind", "public_risk", "pi_state", "open_class")

@@ -92,7 +92,7 @@ def facts_of_case(state: State, case: Case, rules: Iterable[str], at_ns: int) ->
     terms = listing.terms
     purpose = case.purpose if case.purpose in terms.purposes else terms.purposes[0]
     territory = case.territory if case.territory in terms.territories else terms.territories[0]
-    cell = cell_of(state, listing, purpose, territory)
+    cell = cell_of(state, listing, purpose, territory, at_ns)
     seller = _seller(state, listing, case.seller, at_ns)
     buyer = party_of(state, case.buyer, at_ns) if case.buyer else None
     price = price_at(cell.price, case.price_fen) if case.price_fen else cell.price

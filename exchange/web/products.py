@@ -1,9 +1,10 @@
 """Data products: declaration, registration, and the registers a reviewer keeps of them."""
 
+from datetime import datetime
 from typing import Annotated, Final
 
 from litestar import Response
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from exchange.events import (
     AmendFacts,
@@ -16,6 +17,7 @@ from exchange.events import (
     FactRecorded,
     FactsAmended,
     FactsConfirmed,
+    Further,
     ProductDecided,
     ProductSubmitted,
     RecordFact,
@@ -46,6 +48,103 @@ Shares = Annotated[tuple[tuple[Id, Annotated[int, Meta(ge=0, le=10_000)]], ...],
 # ---- bodies
 
 
+class ClassificationBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the data is. From `sensitive_pi` on, what is left out is unknown to the rules that ask for it."""
+
+    origin: str
+    data_class: str
+    secret_kind: str
+    public_risk: str = "none"
+    pi_state: str
+    open_class: str = "not_applicable"
+    declassified: bool = False
+    derived: bool = False
+    right_holders_agree: bool = False
+    sensitive_pi: bool | UnsetType = UNSET
+    under14: bool | UnsetType = UNSET
+    directly_identifying: bool | UnsetType = UNSET
+    human_genetic: bool | UnsetType = UNSET
+    export_controlled: bool | UnsetType = UNSET
+    emergency_collected: bool | UnsetType = UNSET
+    raw_leaves_domain: bool | UnsetType = UNSET
+    redeveloped: bool | UnsetType = UNSET
+    licence_required: bool | UnsetType = UNSET
+    required_security_level: Annotated[int, Meta(ge=0, le=5)] | UnsetType = UNSET
+    storage_region: str | UnsetType = UNSET
+    sm_crypto: bool | UnsetType = UNSET
+    medical_records: bool | UnsetType = UNSET
+    face_plate_video: bool | UnsetType = UNSET
+    persons: Annotated[int, Meta(ge=0, le=10**10)] | UnsetType = UNSET
+    sensitive_persons: Annotated[int, Meta(ge=0, le=10**10)] | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, facts: Classification) -> "ClassificationBody":
+        said = {name: getattr(facts, name) for name in _CLASSIFIED}
+        if facts.further is not UNSET:
+            said |= {name: getattr(facts.further, name) for name in Further.__struct_fields__}
+        return cls(**said)
+
+    def facts(self) -> Classification:
+        said = {name: getattr(self, name) for name in Further.__struct_fields__}
+        known = any(value is not UNSET for value in said.values())
+        return Classification(
+            **{name: getattr(self, name) for name in _CLASSIFIED}, further=Further(**said) if known else UNSET
+        )
+
+
+_CLASSIFIED: Final = tuple(name for name in Classification.__struct_fields__ if name != "further")
+
+
+class SourceBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where the data comes from; `operation_until` for public data under authorised operation."""
+
+    channel: str
+    statement: str
+    bypassed_controls: bool | UnsetType = UNSET
+    sharing_provider_consent: bool | UnsetType = UNSET
+    operation_until: Instant | UnsetType = UNSET
+
+    def facts(self) -> Source:
+        return Source(
+            channel=self.channel,
+            statement=self.statement,
+            bypassed_controls=self.bypassed_controls,
+            sharing_provider_consent=self.sharing_provider_consent,
+            operation_until_ns=_ns_or_unset(self.operation_until, "source.operation_until"),
+        )
+
+
+class ConsentBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """On what basis personal information is processed, and how far that reaches."""
+
+    basis: str
+    purposes: Words = ()
+    obtained_by: str | UnsetType = UNSET
+    coverage_pct: Annotated[int, Meta(ge=0, le=100)] | UnsetType = UNSET
+    guardian: bool | UnsetType = UNSET
+    valid_until: Instant | UnsetType = UNSET
+    cross_border_separate: bool | UnsetType = UNSET
+
+    def facts(self) -> Consent:
+        return Consent(
+            basis=self.basis,
+            purposes=self.purposes,
+            obtained_by=self.obtained_by,
+            coverage_pct=self.coverage_pct,
+            guardian=self.guardian,
+            valid_until_ns=_ns_or_unset(self.valid_until, "consent.valid_until"),
+            cross_border_separate=self.cross_border_separate,
+        )
+
+
+def _ns_or_unset(instant: datetime | UnsetType, name: str) -> int | UnsetType:
+    return UNSET if instant is UNSET else ns_of(instant, name)
+
+
+def _text_or_unset(instant_ns: int | UnsetType) -> str | UnsetType:
+    return UNSET if instant_ns is UNSET else text_of(instant_ns)
+
+
 class AuthorisationBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """What the lawful right-holder allows."""
 
@@ -55,6 +154,8 @@ class AuthorisationBody(Struct, kw_only=True, forbid_unknown_fields=True):
     deals: Words
     valid_from: Instant
     valid_until: Instant
+    sublicensable: bool | UnsetType = UNSET
+    blanket: bool | UnsetType = UNSET
 
     def facts(self) -> Authorisation:
         return Authorisation(
@@ -64,6 +165,8 @@ class AuthorisationBody(Struct, kw_only=True, forbid_unknown_fields=True):
             deals=self.deals,
             valid_from_ns=ns_of(self.valid_from, "authorisation.valid_from"),
             valid_until_ns=ns_of(self.valid_until, "authorisation.valid_until"),
+            sublicensable=self.sublicensable,
+            blanket=self.blanket,
         )
 
 
@@ -71,10 +174,10 @@ class Declaration(Struct, kw_only=True, forbid_unknown_fields=True):
     """A product as its merchant declares it; `evidence` maps each fact group to the hash of its proof."""
 
     description: Description
-    classification: Classification
-    source: Source
+    classification: ClassificationBody
+    source: SourceBody
     authorisation: AuthorisationBody
-    consent: Consent
+    consent: ConsentBody
     shares: Shares = ()
     evidence: dict[str, Sha256]
 
@@ -94,10 +197,10 @@ class Amendment(Struct, kw_only=True, forbid_unknown_fields=True):
     """One group of facts, declared anew."""
 
     evidence_sha256: Sha256
-    classification: Classification | None = None
-    source: Source | None = None
+    classification: ClassificationBody | None = None
+    source: SourceBody | None = None
     authorisation: AuthorisationBody | None = None
-    consent: Consent | None = None
+    consent: ConsentBody | None = None
 
 
 class Confirmation(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -129,6 +232,26 @@ class AuthorisationView(Struct):
     deals: tuple[str, ...]
     valid_from: str
     valid_until: str
+    sublicensable: bool | UnsetType = UNSET
+    blanket: bool | UnsetType = UNSET
+
+
+class SourceView(Struct):
+    channel: str
+    statement: str
+    bypassed_controls: bool | UnsetType = UNSET
+    sharing_provider_consent: bool | UnsetType = UNSET
+    operation_until: str | UnsetType = UNSET
+
+
+class ConsentView(Struct):
+    basis: str
+    purposes: tuple[str, ...]
+    obtained_by: str | UnsetType = UNSET
+    coverage_pct: int | UnsetType = UNSET
+    guardian: bool | UnsetType = UNSET
+    valid_until: str | UnsetType = UNSET
+    cross_border_separate: bool | UnsetType = UNSET
 
 
 class Submitted(Struct):
@@ -186,10 +309,10 @@ class ProductView(Struct, kw_only=True, omit_defaults=True):
     merchant_name: str
     holder: str
     description: "DescriptionView"
-    classification: Classification
-    source: Source
+    classification: ClassificationBody
+    source: SourceView
     authorisation: AuthorisationView
-    consent: Consent
+    consent: ConsentView
     confirmed: tuple[str, ...]
     rights: tuple[str, ...]
     certificate: str | None
@@ -265,6 +388,30 @@ def authorisation_view(authorisation: Authorisation) -> AuthorisationView:
         authorisation.deals,
         text_of(authorisation.valid_from_ns),
         text_of(authorisation.valid_until_ns),
+        authorisation.sublicensable,
+        authorisation.blanket,
+    )
+
+
+def source_view(source: Source) -> SourceView:
+    return SourceView(
+        source.channel,
+        source.statement,
+        source.bypassed_controls,
+        source.sharing_provider_consent,
+        _text_or_unset(source.operation_until_ns),
+    )
+
+
+def consent_view(consent: Consent) -> ConsentView:
+    return ConsentView(
+        consent.basis,
+        consent.purposes,
+        consent.obtained_by,
+        consent.coverage_pct,
+        consent.guardian,
+        _text_or_unset(consent.valid_until_ns),
+        consent.cross_border_separate,
     )
 
 
@@ -277,10 +424,10 @@ def product_view(state: State, product: Product, whole: bool) -> ProductView:
         merchant_name=state.bureau.participants[product.merchant].legal_name,
         holder=product.holder,
         description=description_view(product.description, whole),
-        classification=product.classification,
-        source=product.source,
+        classification=ClassificationBody.of(product.classification),
+        source=source_view(product.source),
         authorisation=authorisation_view(product.authorisation),
-        consent=product.consent,
+        consent=consent_view(product.consent),
         confirmed=tuple(product.confirmed),
         rights=product.rights,
         certificate=product.certificate or None,
@@ -315,7 +462,7 @@ def _check_words(body: "Declaration | Amendment") -> None:
     for group, fields in DECLARED_WORDS.items():
         declared = getattr(body, group)
         for field, allowed in fields.items():
-            if declared is not None and getattr(declared, field) not in (*allowed, UNKNOWN):
+            if declared is not None and getattr(declared, field) not in (*allowed, UNKNOWN, UNSET):
                 words = ", ".join((*allowed, UNKNOWN))
                 raise Refusing(Refused.out_of_bounds, f"{group}.{field} is one of {words}")
 
@@ -343,10 +490,10 @@ async def submit(call: Call, body: Declaration) -> Submitted:
         actor=call.participant,
         key=call.key,
         description=body.description,
-        classification=body.classification,
-        source=body.source,
+        classification=body.classification.facts(),
+        source=body.source.facts(),
         authorisation=body.authorisation.facts(),
-        consent=body.consent,
+        consent=body.consent.facts(),
         shares=body.shares,
         evidence=dict(body.evidence),
     )
@@ -391,10 +538,10 @@ async def amend(call: Call, body: Amendment) -> Amended:
         key=call.key,
         product=call.path["product"],
         evidence_sha256=body.evidence_sha256,
-        classification=body.classification,
-        source=body.source,
+        classification=None if body.classification is None else body.classification.facts(),
+        source=None if body.source is None else body.source.facts(),
         authorisation=None if body.authorisation is None else body.authorisation.facts(),
-        consent=body.consent,
+        consent=None if body.consent is None else body.consent.facts(),
     )
     event = (await call.submit(command)).events[0]
     assert isinstance(event, FactsAmended)
@@ -496,8 +643,10 @@ _DECLARED: Final = {
         "sample": ['{"teu":1200}'],
         "tags": ["港口"],
     },
-    "classification": {"origin": "enterprise", "data_class": "general", "secret_kind": "none", "pi_state": "none"},
-    "source": {"channel": "self_generated", "statement": "自有业务系统产生"},
+    "classification": {"origin": "enterprise", "data_class": "general", "secret_kind": "none", "pi_state": "none",
+                       "human_genetic": False, "emergency_collected": False, "licence_required": False,
+                       "required_security_level": 0},
+    "source": {"channel": "self_generated", "statement": "自有业务系统产生", "bypassed_controls": False},
     "authorisation": {
         "purposes": ["market_analysis"], "territories": ["CN"], "field_groups": ["core"], "deals": ["licence"],
         "valid_from": _WHEN, "valid_until": _LATER,

@@ -25,6 +25,7 @@ from exchange.web import (
     problem,
     products,
     reference,
+    registers,
     stream,
     trades,
 )
@@ -43,6 +44,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *console.OPERATIONS,
     *participants.OPERATIONS,
     *products.OPERATIONS,
+    *registers.OPERATIONS,
     *catalogue.OPERATIONS,
     *listings.OPERATIONS,
     *market.OPERATIONS,

@@ -43,7 +43,7 @@ def entry(product: str, entered: str, actor: str, **fields: Any) -> e.RecordFact
 
 def product_facts(world: World, product: Product) -> ProductFacts:
     """What the rules read of it now."""
-    return cell_facts(world.state, product).product
+    return cell_facts(world.state, product, world.at_ns).product
 
 
 # ---- submission
@@ -315,12 +315,12 @@ def test_only_the_worst_value_of_each_list_is_against_oneself() -> None:
 def test_a_source_statement_is_unknown_until_confirmed(world: World, merchant: str) -> None:
     """Except for one that is missing."""
     product = world.state.products[world.submitted(merchant)]
-    assert cell_facts(world.state, product).source.statement_filed is msgspec.UNSET
+    assert cell_facts(world.state, product, world.at_ns).source.statement_filed is msgspec.UNSET
     world.must(world.decision(product.id))
-    assert cell_facts(world.state, product).source.statement_filed is True
+    assert cell_facts(world.state, product, world.at_ns).source.statement_filed is True
     bare = e.Source(channel="self_generated", statement="")
     world.must(e.AmendFacts(actor=merchant, product=product.id, evidence_sha256=OTHER, source=bare))
-    assert cell_facts(world.state, product).source.statement_filed is False
+    assert cell_facts(world.state, product, world.at_ns).source.statement_filed is False
 
 
 def test_an_amended_group_is_unknown_until_confirmed(world: World, merchant: str) -> None:

@@ -35,6 +35,24 @@ GROUPS = ("classification", "source", "authorisation", "consent")
 ALL_RIGHTS = ("resource_holding", "processing_use", "product_operation")
 ALL_DEALS = ("licence", "exclusive_licence", "transfer")
 OPERATOR = "P1"
+HARMLESS = e.Further(
+    sensitive_pi=False,
+    under14=False,
+    directly_identifying=False,
+    human_genetic=False,
+    export_controlled=False,
+    emergency_collected=False,
+    raw_leaves_domain=False,
+    redeveloped=False,
+    licence_required=False,
+    required_security_level=0,
+    storage_region="CN",
+    sm_crypto=True,
+    medical_records=False,
+    face_plate_video=False,
+    persons=0,
+    sensitive_persons=0,
+)
 
 
 @cache
@@ -219,9 +237,11 @@ class World:
         whole: dict[str, Any] = {
             "description": description(),
             "classification": classification(),
-            "source": e.Source(channel="self_generated", statement="our own sensors"),
+            "source": e.Source(
+                channel="self_generated", statement="our own sensors", bypassed_controls=False
+            ),
             "authorisation": authorisation(self.at_ns),
-            "consent": e.Consent(basis="none"),
+            "consent": consent(basis="none"),
             "evidence": dict.fromkeys(GROUPS, EVIDENCE),
             **parts,
         }
@@ -393,14 +413,30 @@ def description() -> e.Description:
 
 
 def classification(**fields: Any) -> e.Classification:
+    """Of data that is about nobody and harms nobody, with other fields of it or of what is further said."""
     whole: dict[str, Any] = {
         "origin": "enterprise",
         "data_class": "general",
         "secret_kind": "none",
         "pi_state": "none",
+        **{name: value for name, value in fields.items() if name not in e.Further.__struct_fields__},
+    }
+    further = {name: value for name, value in fields.items() if name in e.Further.__struct_fields__}
+    return e.Classification(**whole, further=msgspec.structs.replace(HARMLESS, **further))
+
+
+def consent(**fields: Any) -> e.Consent:
+    whole: dict[str, Any] = {
+        "basis": "separate_consent",
+        "purposes": ("market_analysis",),
+        "obtained_by": "free",
+        "coverage_pct": 100,
+        "guardian": False,
+        "valid_until_ns": START_NS + 900 * DAY_NS,
+        "cross_border_separate": False,
         **fields,
     }
-    return e.Classification(**whole)
+    return e.Consent(**whole)
 
 
 def authorisation(at_ns: int, **fields: Any) -> e.Authorisation:
@@ -411,6 +447,8 @@ def authorisation(at_ns: int, **fields: Any) -> e.Authorisation:
         "deals": ALL_DEALS,
         "valid_from_ns": at_ns,
         "valid_until_ns": at_ns + 900 * DAY_NS,
+        "sublicensable": True,
+        "blanket": False,
         **fields,
     }
     return e.Authorisation(**whole)
