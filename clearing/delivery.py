@@ -23,6 +23,17 @@ rejected may not be used, and a redelivery starts the term anew. A term never en
       │refuse        v                  v                   v           ^
       └─> refused    completed <────────┴──accept,silence─ redelivered ─┘ reject_again
 
+An entitlement lives on when its trade is over. Its merchant may suspend it, for a reason, and resume it, while its term
+runs on; a reviewer or an operator revokes it with evidence. Bought anew at the rules and the price of that day it is
+`renewed` at its end: another entitlement has taken its place, and what was delivered may stay. Otherwise what was
+delivered is deleted and that is proven (深圳市卫生健康数据管理办法第二十五条, 个人信息保护法第四十七条; `clearing.duties`).
+A renewal whose trade comes to nothing `lapse`s, and the deletion is due after all.
+
+    granted ──deliver,redeliver──> active <──resume── suspended       expired, revoked ──delete──> deleted
+       ^                           │ │ │ └──suspend──> │ │ │            ^        ^
+       └──────────reject───────────┘ │ └──expire───────│─│─┴────────────┤        │
+                                     └──renew───> renewed ──lapse───────┘   revoke, from each of the three
+
 What is not in a table cannot happen. A date is the last instant at which the act is in time: the tick that
 makes it late comes at any later instant. Days are 24 hours, whole nanoseconds of UTC.
 """
@@ -45,8 +56,10 @@ TradeStep = Literal[
     "miss",
     "reject_again",
 ]
-EntitlementState = Literal["granted", "active", "expired", "revoked"]
-EntitlementStep = Literal["deliver", "reject", "redeliver", "expire", "revoke"]
+EntitlementState = Literal["granted", "active", "suspended", "renewed", "expired", "revoked", "deleted"]
+EntitlementStep = Literal[
+    "deliver", "reject", "redeliver", "suspend", "resume", "renew", "lapse", "expire", "revoke", "delete"
+]
 
 TRADE_OPENING: Final[dict[str, TradeState]] = {
     "allow": "settled",
@@ -78,9 +91,25 @@ ENTITLEMENT_LIFE: Final[dict[tuple[EntitlementState, EntitlementStep], Entitleme
     ("granted", "redeliver"): "active",
     ("granted", "revoke"): "revoked",
     ("active", "reject"): "granted",
+    ("active", "suspend"): "suspended",
     ("active", "expire"): "expired",
+    ("active", "renew"): "renewed",
     ("active", "revoke"): "revoked",
+    ("suspended", "resume"): "active",
+    ("suspended", "expire"): "expired",
+    ("suspended", "renew"): "renewed",
+    ("suspended", "revoke"): "revoked",
+    ("renewed", "lapse"): "expired",
+    ("expired", "delete"): "deleted",
+    ("revoked", "delete"): "deleted",
 }
+
+ENTITLEMENT_ENDS: Final[dict[str, EntitlementState]] = {
+    "expire": "expired",
+    "renew": "renewed",
+    "revoke": "revoked",
+}
+"""Step that ends an entitlement -> what it is then, whatever it was before."""
 
 WHEN_LATE: Final[dict[TradeState, TradeStep]] = {
     "held": "expire",

@@ -533,6 +533,35 @@ class IssueKey(Command, frozen=True, kw_only=True):
     key_sha256: str
 
 
+class SuspendEntitlement(Command, frozen=True, kw_only=True):
+    """By the merchant who sold it; its keys open nothing until it is resumed, and its term runs on."""
+
+    entitlement: str
+    reason: str
+
+
+class ResumeEntitlement(Command, frozen=True, kw_only=True):
+    entitlement: str
+    reason: str
+
+
+class RenewEntitlement(Command, frozen=True, kw_only=True):
+    """A new trade of the same listing and territory by the entitlement's buyer, as `PlaceOrder` would make it."""
+
+    entitlement: str
+    quantity: int = 1
+    purpose: str = ""
+    accepts_prior: bool = False
+
+
+class RevokeEntitlement(Command, frozen=True, kw_only=True):
+    """By a reviewer or an operator who is no party to it."""
+
+    entitlement: str
+    reason: str
+    evidence_sha256: str
+
+
 class CureHold(Command, frozen=True, kw_only=True):
     """Bring the evidence that a hold names (`trade.CURES`).
 
@@ -931,6 +960,8 @@ class Delivered(Event, frozen=True):
     delivery: Delivery
     due_ns: int
     entitlement_until_ns: int
+    remind_ns: int = 0
+    """The buyer is reminded of the end then; 0 in journals older than reminders."""
 
 
 class DeliveryRejected(Event, frozen=True):
@@ -961,8 +992,13 @@ class KeyIssued(Event, frozen=True):
 
 
 class EntitlementEnded(Event, frozen=True):
+    """`step` is one of `clearing.delivery.ENTITLEMENT_ENDS`; who revokes says why and on what evidence."""
+
     entitlement: str
     step: str
+    reason: str = ""
+    evidence_sha256: str = ""
+    by: str = ""
 
 
 class Quarantined(Event, frozen=True):
@@ -1001,6 +1037,33 @@ class RecordEntered(Event, frozen=True):
     by: str
     corrects: str = ""
     void: bool = False
+
+
+class EntitlementMoved(Event, frozen=True):
+    """`step` is suspend, resume or lapse; `state` is what it led to."""
+
+    entitlement: str
+    step: str
+    state: str
+    reason: str
+    by: str
+
+
+class EntitlementReminded(Event, frozen=True):
+    """Its term ends at `until_ns`: whoever wants it longer renews it."""
+
+    entitlement: str
+    buyer: str
+    seller: str
+    until_ns: int
+
+
+class EntitlementRenewed(Event, frozen=True):
+    """`trade` was made to follow on this entitlement; `successor` is the one it granted, empty while it is held."""
+
+    entitlement: str
+    trade: str
+    successor: str
 
 
 AnyEvent = (
@@ -1047,6 +1110,9 @@ AnyEvent = (
     | TradingHalted
     | TradingResumed
     | RecordEntered
+    | EntitlementMoved
+    | EntitlementReminded
+    | EntitlementRenewed
 )
 
 

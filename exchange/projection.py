@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from clearing.delivery import ENTITLEMENT_ENDS
 from clearing.ledger import CASH, CNY, ESCROW, FEES, issue_owner, unit_asset
 from exchange.events import (
     AnyEvent,
@@ -30,6 +31,8 @@ from exchange.events import (
     Delivery,
     DeliveryRejected,
     EntitlementEnded,
+    EntitlementMoved,
+    EntitlementRenewed,
     FactsAmended,
     Held,
     HoldCured,
@@ -54,8 +57,6 @@ from exchange.grams import grams_of, normalise
 
 Shares = tuple[tuple[str, int], ...]
 Unknown = tuple[tuple[str, tuple[str, ...]], ...]
-
-ENTITLEMENT_ENDS: Final = {"expire": "expired", "revoke": "revoked"}
 
 
 # ---------------------------------------------------------------------------------------------------- rows
@@ -198,9 +199,11 @@ class TradeRecord(Struct, kw_only=True, gc=False):
 
 
 class EntitlementRecord(Struct, kw_only=True, gc=False):
-    """`state`: granted, active, expired, revoked. `until_ns` is 0 while nothing that was accepted or may be is there.
+    """`state` is one of `clearing.delivery.EntitlementState`. `until_ns` is 0 while nothing that was accepted or may be is
+    there.
 
-    `key_sha256` is empty before a key is issued.
+    `key_sha256` is empty before a key is issued. `reason` is that of the last suspension, resumption or revocation;
+    `renewed_by` the trade that was made to follow on it.
     """
 
     number: int
@@ -214,6 +217,8 @@ class EntitlementRecord(Struct, kw_only=True, gc=False):
     until_ns: int
     key_sha256: str = ""
     updated_at_ns: int
+    reason: str = ""
+    renewed_by: str = ""
 
 
 class PostingRecord(Struct, gc=False):
@@ -744,6 +749,18 @@ def _key(view: View, event: KeyIssued, at_ns: int) -> None:
 
 def _entitlement_ended(view: View, event: EntitlementEnded, at_ns: int) -> None:
     _entitlement_state(view, event.entitlement, ENTITLEMENT_ENDS[event.step], at_ns)
+    if event.reason:
+        view.entitlements.change(event.entitlement).reason = event.reason
+
+
+def _entitlement_moved(view: View, event: EntitlementMoved, at_ns: int) -> None:
+    _entitlement_state(view, event.entitlement, event.state, at_ns)
+    view.entitlements.change(event.entitlement).reason = event.reason
+
+
+def _entitlement_renewed(view: View, event: EntitlementRenewed, at_ns: int) -> None:
+    entitlement = view.entitlements.change(event.entitlement)
+    entitlement.renewed_by, entitlement.updated_at_ns = event.trade, at_ns
 
 
 HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
@@ -770,5 +787,7 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     Refunded: _refunded,
     KeyIssued: _key,
     EntitlementEnded: _entitlement_ended,
+    EntitlementMoved: _entitlement_moved,
+    EntitlementRenewed: _entitlement_renewed,
 }
 """Events that the query tables do not tell of are not in it."""

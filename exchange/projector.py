@@ -29,6 +29,8 @@ from exchange.events import (
     Delivery,
     DeliveryRejected,
     EntitlementEnded,
+    EntitlementMoved,
+    EntitlementRenewed,
     Entry,
     FactsAmended,
     Held,
@@ -242,7 +244,7 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                 wanted.orders[event.order] = None
             case HoldCured() | HoldReleased() | Delivered() | DeliveryRejected() | Completed() | Refunded():
                 wanted.trades[event.trade] = None
-            case KeyIssued() | EntitlementEnded():
+            case KeyIssued() | EntitlementEnded() | EntitlementMoved() | EntitlementRenewed():
                 wanted.entitlements[event.entitlement] = None
             case ListingCreated():
                 wanted.participants[event.merchant] = wanted.products[event.product] = None

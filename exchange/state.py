@@ -150,6 +150,18 @@ class Entitlement(Struct, kw_only=True, gc=False):
     delivery: Delivery | None = None
 
 
+class Renewal(Struct, kw_only=True, gc=False):
+    """A trade that was made to follow on an entitlement; kept until that trade is finished and the entitlement over.
+
+    `successor` is empty while the trade is held. `over`: the entitlement has ended already.
+    """
+
+    entitlement: str
+    trade: str
+    successor: str = ""
+    over: bool = False
+
+
 ReportedTerms = tuple[str, str, str, int, int, str, str, str]
 """Listing, seller, buyer, quantity, price, purpose, territory, contract."""
 
@@ -212,7 +224,8 @@ class State:
     Command ids made up to `ids_from_ms` are refused as expired, and of a participant in `forgotten_ms` those made
     up to its newest forgotten one. `aging` has the keys of `remembered`, the oldest first: to look for the first key of a
     dictionary that keeps losing it takes ever longer, and an OrderedDict of this size stops everything for 30 ms when it
-    grows. `reported` finds a waiting report by its terms.
+    grows. `reported` finds a waiting report by its terms. `renewals` are by the entitlement they follow on,
+    `renewing` finds that by a trade under way.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -233,6 +246,8 @@ class State:
         self.reported: dict[ReportedTerms, str] = {}
         self.cash_references: dict[str, str] = {}
         self.halts: dict[str, Halt] = {}
+        self.renewals: dict[str, Renewal] = {}
+        self.renewing: dict[str, str] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -282,6 +297,8 @@ class State:
         later: dict[str, Any] = {"halts": self.halts} if self.halts else {}
         if self.registers.entries:
             later["registers"] = dumped(self.registers)
+        if self.renewals:
+            later["renewals"] = list(self.renewals.values())
         return later | {
             "bureau": self.bureau.dump(),
             "ledger": self.ledger.dump(),
@@ -333,6 +350,7 @@ class _Dumped(Struct):
     rulebook_sha256: str
     halts: dict[str, Halt] = {}
     registers: list[Entry] = []
+    renewals: list[Renewal] = []
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -366,6 +384,8 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.reports = {row.id: row for row in dumped.reports}
     state.reported = {row.terms: row.id for row in dumped.reports}
     state.registers = loaded(dumped.registers)
+    state.renewals = {row.entitlement: row for row in dumped.renewals}
+    state.renewing = {row.trade: row.entitlement for row in dumped.renewals if row.trade in state.trades}
     state.timers = dumped.timers
     heapify(state.timers)
     state.remembered = _oldest_first(dumped.remembered)

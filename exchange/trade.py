@@ -9,11 +9,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from clearing.delivery import ENTITLEMENT_LIFE, TRADE_LIFE, WHEN_LATE
+from clearing.delivery import TRADE_LIFE, WHEN_LATE
 from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import capacities
 from credit.conduct import Conduct, ConductKind
+from exchange.entitlement import drop_renewal, ending, forget_key, remind_ns, settle_renewal
 from exchange.events import (
     AcceptDelivery,
     Completed,
@@ -29,8 +30,6 @@ from exchange.events import (
     FactsConfirmed,
     HoldCured,
     HoldReleased,
-    IssueKey,
-    KeyIssued,
     OrderClosed,
     OrderPlaced,
     Refunded,
@@ -93,7 +92,8 @@ def deliver(state: State, command: Deliver, at_ns: int) -> Refusal | list[Event]
         return Refusal(Refused.malformed, "a delivery is a file with its sha256, or an address with its url")
     terms = state.listings[trade.listing].terms
     due_ns = at_ns + terms.acceptance_days * DAY_NS
-    return [Delivered(trade.id, step, delivery, due_ns, at_ns + terms.term_days * DAY_NS)]
+    until_ns = at_ns + terms.term_days * DAY_NS
+    return [Delivered(trade.id, step, delivery, due_ns, until_ns, remind_ns(at_ns, until_ns))]
 
 
 def accept(state: State, command: AcceptDelivery, at_ns: int) -> Refusal | list[Event]:
@@ -108,7 +108,7 @@ def _completed(state: State, trade: Trade, step: str, at_ns: int) -> list[Event]
     events: list[Event] = [Completed(trade.id, step)]
     entitlement = state.entitlements[trade.entitlement]
     if entitlement.until_ns <= at_ns:
-        events.append(EntitlementEnded(entitlement.id, "expire"))
+        events.append(EntitlementEnded(entitlement.id, ending(state, entitlement.id)))
     return events
 
 
@@ -134,15 +134,6 @@ def _step_refusal(trade: Trade, step: str, at_ns: int) -> Refusal | None:
     if at_ns > trade.due_ns:
         return Refusal(Refused.wrong_state, "the date for this has passed")
     return None
-
-
-def issue_key(state: State, command: IssueKey, at_ns: int) -> Refusal | list[Event]:
-    entitlement = state.entitlements.get(command.entitlement)
-    if entitlement is None or entitlement.buyer != command.actor:
-        return Refusal(Refused.not_found, f"you have no entitlement {command.entitlement}")
-    if 0 < entitlement.until_ns <= at_ns:
-        return Refusal(Refused.wrong_state, "the entitlement has expired")
-    return [KeyIssued(entitlement.id, command.key_sha256)]
 
 
 # ---- holds
@@ -415,16 +406,6 @@ def on_report_due(state: State, report: str, due_ns: int, at_ns: int) -> list[Ev
     return [ReportEnded(report, "expired")] if report in state.reports else []
 
 
-def on_entitlement_due(state: State, entitlement_id: str, due_ns: int, at_ns: int) -> list[Event]:
-    """A term has run out; while its trade is open a redelivery may start it anew, so it ends with the trade."""
-    entitlement = state.entitlements.get(entitlement_id)
-    if entitlement is None or entitlement.until_ns != due_ns or entitlement.trade in state.trades:
-        return []
-    if (entitlement.state, "expire") not in ENTITLEMENT_LIFE:
-        return []
-    return [EntitlementEnded(entitlement_id, "expire")]
-
-
 # ---- events
 
 
@@ -435,6 +416,8 @@ def apply_delivered(state: State, event: Delivered, at_ns: int) -> None:
     _follow(state, trade, "active", event.delivery, event.entitlement_until_ns)
     state.start_timer(event.due_ns, "trade", trade.id)
     state.start_timer(event.entitlement_until_ns, "entitlement", trade.entitlement)
+    if event.remind_ns:
+        state.start_timer(event.remind_ns, "entitlement_reminder", trade.entitlement)
     if event.step == "redeliver":
         _conduct(state, "redelivered", trade, at_ns)
 
@@ -461,6 +444,7 @@ def apply_rejected(state: State, event: DeliveryRejected, at_ns: int) -> None:
 
 def apply_completed(state: State, event: Completed, at_ns: int) -> None:
     trade = state.trades.pop(event.trade)
+    settle_renewal(state, trade.id)
     state.house.pay_out(trade.seller, trade.merchant_fen, trade.fee_fen, trade.shares)
     record_completion(state, trade.buyer, trade.seller, trade.amount_fen, trade.id, at_ns)
     listing = state.listings[trade.listing]
@@ -476,7 +460,8 @@ def apply_refunded(state: State, event: Refunded, at_ns: int) -> None:
     state.house.refund(trade.buyer, trade.amount_fen)
     _conduct(state, "not_delivered" if event.step == "miss" else "redelivery_rejected", trade, at_ns)
     _give_back(state, trade)
-    _forget_key(state, trade.entitlement)
+    drop_renewal(state, trade.id)
+    forget_key(state, trade.entitlement)
     state.entitlements.pop(trade.entitlement, None)
 
 
@@ -501,6 +486,7 @@ def apply_cured(state: State, event: HoldCured, at_ns: int) -> None:
 def apply_released(state: State, event: HoldReleased, at_ns: int) -> None:
     """Both sides get back what was reserved; the quantity never queues again."""
     trade = state.trades.pop(event.trade)
+    drop_renewal(state, trade.id)
     del state.holds[event.trade]
     state.ledger.release(trade.id)
     state.ledger.release(f"{trade.id}:units")
@@ -527,21 +513,3 @@ def apply_report_ended(state: State, event: ReportEnded, at_ns: int) -> None:
 def _forget_report(state: State, identifier: str) -> None:
     report = state.reports.pop(identifier)
     del state.reported[report.terms]
-
-
-def apply_key(state: State, event: KeyIssued, at_ns: int) -> None:
-    _forget_key(state, event.entitlement)
-    state.entitlements[event.entitlement].key_sha256 = event.key_sha256
-    state.keys[event.key_sha256] = event.entitlement
-
-
-def _forget_key(state: State, entitlement: str) -> None:
-    row = state.entitlements.get(entitlement)
-    if row is not None and row.key_sha256:
-        state.keys.pop(row.key_sha256, None)
-
-
-def apply_ended(state: State, event: EntitlementEnded, at_ns: int) -> None:
-    _forget_key(state, event.entitlement)
-    entitlement = state.entitlements.pop(event.entitlement)
-    end_exclusive(state.products[state.listings[entitlement.listing].product], entitlement.trade)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from exchange import cash, halt, listing, order, participant, product, registers, trade
+from exchange import cash, entitlement, halt, listing, order, participant, product, registers, trade
 from exchange import events as happened
 from exchange.events import VENUE, Entry, Event, OrderRefused, PlaceOrder, Refusal, Refused, Ticked
 from exchange.participant import role_refusal
@@ -71,8 +71,13 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
         return _finish(state, command, digest, (kept,), decision, at_ns)
     decided = []
     for event in decision:
+        follow = FOLLOWING.get(type(event))
+        following = () if follow is None else follow(state, event, at_ns)
         APPLY[type(event)](state, event, at_ns)
         decided.append(event)
+        for further in following:
+            APPLY[type(further)](state, further, at_ns)
+            decided.append(further)
     return _finish(state, command, digest, tuple(decided), None, at_ns)
 
 
@@ -350,10 +355,14 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.Deliver: trade.deliver,
     happened.AcceptDelivery: trade.accept,
     happened.RejectDelivery: trade.reject,
-    happened.IssueKey: trade.issue_key,
+    happened.IssueKey: entitlement.issue_key,
     happened.CureHold: trade.cure,
     happened.HaltTrading: halt.halt,
     happened.ResumeTrading: halt.resume,
+    happened.SuspendEntitlement: entitlement.suspend,
+    happened.ResumeEntitlement: entitlement.resume,
+    happened.RenewEntitlement: entitlement.renew,
+    happened.RevokeEntitlement: entitlement.revoke,
 }
 """Command: who decides it."""
 
@@ -396,18 +405,30 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.DeliveryRejected: trade.apply_rejected,
     happened.Completed: trade.apply_completed,
     happened.Refunded: trade.apply_refunded,
-    happened.KeyIssued: trade.apply_key,
-    happened.EntitlementEnded: trade.apply_ended,
+    happened.KeyIssued: entitlement.apply_key,
+    happened.EntitlementEnded: entitlement.apply_ended,
     happened.Quarantined: _apply_nothing,
     happened.TradingHalted: halt.apply_halted,
     happened.TradingResumed: halt.apply_resumed,
+    happened.EntitlementMoved: entitlement.apply_moved,
+    happened.EntitlementReminded: _apply_nothing,
+    happened.EntitlementRenewed: entitlement.apply_renewed,
 }
 """Event: what it changes."""
+
+FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
+    happened.Settled: entitlement.after_settled,
+    happened.Refunded: entitlement.after_undone,
+    happened.HoldReleased: entitlement.after_undone,
+}
+"""Event: what follows from it in the same entry, whichever command it came of. Asked before the event is applied, it may
+look at what the event ends; what it yields is applied after it."""
 
 ON_DUE: Final[dict[str, Callable[[State, str, int, int], list[Event]]]] = {
     "listing": listing.on_due,
     "trade": trade.on_due,
-    "entitlement": trade.on_entitlement_due,
+    "entitlement": entitlement.on_due,
+    "entitlement_reminder": entitlement.on_reminder_due,
     "report": trade.on_report_due,
     "standing": order.on_standing_due,
 }

@@ -78,13 +78,15 @@ def day() -> World:
     book(world, shop, product, buyer)
     reports(world, shop, product, buyer)
     lives_of_listings(world, shop)
+    licences(world, shop, product, buyer)
     world.must(e.AdvanceClock(actor=OPERATOR, seconds=86_400))
     registers(world)
     halts(world)
     set_aside(world)
-    world.wait(days=60)
-    while world.state.timers and world.state.timers[0][0] < world.at_ns:
-        world.tick()
+    for days in (25, 35):  # what runs for 30 days is reminded of its end between them
+        world.wait(days=days)
+        while world.state.timers and world.state.timers[0][0] < world.at_ns:
+            world.tick()
     world.check()
     return world
 
@@ -212,6 +214,25 @@ def registers(world: World) -> None:
     world.must(e.EnterRecord(facts=lifted, reason="another order", **entry))
     world.must(
         e.EnterRecord(facts=frozen, reason="the wrong product", corrects=made.entry, void=True, **entry)
+    )
+
+
+def licences(world: World, shop: str, product: str, buyer: str) -> None:
+    """Suspended, resumed and renewed; another one is revoked. The last two run to their ends."""
+    listing = world.listing(shop, product)
+    mine = []
+    for _ in range(3):
+        trade = world.buy(buyer, listing)
+        mine.append(world.state.trades[trade].entitlement)
+        world.deliver(trade)
+        world.accept(trade)
+    for kind in (e.SuspendEntitlement, e.ResumeEntitlement):
+        world.must(kind(actor=shop, entitlement=mine[0], reason="the address moves"))
+    world.must(e.RenewEntitlement(actor=buyer, entitlement=mine[0]))
+    world.must(
+        e.RevokeEntitlement(
+            actor=world.reviewer, entitlement=mine[1], reason="a court said so", evidence_sha256=EVIDENCE
+        )
     )
 
 

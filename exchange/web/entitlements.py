@@ -15,20 +15,34 @@ from litestar.response import Stream
 from msgspec import Meta, Struct
 
 from exchange import projector
-from exchange.events import Delivery, IssueKey, Refused
+from exchange.events import (
+    Delivery,
+    EntitlementMoved,
+    IssueKey,
+    Refused,
+    RenewEntitlement,
+    ResumeEntitlement,
+    RevokeEntitlement,
+    SuspendEntitlement,
+)
 from exchange.projection import EntitlementRecord
 from exchange.state import State
 from exchange.web import files, uploads
+from exchange.web.fills import Fill, fill_of
 from exchange.web.instant import optional_text, text_of
-from exchange.web.operation import Call, Operation, Paging, answer
+from exchange.web.operation import Call, Operation, Paging, Sha256, answer
 from exchange.web.pattern import whole
 from exchange.web.problem import Refusing
 
 KEY_HEADER: Final = "X-Entitlement-Key"
+SEE_ALL: Final = ("reviewer", "operator", "auditor")
 
 
 class EntitlementView(Struct):
-    """What a buyer may use. `until`: null until a delivery starts the term. `has_key`: nobody can read it again."""
+    """What a buyer may use. `until`: null until a delivery starts the term. `has_key`: nobody can read it again.
+
+    `reason`: why it was last suspended, resumed or revoked. `renewed_by`: the trade that was made to follow on it.
+    """
 
     entitlement: str
     trade: str
@@ -39,6 +53,38 @@ class EntitlementView(Struct):
     granted_at: str
     until: str | None
     has_key: bool
+    reason: str | None
+    renewed_by: str | None
+
+
+class Reasoned(Struct, kw_only=True, forbid_unknown_fields=True):
+    reason: Annotated[str, Meta(min_length=1, max_length=500, description="read by the other side")]
+
+
+class Revocation(Reasoned, kw_only=True, forbid_unknown_fields=True):
+    evidence_sha256: Sha256
+
+
+class Renewing(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the new order asks for; left out, what the trade before had. Listing and territory stay."""
+
+    quantity: Annotated[int, Meta(ge=1, le=10**9)] | None = None
+    purpose: Annotated[str, Meta(max_length=64)] = ""
+    accepts_prior: bool = False
+
+
+class MovedView(Struct):
+    entitlement: str
+    state: str
+    reason: str
+    at: str
+
+
+class RenewedView(Struct):
+    """`fill` is the new trade, judged and paid (or held, or refused with its reasons) at the price of today."""
+
+    entitlement: str
+    fill: Fill
 
 
 class EntitlementList(Struct):
@@ -91,6 +137,8 @@ def entitlement_view(row: EntitlementRecord) -> EntitlementView:
         text_of(row.granted_at_ns),
         optional_text(row.until_ns),
         bool(row.key_sha256),
+        row.reason or None,
+        row.renewed_by or None,
     )
 
 
@@ -116,8 +164,9 @@ async def _record(call: Call) -> EntitlementRecord:
 
 
 async def show(call: Call, asked: None) -> EntitlementView:
+    """Its parties see it, and those who decide on it or audit."""
     row = await _record(call)
-    if call.participant not in (row.buyer, row.seller):
+    if call.participant not in (row.buyer, row.seller) and not (await call.roles()).intersection(SEE_ALL):
         raise Refusing(Refused.not_found, f"there is no entitlement {row.id}")
     return entitlement_view(row)
 
@@ -146,6 +195,66 @@ async def check_key(call: Call, body: KeyCheck) -> CheckedKey:
     return await call.read(look)
 
 
+# ---- what becomes of it
+
+
+async def suspend(call: Call, body: Reasoned) -> MovedView:
+    return await _moved(
+        call,
+        SuspendEntitlement(
+            actor=call.participant, key=call.key, entitlement=call.path["entitlement"], reason=body.reason
+        ),
+    )
+
+
+async def resume(call: Call, body: Reasoned) -> MovedView:
+    return await _moved(
+        call,
+        ResumeEntitlement(
+            actor=call.participant, key=call.key, entitlement=call.path["entitlement"], reason=body.reason
+        ),
+    )
+
+
+async def _moved(call: Call, command: SuspendEntitlement | ResumeEntitlement) -> MovedView:
+    outcome = await call.submit(command)
+    event = outcome.events[0]
+    assert isinstance(event, EntitlementMoved)
+    return MovedView(event.entitlement, event.state, event.reason, text_of(outcome.at_ns))
+
+
+async def revoke(call: Call, body: Revocation) -> MovedView:
+    command = RevokeEntitlement(
+        actor=call.participant,
+        key=call.key,
+        entitlement=call.path["entitlement"],
+        reason=body.reason,
+        evidence_sha256=body.evidence_sha256,
+    )
+    outcome = await call.submit(command)
+    return MovedView(command.entitlement, "revoked", body.reason, text_of(outcome.at_ns))
+
+
+async def renew(call: Call, body: Renewing) -> RenewedView:
+    """The trade before says what is asked for where the body does not."""
+    row = await _record(call)
+    if call.participant != row.buyer:
+        raise Refusing(Refused.not_found, f"you have no entitlement {row.id}")
+    before = await projector.trade(call.desk.pool, row.trade)
+    assert before is not None, "an entitlement has its trade"
+    command = RenewEntitlement(
+        actor=call.participant,
+        key=call.key,
+        entitlement=row.id,
+        quantity=body.quantity or before.quantity,
+        purpose=body.purpose or before.purpose,
+        accepts_prior=body.accepts_prior,
+    )
+    outcome = await call.submit(command)
+    fills = (fill_of(event, call.desk.reasons, outcome.at_ns) for event in outcome.events)
+    return RenewedView(row.id, next(fill for fill in fills if fill is not None))
+
+
 # ---- bytes in and out
 
 
@@ -160,6 +269,7 @@ async def upload(call: Call, asked: FileQuery) -> Response[bytes]:
 
 
 class _Opened(Struct):
+    state: str
     seller: str
     key_sha256: str
     until_ns: int
@@ -172,12 +282,18 @@ async def content(call: Call, asked: None) -> Response[Any]:
 
     def look(state: State) -> _Opened | None:
         row = state.entitlements.get(identifier)
-        return None if row is None else _Opened(row.seller, row.key_sha256, row.until_ns, row.delivery)
+        return (
+            None
+            if row is None
+            else _Opened(row.state, row.seller, row.key_sha256, row.until_ns, row.delivery)
+        )
 
     opened = await call.read(look)
     if opened is None:
         return await _ended(call, key)
     _check_key(key, opened.key_sha256)
+    if opened.state == "suspended":
+        raise Refusing(Refused.forbidden, "its merchant has suspended the entitlement: it says why")
     if opened.delivery is None or opened.delivery.kind != "file":
         raise Refusing(Refused.wrong_state, "no file that stands was delivered for this entitlement")
     if call.now_ns >= opened.until_ns:
@@ -220,7 +336,17 @@ _SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _VIEW: Final = {
     "entitlement": "E1", "trade": "T1", "listing": "L1", "buyer": "P4", "seller": "P2", "state": "active",
     "granted_at": "2026-11-23T10:00:00Z", "until": "2027-02-21T10:00:00Z", "has_key": True,
+    "reason": None, "renewed_by": None,
 }  # fmt: skip
+
+_REASON: Final = {"reason": "the address is under maintenance"}
+_MOVED: Final = {"entitlement": "E1", "state": "suspended", **_REASON, "at": "2026-12-01T10:00:00Z"}
+_REVOKED: Final = {"reason": "a court has forbidden the use"}
+_ORDERED: Final = (
+    Refused.wrong_state, Refused.already_exists, Refused.unlawful, Refused.listing_closed, Refused.halted,
+    Refused.outside_terms, Refused.not_verified, Refused.standing_denied, Refused.supply_exhausted,
+    Refused.funds_insufficient, Refused.mechanism_not_allowed,
+)  # fmt: skip
 
 OPERATIONS: Final = (
     Operation("PUT", "/v1/files", upload, "Upload bytes to deliver; the venue recomputes the hash (merchant)", "trades",
@@ -237,6 +363,23 @@ OPERATIONS: Final = (
     Operation("POST", "/v1/entitlements/{entitlement}/key", issue_key, "A new key, shown once; the old one ends (buyer)",
               "trades", status=201, asks=Nothing, answers=IssuedKey, refused=(Refused.wrong_state,), example={},
               example_answer={"entitlement": "E1", "key": "J1q3…"}),
+    Operation("POST", "/v1/entitlements/{entitlement}/suspend", suspend,
+              "Let its keys open nothing for a reason, while the term runs on (its merchant)", "trades", asks=Reasoned,
+              answers=MovedView, refused=(Refused.wrong_state,), example=_REASON, example_answer=_MOVED),
+    Operation("POST", "/v1/entitlements/{entitlement}/resume", resume, "End a suspension (its merchant)", "trades",
+              asks=Reasoned, answers=MovedView, refused=(Refused.wrong_state,), example=_REASON,
+              example_answer=_MOVED | {"state": "active"}),
+    Operation("POST", "/v1/entitlements/{entitlement}/renew", renew,
+              "Buy the same again before it ends, at the rules and the price of today (its buyer)", "trades", status=201,
+              asks=Renewing, answers=RenewedView, refused=_ORDERED, example={},
+              example_answer={"entitlement": "E1", "fill": {"trade": "T7", "state": "settled", "quantity": 1,
+                              "price_fen": 50_000, "amount_fen": 50_000, "fee_fen": 1_000, "entitlement": "E7",
+                              "due": "2027-02-17T10:00:00Z"}}),
+    Operation("POST", "/v1/entitlements/{entitlement}/revoke", revoke,
+              "End it before its time, with the evidence for that (reviewer, operator)", "trades", asks=Revocation,
+              answers=MovedView,
+              refused=(Refused.forbidden, Refused.own_case, Refused.wrong_state, Refused.evidence_missing),
+              example=_REVOKED | {"evidence_sha256": _SHA}, example_answer=_MOVED | _REVOKED | {"state": "revoked"}),
     Operation("GET", "/v1/entitlements/{entitlement}/content", content, "The delivered bytes, by the entitlement's key",
               "trades", bytes_out=True, signed_in=False, headers=((KEY_HEADER, "the entitlement's key"),),
               refused=(Refused.not_signed_in, Refused.forbidden, Refused.wrong_state)),
