@@ -102,8 +102,27 @@ class StandardTerms(Struct, frozen=True, forbid_unknown_fields=True, rename={"cl
     version: str
     title: Text
     no_merchant_clause: Text
+    particulars: Text
     words: dict[str, dict[str, Text]]
     clauses: tuple[Clause, ...]
+
+
+class Particulars(Struct, frozen=True, kw_only=True):
+    """What an order and its fill add to the contract. Money in fen."""
+
+    trade: str
+    contract: str
+    contract_sha256: str
+    buyer: str
+    seller: str
+    quantity: int
+    price_fen: int
+    price_per_units: int
+    amount_fen: int
+    purpose: str
+    territory: str
+    buyer_signature: str
+    merchant_signature: str
 
 
 class Contract(Struct, frozen=True):
@@ -136,6 +155,7 @@ def _read(name: str, text: str) -> StandardTerms:
     try:
         terms = msgspec.toml.decode(text, type=StandardTerms)
         generate(terms, _SPECIMEN, Security(method="dataset", duties=("encryption",)))
+        particulars(terms, _SPECIMEN_TRADE)
     except (msgspec.MsgspecError, KeyError, IndexError, ValueError) as error:
         raise ValueError(f"clearing/contract_terms/{name}: {error!r}") from error
     if name != f"{terms.version}.toml":
@@ -169,6 +189,21 @@ def generate(terms: StandardTerms, offer: Offer, security: Security) -> Contract
     )
     identifier = contract_id(offer.listing, offer.version)
     return Contract(identifier, hashlib.sha256(form).hexdigest(), terms.version, form, zh, en)
+
+
+def particulars(terms: StandardTerms, trade: Particulars) -> Contract:
+    """A trade's own part of its contract, in the same form: its hash covers the contract's."""
+    words = {name: str(getattr(trade, name)) for name in trade.__struct_fields__}
+    words |= {"price": yuan(trade.price_fen), "amount": yuan(trade.amount_fen)}
+    zh, en = (text.strip().format_map(words) + "\n" for text in (terms.particulars.zh, terms.particulars.en))
+    form = canonical(
+        {"standard_terms": terms.version, "trade": msgspec.to_builtins(trade), "zh": zh, "en": en}
+    )
+    return Contract(trade.contract, hashlib.sha256(form).hexdigest(), terms.version, form, zh, en)
+
+
+def yuan(fen: int) -> str:
+    return f"{fen // 100}.{fen % 100:02d}"
 
 
 def canonical(content: Any) -> bytes:
@@ -258,7 +293,7 @@ def _words_of(terms: StandardTerms, offer: Offer, security: Security, language: 
         "duties": comma.join(said("duty", duty) for duty in security.duties) or nothing,
         "purposes": comma.join(offer.purposes),
         "territories": comma.join(offer.territories),
-        "price": f"{offer.price_fen // 100}.{offer.price_fen % 100:02d}",
+        "price": yuan(offer.price_fen),
     }
 
 
@@ -281,4 +316,19 @@ _SPECIMEN: Final = Offer(
     delivery_days=1,
     acceptance_days=1,
     redelivery_days=1,
+)
+_SPECIMEN_TRADE: Final = Particulars(
+    trade="T1",
+    contract="L1-1",
+    contract_sha256="",
+    buyer="P2",
+    seller="P1",
+    quantity=1,
+    price_fen=0,
+    price_per_units=1,
+    amount_fen=0,
+    purpose="research",
+    territory="CN",
+    buyer_signature="L1-1-P2-1",
+    merchant_signature="L1-1-P1",
 )

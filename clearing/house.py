@@ -53,11 +53,22 @@ class Kept(msgspec.Struct, gc=False):
     until_ns: int
 
 
+class Signed(msgspec.Struct):
+    """A licence class under its contract with one set of a buyer's declarations: most buyers declare alike.
+
+    `trade` is the cell's with what both sides have signed; `digest` covers it. `kept` as `Cell.of_trade`.
+    """
+
+    trade: TradeFacts
+    digest: bytes
+    kept: dict[str, Kept] = {}
+
+
 class Cell(msgspec.Struct):
     """The facts of one licence class: a listing, a purpose and a territory.
 
     `open_trade` are the trade's facts for a buyer who is not known yet. `until_ns`: from then on a register's entry
-    begins or ends, and the facts are others.
+    begins or ends, and the facts are others. `signed` by the hash of what the buyer declared.
     """
 
     venue: VenueFacts
@@ -75,6 +86,7 @@ class Cell(msgspec.Struct):
     open_trade: TradeFacts | None = None
     of_open_trade: dict[str, Kept] = {}
     until_ns: int = NEVER_NS
+    signed: dict[str, Signed] = {}
 
 
 class Party(msgspec.Struct):
@@ -137,11 +149,13 @@ def _of_party(party: Party, phase: Phase, register: str, find: Find, facts: Fact
     return kept.finding
 
 
-def _of_trade(finds: _Finds, cell: Cell, facts: Facts) -> Finding:
-    """Kept for trades at the cell's own terms; others bring a price or a register of their own."""
+def _of_trade(finds: _Finds, cell: Cell, facts: Facts, signed: Signed | None) -> Finding:
+    """Kept for trades at the cell's own terms, signed or not; others bring a price or a register of their own."""
     if facts.price is not cell.price or facts.consent is not cell.consent:
         return finds.trade(facts)
-    if facts.trade is cell.trade:
+    if signed is not None and facts.trade is signed.trade:
+        known = signed.kept
+    elif facts.trade is cell.trade:
         known = cell.of_trade
     elif facts.trade is cell.open_trade:
         known = cell.of_open_trade
@@ -175,11 +189,12 @@ class House:
         price: PriceFacts,
         at_ns: int,
         consent: ConsentFacts | None = None,
+        signed: Signed | None = None,
     ) -> Verdict:
         """The verdict with every reason.
 
         A party that is not known yet is None: a resting order's counterparty. `consent` is the cell's, unless it says
-        something of this buyer.
+        something of this buyer; `signed` is what the buyer has signed.
         """
         assert phase != "clearing" or (seller is not None and buyer is not None), (
             "clearing knows both parties"
@@ -205,7 +220,7 @@ class House:
             kept = cell.kept[phase] = _keep(finds.listing, _with_term_end(facts, cell.trade))
         findings = (
             kept.finding,
-            _of_trade(finds, cell, facts),
+            _of_trade(finds, cell, facts, signed),
             CLEAN if seller is None else _of_party(seller, phase, "seller", finds.seller, facts),
             CLEAN if buyer is None else _of_party(buyer, phase, "buyer", finds.buyer, facts),
             finds.pair(facts),
@@ -224,9 +239,14 @@ class House:
         unit_fen: int,
         at_ns: int,
         consent: ConsentFacts | None = None,
+        signed: Signed | None = None,
     ) -> bytes:
         """Hash of everything that the clearing verdict read: registers by their hashes, then what the fill brings."""
-        own = f"{unit_fen};{at_ns}" if trade is cell.trade else f"{unit_fen};{at_ns};{trade!r}"
+        own = f"{unit_fen};{at_ns}"
+        if signed is not None and trade is signed.trade:
+            own += f";{signed.digest.hex()}"
+        elif trade is not cell.trade:
+            own += f";{trade!r}"
         own += "" if consent is None else f";{consent!r}"
         return hashlib.sha256(cell.digest + seller.digest + buyer.digest + own.encode()).digest()
 

@@ -5,17 +5,19 @@ when the venue no longer takes it. Every POST carries an id, so an answer that g
 again.
 """
 
+import hashlib
 import secrets
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import msgspec
 
+from clearing.contract import Declarations, Security, Side, signing_text
 from exchange import keys
 from exchange.keys import Session
 
@@ -114,6 +116,41 @@ class Client:
         answer = self._post("/v1/participants", body)
         keys.name_participant(self.key, str(answer["participant"]))
         return answer
+
+    def contract(self, listing: str, security: Security | None = None) -> dict[str, Any]:
+        """A listing's contract as the venue shows it, its hash checked: text and canonical form are what it is over.
+
+        `security` shows a merchant the one it would sign.
+        """
+        asked = {} if security is None else {"method": security.method, "duties": ",".join(security.duties)}
+        shown = self.call("GET", f"/v1/listings/{listing}/contract?{urlencode(asked)}")
+        content = msgspec.json.decode(shown.content, type=dict[str, Any])
+        form = msgspec.json.decode(content["form"], type=dict[str, Any])
+        hashed = hashlib.sha256(content["form"].encode()).hexdigest()
+        if hashed != content["sha256"] or (form["zh"], form["en"]) != (
+            content["text_zh"],
+            content["text_en"],
+        ):
+            raise VenueUnreachable(
+                f"{self.url} shows a contract that is not the one it hashes; nothing was signed"
+            )
+        return content
+
+    def sign_contract(self, listing: str, declared: Declarations | Security) -> dict[str, Any]:
+        """Sign a listing's contract: its merchant with the security clauses, a buyer with its declarations."""
+        assert self.key is not None, "signing needs a key"
+        shown = self.contract(listing, declared if isinstance(declared, Security) else None)
+        key = keys.read(self.key)
+        side: Side = "merchant" if isinstance(declared, Security) else "buyer"
+        text = signing_text(side, key.participant, shown["sha256"], declared)
+        body = {
+            "sha256": shown["sha256"],
+            "signature": key.sign(text),
+            "security" if side == "merchant" else "declarations": msgspec.to_builtins(declared),
+        }
+        path = f"/v1/listings/{listing}/contract/signatures"
+        answer = self.call("POST", path, msgspec.json.encode(body))
+        return msgspec.json.decode(answer.content, type=dict[str, Any])
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         sent = {"Idempotency-Key": uuid7()} if path == "/v1/participants" else {}

@@ -15,6 +15,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from clearing.contract import Declarations, Offer, Security
 from clearing.registers import AnyFacts
 
 SCHEMA_VERSION = 1
@@ -574,6 +575,26 @@ class CureHold(Command, frozen=True, kw_only=True):
     revision: int = 0
 
 
+class OfferContract(Command, frozen=True, kw_only=True):
+    """The merchant signs its listing's contract, which opens it to buyers. The web door has checked the signature."""
+
+    listing: str
+    security: Security
+    sha256: str
+    public_key: str
+    signature: str
+
+
+class SignContract(Command, frozen=True, kw_only=True):
+    """A buyer signs the listing's contract with its declarations. The web door has checked the signature."""
+
+    listing: str
+    declarations: Declarations
+    sha256: str
+    public_key: str
+    signature: str
+
+
 # ------------------------------------------------------------------------------------------------ events
 
 
@@ -856,6 +877,9 @@ class Settled(Event, frozen=True, gc=False):
     purpose: str
     territory: str
     shares: tuple[tuple[str, int], ...] = ()
+    contract: str = ""
+    """The contract that this trade is made under; the listing's merchant signed it with the contract itself."""
+    buyer_signature: str = ""
 
 
 class Held(Event, frozen=True):
@@ -1066,6 +1090,33 @@ class EntitlementRenewed(Event, frozen=True):
     successor: str
 
 
+class ContractOffered(Event, frozen=True):
+    """A merchant's signature on its listing's contract. `version` counts the listing's contracts from 1."""
+
+    contract: str
+    listing: str
+    version: int
+    merchant: str
+    standard_terms: str
+    sha256: str
+    offer: Offer
+    security: Security
+    public_key: str
+    signature: str
+
+
+class ContractSigned(Event, frozen=True):
+    """A buyer's signature; `signature_id` counts that buyer's under this contract."""
+
+    signature_id: str
+    contract: str
+    participant: str
+    declarations: Declarations
+    declared_sha256: str
+    public_key: str
+    signature: str
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -1113,6 +1164,8 @@ AnyEvent = (
     | EntitlementMoved
     | EntitlementReminded
     | EntitlementRenewed
+    | ContractOffered
+    | ContractSigned
 )
 
 

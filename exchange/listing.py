@@ -369,6 +369,7 @@ def apply_created(state: State, event: ListingCreated, at_ns: int) -> None:
 def apply_revised(state: State, event: ListingRevised, at_ns: int) -> None:
     listing = state.listings[event.listing]
     listing.terms, listing.tariff_sha256 = event.terms, ""
+    state.retire_contract(listing.id)
     state.forget_product(state.products[listing.product])
 
 

@@ -13,12 +13,14 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from clearing.house import Cell
+from clearing.contract import DECLARED_FACTS, with_declared
+from clearing.house import Cell, Signed, digest_of
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import ALLOW, ConsentFacts, TradeFacts, Verdict, capacities, place_of
 from clearing.revenue import split
 from credit.conduct import Conduct
+from exchange.contract import to_sign
 from exchange.events import (
     CancelOrder,
     Event,
@@ -49,6 +51,7 @@ MONEY_REFUSALS: Final = {
     "price_too_large": "limit_fen is too large",
 }
 EXCLUSIVE_DEALS: Final = ("exclusive_licence", "transfer")
+_DECLARED: Final = tuple(fact.removeprefix("trade.") for fact in DECLARED_FACTS)
 
 
 class Deal(msgspec.Struct, gc=False):
@@ -146,22 +149,22 @@ def _law_refusal(
     else:
         seller, buyer = seller_of(state, listing, listing.merchant, at_ns), own
     price = price_at(cell.price, command.limit_fen) if in_book and command.limit_fen else cell.price
+    signed = None if buyer is None else signed_by(state, listing, cell, command.actor)
     trade = (
         _open_facts(state, listing, cell)
         if buyer is None
-        else _trade_facts(state, listing, cell, command.actor, command.accepts_prior, at_ns)
+        else _trade_facts(state, listing, cell, signed, command.actor, command.accepts_prior, at_ns)
     )
     consent = None if buyer is None else _consent_facts(state, listing.product, cell, command.actor, at_ns)
-    verdict = state.house.judge("order", cell, seller, buyer, trade, price, at_ns, consent)
+    verdict = state.house.judge("order", cell, seller, buyer, trade, price, at_ns, consent, signed)
     if verdict is ALLOW or verdict.outcome in ("allow", "hold"):
         return None
-    detail = "the trade is unlawful" if verdict.outcome == "reject" else "facts that a rule needs are unknown"
     without = (None, None) if in_book and command.side == SELL else (seller, None)
     asked = msgspec.structs.replace(price, unit_fen=UNSET) if in_book and command.limit_fen else price
-    others = state.house.judge("order", cell, *without, trade, asked, at_ns, consent)
+    others = state.house.judge("order", cell, *without, _undeclared(trade), asked, at_ns, consent)
     return Refusal(
         Refused.unlawful,
-        detail,
+        _reason(state, listing, verdict),
         verdict.violated,
         verdict.unknown,
         capacities(cell.product, cell.source),
@@ -169,17 +172,50 @@ def _law_refusal(
     )
 
 
+def _reason(state: State, listing: Listing, verdict: Verdict) -> str:
+    if verdict.outcome == "reject":
+        return "the trade is unlawful"
+    unsaid = any(fact in DECLARED_FACTS for _, facts in verdict.unknown for fact in facts)
+    what = f": {to_sign(state, listing.id)}" if unsaid else ""
+    return f"facts that a rule needs are unknown{what}"
+
+
+def _undeclared(trade: TradeFacts) -> TradeFacts:
+    """What a buyer declares is its own: without it, the rules that only this breaks are not broken."""
+    return msgspec.structs.replace(trade, **dict.fromkeys(_DECLARED, UNSET))
+
+
+def signed_by(state: State, listing: Listing, cell: Cell, buyer: str) -> Signed | None:
+    """The licence class under the contract with what this buyer declared; None where it has not signed the live one."""
+    signature = state.signed.get((listing.id, buyer))
+    if signature is None:
+        return None
+    signed = cell.signed.get(signature.declared_sha256)
+    if signed is None:
+        security = state.contract_of[listing.id].security
+        trade = with_declared(cell.trade, security, signature.declarations)
+        signed = cell.signed[signature.declared_sha256] = Signed(trade, digest_of((trade,)))
+    return signed
+
+
 def _trade_facts(
-    state: State, listing: Listing, cell: Cell, buyer: str, accepts_prior: bool, at_ns: int
+    state: State,
+    listing: Listing,
+    cell: Cell,
+    signed: Signed | None,
+    buyer: str,
+    accepts_prior: bool,
+    at_ns: int,
 ) -> TradeFacts:
-    """The instrument's facts with what the exclusive-licence register says of this buyer."""
+    """The instrument's facts with what its contract and the exclusive-licence register say of this buyer."""
     product = state.products[listing.product]
     exclusive = listing.terms.deal == "exclusive_licence"
     said = state.registers.says_of(product.id, buyer)
+    trade = cell.trade if signed is None else signed.trade
     if not product.exclusives and not exclusive and not said:
-        return cell.trade
+        return trade
     return msgspec.structs.replace(
-        cell.trade,
+        trade,
         **(of_pair(state, product.id, buyer, at_ns) if said else {}),
         other_exclusive_active=_other_exclusive(state, product, cell.trade, buyer, at_ns),
         other_nonexclusive_active=exclusive and _other_nonexclusive(state, product, cell.trade, buyer, at_ns),
@@ -462,12 +498,14 @@ def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes
     listing, cell = deal.listing, deal.cell
     seller = seller_of(state, listing, deal.seller, at_ns)
     buyer = party_of(state, deal.buyer, at_ns)
-    trade = _trade_facts(state, listing, cell, deal.buyer, deal.accepts_prior, at_ns)
+    signed = signed_by(state, listing, cell, deal.buyer)
+    trade = _trade_facts(state, listing, cell, signed, deal.buyer, deal.accepts_prior, at_ns)
     listed = deal.price_fen == listing.terms.price_fen
     price = cell.price if listed else price_at(cell.price, deal.price_fen)
     consent = _consent_facts(state, listing.product, cell, deal.buyer, at_ns)
-    verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns, consent)
-    return verdict, state.house.facts_sha256(cell, seller, buyer, trade, deal.price_fen, at_ns, consent)
+    verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns, consent, signed)
+    unit_fen = deal.price_fen
+    return verdict, state.house.facts_sha256(cell, seller, buyer, trade, unit_fen, at_ns, consent, signed)
 
 
 def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Settled:
@@ -478,6 +516,7 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
     shares = state.products[listing.product].shares if primary else ()
     fee, payments, merchant = split(amount, state.boards[listing.board].fee_bp, shares)
     units = bool(deal.sell_order)
+    signature = state.signed.get((listing.id, deal.buyer))
     return Settled(
         deal.trade or state.next_id("T"),
         listing.id,
@@ -498,6 +537,8 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
         deal.purpose,
         deal.territory,
         payments,
+        "" if signature is None else signature.contract,
+        "" if signature is None else signature.id,
     )
 
 

@@ -60,7 +60,7 @@ Unknown = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 # ---------------------------------------------------------------------------------------------------- rows
-# A row's fields are the columns of its table in `schema/0002_query_tables.sql`, in the same order.
+# A row's fields are the columns of its table in `schema/`, in the same order; later files add columns at the end.
 
 
 class ParticipantName(Struct, kw_only=True):
@@ -196,6 +196,8 @@ class TradeRecord(Struct, kw_only=True, gc=False):
     redelivery_due_ns: int = 0
     closed_at_ns: int = 0
     updated_at_ns: int
+    contract: str = ""
+    buyer_signature: str = ""
 
 
 class EntitlementRecord(Struct, kw_only=True, gc=False):
@@ -573,6 +575,7 @@ def _settled(view: View, event: Settled, at_ns: int) -> None:
     trade.state, trade.settled_at_ns, trade.updated_at_ns = "settled", at_ns, at_ns
     trade.amount_fen, trade.fee_fen, trade.merchant_fen = event.amount_fen, event.fee_fen, event.merchant_fen
     trade.shares, trade.entitlement, trade.delivery_due_ns = event.shares, event.entitlement, event.due_ns
+    trade.contract, trade.buyer_signature = event.contract, event.buyer_signature
     for order in (trade.buy_order, trade.sell_order):
         _match(view, order, event.quantity, held, at_ns)
     _restate(view, trade)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from clearing.contract import Declarations, Offer, Security
 from clearing.house import Cell, House, Party
 from clearing.ledger import Ledger, LedgerDump
 from clearing.notrade import Rulebook
@@ -211,6 +212,37 @@ class Halt(Struct, frozen=True):
     since_ns: int
 
 
+class Agreement(Struct, kw_only=True):
+    """The contract of one version of a listing, as its merchant signed it; `clearing.contract` makes the text again.
+
+    `live` until the listing's terms are revised or the merchant signs another one. Trades cite it for ever.
+    """
+
+    id: str
+    listing: str
+    standard_terms: str
+    sha256: str
+    offer: Offer
+    security: Security
+    public_key: str
+    signature: str
+    signed_at_ns: int
+    live: bool = True
+
+
+class Signature(Struct, frozen=True, kw_only=True):
+    """A buyer's signature on a contract, with what it declared. The newest of a buyer counts; trades cite theirs."""
+
+    id: str
+    contract: str
+    participant: str
+    declarations: Declarations
+    declared_sha256: str
+    public_key: str
+    signature: str
+    signed_at_ns: int
+
+
 class Remembered(Struct, array_like=True, gc=False):
     """The answer to a command id: digest of the body, the encoded journal entry."""
 
@@ -226,6 +258,7 @@ class State:
     dictionary that keeps losing it takes ever longer, and an OrderedDict of this size stops everything for 30 ms when it
     grows. `reported` finds a waiting report by its terms. `renewals` are by the entitlement they follow on,
     `renewing` finds that by a trade under way.
+    `contract_of` finds a listing's live contract, `signed` the signature that counts by listing and buyer.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -248,6 +281,10 @@ class State:
         self.halts: dict[str, Halt] = {}
         self.renewals: dict[str, Renewal] = {}
         self.renewing: dict[str, str] = {}
+        self.contracts: dict[str, Agreement] = {}
+        self.contract_of: dict[str, Agreement] = {}
+        self.signatures: dict[str, dict[str, Signature]] = {}
+        self.signed: dict[tuple[str, str], Signature] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -286,6 +323,28 @@ class State:
         for key in [key for key in self.cells if key[0] in product.listings]:
             del self.cells[key]
 
+    def take_contract(self, agreement: Agreement) -> None:
+        """A contract is there; a live one is its listing's."""
+        self.contracts[agreement.id] = agreement
+        self.signatures[agreement.id] = {}
+        if agreement.live:
+            self.contract_of[agreement.listing] = agreement
+
+    def take_signature(self, signature: Signature) -> None:
+        """A buyer has signed; under the live contract it counts from now on."""
+        self.signatures[signature.contract][signature.id] = signature
+        agreement = self.contracts[signature.contract]
+        if agreement.live:
+            self.signed[agreement.listing, signature.participant] = signature
+
+    def retire_contract(self, listing: str) -> None:
+        """The listing's terms or contract are others now: nobody has signed these yet."""
+        agreement = self.contract_of.pop(listing, None)
+        if agreement is not None:
+            agreement.live = False
+            for signature in self.signatures[agreement.id].values():
+                self.signed.pop((listing, signature.participant), None)
+
     def forget_participant(self, participant: str) -> None:
         self.parties.pop(participant, None)
 
@@ -299,6 +358,9 @@ class State:
             later["registers"] = dumped(self.registers)
         if self.renewals:
             later["renewals"] = list(self.renewals.values())
+        if self.contracts:
+            later["contracts"] = list(self.contracts.values())
+            later["signatures"] = [row for rows in self.signatures.values() for row in rows.values()]
         return later | {
             "bureau": self.bureau.dump(),
             "ledger": self.ledger.dump(),
@@ -351,6 +413,8 @@ class _Dumped(Struct):
     halts: dict[str, Halt] = {}
     registers: list[Entry] = []
     renewals: list[Renewal] = []
+    contracts: list[Agreement] = []
+    signatures: list[Signature] = []
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -386,6 +450,10 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.registers = loaded(dumped.registers)
     state.renewals = {row.entitlement: row for row in dumped.renewals}
     state.renewing = {row.trade: row.entitlement for row in dumped.renewals if row.trade in state.trades}
+    for agreement in dumped.contracts:
+        state.take_contract(agreement)
+    for signature in dumped.signatures:
+        state.take_signature(signature)
     state.timers = dumped.timers
     heapify(state.timers)
     state.remembered = _oldest_first(dumped.remembered)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from exchange import cash, entitlement, halt, listing, order, participant, product, registers, trade
+from exchange import cash, contract, entitlement, halt, listing, order, participant, product, registers, trade
 from exchange import events as happened
 from exchange.events import VENUE, Entry, Event, OrderRefused, PlaceOrder, Refusal, Refused, Ticked
 from exchange.participant import role_refusal
@@ -273,6 +273,18 @@ def _followed(state: State, first: Iterable[Event], changed: str, at_ns: int) ->
     yield from trade.judge_holds(state, changed, at_ns)
 
 
+def _then_holds_of_listing(handler: Handler) -> Handler:
+    """What is declared in a listing's contract changes: the holds of its product are judged again in the same entry."""
+
+    def changed(state: State, command: Any, at_ns: int) -> Decision:
+        decision = handler(state, command, at_ns)
+        if type(decision) is Refusal:
+            return decision
+        return _followed(state, decision, state.listings[command.listing].product, at_ns)  # type: ignore[arg-type]
+
+    return changed
+
+
 def _unless_halted(handler: Handler) -> Handler:
     """A bilateral trade is a trade: none is reported while its listing, board or the market stands still."""
 
@@ -363,6 +375,8 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.ResumeEntitlement: entitlement.resume,
     happened.RenewEntitlement: entitlement.renew,
     happened.RevokeEntitlement: entitlement.revoke,
+    happened.OfferContract: _then_holds_of_listing(contract.offer),
+    happened.SignContract: _then_holds_of_listing(contract.sign),
 }
 """Command: who decides it."""
 
@@ -413,6 +427,8 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.EntitlementMoved: entitlement.apply_moved,
     happened.EntitlementReminded: _apply_nothing,
     happened.EntitlementRenewed: entitlement.apply_renewed,
+    happened.ContractOffered: contract.apply_offered,
+    happened.ContractSigned: contract.apply_signed,
 }
 """Event: what it changes."""
 

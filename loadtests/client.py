@@ -63,11 +63,28 @@ C01 C02 C05 C07 D01 D02 D05 D06 E01 E02 E03 E05 F02
 """
 RULES = FIRST_RULES.split()
 
+HONEST = {
+    "for_foreign_judicial": False,
+    "reidentification_intent": False,
+    "human_research": False,
+    "related_disclosed": False,
+    "security_terms_accepted": True,
+    "log_retention_months": 36,
+    "entrustment_sha256": "",
+}
+"""What a buyer with nothing to hide declares."""
+
 _numbers = itertools.count(int.from_bytes(secrets.token_bytes(2)) * 100)
 
 
 def sha256_of(text: str | bytes) -> str:
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
+
+
+def declared_sha256(declared: dict[str, Any]) -> str:
+    """As the door says it: JSON, keys sorted, no spaces, integers as decimal strings."""
+    said = {key: str(value) if type(value) is int else value for key, value in declared.items()}
+    return sha256_of(json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
 def instant(at: datetime.datetime) -> str:
@@ -281,6 +298,8 @@ class Site:
         self.url = url
         self.clock_moves = 0
         self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self.people: dict[str, Person] = {}
+        self._agreed: dict[tuple[str, str], None] = {}
 
     def person(self, key_file: Path) -> Person:
         """Whoever a key file belongs to."""
@@ -456,6 +475,7 @@ class Venue(Site):
         if not roles:
             person.uscc = ""
         person.participant = done(self.register(person, *roles, **changes), 201)["participant"]
+        self.people[person.participant] = person
         return person
 
     def official(self, role: str) -> Person:
@@ -667,13 +687,23 @@ class Venue(Site):
             body["tariff_sha256"] = sha256_of("tariff")
         return by.post(f"/v1/listings/{listing}/{step}", body)
 
-    def listing(self, merchant: Person, product: str = "", board: str = "general", **terms: Any) -> str:
-        """Published (also through the public notice of its board)."""
+    def listing(
+        self,
+        merchant: Person,
+        product: str = "",
+        board: str = "general",
+        *,
+        signed: bool = True,
+        **terms: Any,
+    ) -> str:
+        """Published (also through the public notice of its board), its contract signed by its merchant."""
         listing = self.draft(merchant, product, board, **terms)
         done(self.move(listing, "submit", merchant))
         if done(self.move(listing, "approve", self.desk))["state"] == "public_notice":
             self.advance(days=5, seconds=60)
         assert self.state_of(listing) == "published"
+        if signed:
+            done(self.offer_contract(merchant, listing), 201)
         return listing
 
     def state_of(self, listing: str, asked_by: Person | None = None) -> str:
@@ -689,10 +719,50 @@ class Venue(Site):
         }
         return self.listing(merchant, board="computing", **{**defaults, **terms})
 
+    # -- contracts
+
+    def offer_contract(self, merchant: Person, listing: str, **changes: Any) -> httpx.Response:
+        """The merchant signs its listing's contract with security clauses of both kinds, but for `changes`."""
+        security = {"method": "dataset", "duties": ["encryption", "deletion"], **changes}
+        asked = {"method": security["method"], "duties": ",".join(security["duties"])}
+        shown = done(merchant.get(f"/v1/listings/{listing}/contract", **asked), 200)
+        return self.send_signature(merchant, listing, "merchant", shown["sha256"], security)
+
+    def sign_contract(self, buyer: Person, listing: str, **changes: Any) -> httpx.Response:
+        """A buyer signs what stands, with honest declarations but for `changes`."""
+        shown = done(buyer.get(f"/v1/listings/{listing}/contract"), 200)
+        return self.send_signature(buyer, listing, "buyer", shown["sha256"], {**HONEST, **changes})
+
+    def agree(self, buyer: Person, listing: str) -> None:
+        """Whatever is still to be signed before this buyer can order, is; where nobody may sign, nobody does."""
+        if (buyer.participant, listing) in self._agreed:
+            return
+        shown = buyer.get(f"/v1/listings/{listing}/contract")
+        if shown.is_error or shown.json()["own"] is not None:
+            return
+        merchant = self.people.get(done(buyer.get(f"/v1/listings/{listing}"), 200)["merchant"])
+        if shown.json()["state"] == "draft" and merchant is not None:
+            self.offer_contract(merchant, listing)
+        if self.sign_contract(buyer, listing).status_code == 201:
+            self._agreed[buyer.participant, listing] = None
+
+    def send_signature(
+        self, person: Person, listing: str, side: str, sha256: str, declared: dict[str, Any]
+    ) -> httpx.Response:
+        text = f"shuji-contract:{side}:{person.participant}:{sha256}:{declared_sha256(declared)}"
+        said = "security" if side == "merchant" else "declarations"
+        body = {"sha256": sha256, "signature": person.sign(text), said: declared}
+        return person.post(f"/v1/listings/{listing}/contract/signatures", body)
+
     # -- orders and trades
 
-    def order(self, buyer: Person, listing: str, quantity: int = 1, **changes: Any) -> httpx.Response:
+    def order(
+        self, buyer: Person, listing: str, quantity: int = 1, *, signed: bool = True, **changes: Any
+    ) -> httpx.Response:
+        """A buyer signs the contract first, where it has not yet."""
         body = {"listing": listing, "quantity": quantity, "purpose": "market_analysis", **changes}
+        if signed and body.get("side", "buy") == "buy":
+            self.agree(buyer, listing)
         return buyer.post("/v1/orders", body)
 
     def trade(self, buyer: Person, listing: str, quantity: int = 1, **changes: Any) -> str:

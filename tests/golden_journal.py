@@ -116,7 +116,9 @@ def people(world: World) -> None:
 
 
 def sales(world: World, listing: str, buyer: str) -> None:
-    """Accepted, rejected and mended, rejected twice, never delivered; a key; one order refused, one repeated."""
+    """Under a contract. Accepted, rejected and mended, rejected twice, never delivered; a key; one order refused."""
+    world.offer_contract(listing)
+    world.sign_contract(buyer, listing)
     done = world.buy(buyer, listing, 3, key=world.new_id())
     world.deliver(done)
     entitlement = world.state.trades[done].entitlement

@@ -135,6 +135,7 @@ _PATH_EXAMPLES: Final = {
     "participant": "P2",
     "product": "D1",
     "listing": "L1",
+    "contract": "L1-1",
     "order": "O1",
     "trade": "T1",
     "entitlement": "E1",

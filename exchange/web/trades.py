@@ -6,6 +6,7 @@ from litestar import Response
 from msgspec import Meta, Struct
 
 from exchange import projector
+from exchange.contract import merchants_signature
 from exchange.events import (
     AcceptDelivery,
     CureHold,
@@ -122,6 +123,14 @@ class DeliveryView(Struct, omit_defaults=True):
     url: str = ""
 
 
+class ContractCited(Struct):
+    """The contract that the trade was made under, and both sides' signatures on it: GET /v1/contracts/{contract}."""
+
+    contract: str
+    merchant_signature: str
+    buyer_signature: str
+
+
 class TradeView(Struct, kw_only=True):
     trade: str
     state: str
@@ -146,6 +155,7 @@ class TradeView(Struct, kw_only=True):
     territory: str
     dates: Dates
     verdict: Verdict
+    contract: ContractCited | None
 
 
 class TradeList(Struct):
@@ -261,7 +271,15 @@ def trade_view(row: TradeRecord, reasons: Reasons) -> TradeView:
         territory=row.territory,
         dates=_dates(row),
         verdict=_verdict(row, reasons),
+        contract=_cited(row),
     )
+
+
+def _cited(row: TradeRecord) -> ContractCited | None:
+    if not row.contract:
+        return None
+    merchant = merchants_signature(row.contract)
+    return ContractCited(row.contract, merchant, row.buyer_signature)
 
 
 def _order_or_none(identifier: str) -> str | None:
@@ -339,10 +357,10 @@ async def list_trades(call: Call, asked: TradeQuery) -> Response[bytes]:
 
 
 async def show(call: Call, asked: None) -> TradeView:
-    return trade_view(await _seen_trade(call, call.path["trade"]), call.desk.reasons)
+    return trade_view(await seen_trade(call, call.path["trade"]), call.desk.reasons)
 
 
-async def _seen_trade(call: Call, identifier: str, *offices: str) -> TradeRecord:
+async def seen_trade(call: Call, identifier: str, *offices: str) -> TradeRecord:
     """A trade that the caller is party to, or may see by office; any other is not found."""
     await call.tables_ready()
     row = await projector.trade(call.desk.pool, identifier)
@@ -385,7 +403,7 @@ async def _step(call: Call, command: Any, side: str) -> Outcome:
     except Refusing as error:
         if error.refusal.code is not Refused.not_found:
             raise
-        row = await _seen_trade(call, call.path["trade"], "reviewer")
+        row = await seen_trade(call, call.path["trade"], "reviewer")
         if side and call.participant != getattr(row, side):
             raise Refusing(Refused.forbidden, f"only the {side} does this") from error
         raise Refusing(Refused.wrong_state, f"the trade is {row.state}") from error
@@ -412,7 +430,7 @@ async def _file(call: Call, body: DeliveryBody) -> Delivery:
         raise Refusing(Refused.malformed, "a file is named by its sha256 and has no url")
     size = files.stored_size(call.desk.files, call.participant, body.sha256)
     if size is None:
-        row = await _seen_trade(call, call.path["trade"])
+        row = await seen_trade(call, call.path["trade"])
         if row.seller != call.participant:
             raise Refusing(Refused.forbidden, "only the seller does this")
         raise Refusing(Refused.file_mismatch, "upload the file first: PUT /v1/files?sha256=...")
@@ -500,6 +518,7 @@ _TRADE: Final[dict[str, Any]] = {
               "acceptance_due": None, "rejected": None, "redelivery_due": None, "closed": None},
     "verdict": {"outcome": "allow", "rulebook_sha256": _SHA, "facts_sha256": _SHA, "at": _WHEN, "violated": [],
                 "unknown": []},
+    "contract": {"contract": "L1-1", "merchant_signature": "L1-1-merchant", "buyer_signature": "L1-1-P4-1"},
 }  # fmt: skip
 _BROKEN: Final = {
     "rule": "B17", "message_zh": "独占许可须经买方确认在先许可。", "message_en": "The buyer must accept prior licences.",

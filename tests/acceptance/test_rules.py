@@ -450,7 +450,7 @@ def test_E02_a_mandate_that_ended_while_the_bid_rested(venue: Venue, merchant: P
     for days, lawful in ((1, False), (30, True)):
         listing = venue.book_listing(merchant)
         bidder = venue.buyer(mandate_until=venue.in_days(days))
-        bid = {"side": "buy", "limit_fen": 1_000}
+        bid: dict[str, Any] = {"side": "buy", "limit_fen": 1_000}
         placed = done(venue.order(bidder, listing, 2, **bid), 201)
         assert placed["trades"] == []
         venue.advance(days=1, seconds=60)

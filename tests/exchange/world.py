@@ -15,14 +15,17 @@ from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from stdnum.cn import uscc
 
+from clearing.contract import Declarations, Security
 from clearing.ledger import CNY, ESCROW
 from clearing.money import amount_fen
 from clearing.notrade import Rulebook
 from clearing.notrade import load as load_rulebook
 from exchange import board, venue
 from exchange import events as e
+from exchange.contract import draft
 from exchange.state import DAY_NS, State, Trade, decode_state, encode_state
 from exchange.venue import Outcome
 
@@ -35,6 +38,15 @@ GROUPS = ("classification", "source", "authorisation", "consent")
 ALL_RIGHTS = ("resource_holding", "processing_use", "product_operation")
 ALL_DEALS = ("licence", "exclusive_licence", "transfer")
 OPERATOR = "P1"
+HONEST = Declarations(
+    for_foreign_judicial=False,
+    reidentification_intent=False,
+    human_research=False,
+    related_disclosed=False,
+    security_terms_accepted=True,
+    log_retention_months=36,
+)
+"""What a buyer with nothing to hide declares."""
 HARMLESS = e.Further(
     sensitive_pi=False,
     under14=False,
@@ -295,6 +307,38 @@ class World:
         return self.must(
             e.MoveListing(actor=actor, listing=listing, step=step, reasons=reasons, tariff_sha256=tariff)
         )
+
+    def offer_contract(self, listing: str, **security: Any) -> Outcome:
+        """The merchant signs the listing's contract; keys of this world sign nothing, the web door's do."""
+        row = self.state.listings[listing]
+        clauses = Security(**{"method": "dataset", "duties": ("encryption", "deletion"), **security})
+        return self.do(
+            e.OfferContract(
+                actor=row.merchant,
+                listing=listing,
+                security=clauses,
+                sha256=draft(self.state, row, clauses).sha256,
+                public_key=self.key_of(row.merchant),
+                signature="merchant's",
+            )
+        )
+
+    def sign_contract(self, buyer: str, listing: str, **declared: Any) -> Outcome:
+        """A buyer signs what stands, with honest declarations but for those given."""
+        live = self.state.contract_of.get(listing)
+        return self.do(
+            e.SignContract(
+                actor=buyer,
+                listing=listing,
+                declarations=replace(HONEST, **declared),
+                sha256="" if live is None else live.sha256,
+                public_key=self.key_of(buyer),
+                signature="buyer's",
+            )
+        )
+
+    def key_of(self, participant: str) -> str:
+        return self.state.bureau.participants[participant].public_key
 
     def record(self, product: str, entry: str, actor: str = "", participant: str = "") -> Outcome:
         return self.must(
