@@ -349,21 +349,25 @@ ALLOW = Verdict("allow", (), ())  # the only verdict that allows: compare by ide
 
 RuleClass = Literal["reject", "hold", "post_trade_obligation"]
 Authority = Literal[
-    "law", "regulation", "department_rule", "local_regulation", "normative_document", "policy", "guide", "venue_rule"
+    "law", "regulation", "department_rule", "local_regulation", "normative_document", "standard", "policy", "guide",
+    "venue_rule",
 ]  # fmt: skip
 # Whom a source addresses. `everyone` and `venue` are met by any trade here, the others by `capacities`.
 Whom = Literal[
-    "everyone", "venue", "personal_information_handler", "public_data_holder", "public_data_operator",
-    "conditional_data_recipient", "shared_data_recipient", "health_institution", "enterprise", "government",
+    "everyone", "venue", "personal_information_handler", "important_data_handler", "public_data_holder",
+    "public_data_operator", "conditional_data_recipient", "shared_data_recipient", "health_institution",
+    "enterprise", "government",
 ]  # fmt: skip
-# A policy paper and a guide oblige no trader; a rule with only these is the venue's own, modelled on them.
-_NOT_BINDING: tuple[Authority, ...] = ("policy", "guide")
+# A recommended standard, a policy paper and a guide oblige no trader; a rule with only these is the venue's own,
+# modelled on them.
+NOT_BINDING: tuple[Authority, ...] = ("standard", "policy", "guide")
 AUTHORITY_ZH: dict[Authority, str] = {
     "law": "法律",
     "regulation": "行政法规",
     "department_rule": "部门规章",
     "local_regulation": "地方性法规",
     "normative_document": "规范性文件",
+    "standard": "推荐性国家标准",
     "policy": "政策文件",
     "guide": "工作指引",
     "venue_rule": "本所规则",
@@ -417,7 +421,7 @@ class Citation(msgspec.Struct, frozen=True):
         """Whether it forbids this to those present, in this place, at this instant."""
         return (
             self.direct
-            and self.authority not in _NOT_BINDING
+            and self.authority not in NOT_BINDING
             and jurisdiction.startswith(self.where)
             and self.whom in capacities
             and self._in_force(at_ns)
@@ -644,6 +648,8 @@ def capacities(product: ProductFacts | None, source: SourceFacts | None) -> tupl
     found: list[Whom] = ["everyone", "venue"]
     if product is not None and product.pi_state in ("identifiable", "deidentified"):
         found.append("personal_information_handler")
+    if product is not None and product.data_class == "important":
+        found.append("important_data_handler")
     if product is not None and product.origin == "public" and source is not None:
         if source.channel == "authorised_operation":
             found.append("public_data_operator")
@@ -1145,9 +1151,13 @@ def _read_value(value: Any, kind: Kind) -> Any:
         return _read_time(value)
     if kind.name == "set":
         listed = isinstance(value, list) and all(isinstance(element, str) for element in value)
-        return tuple(value) if listed else None
+        if not listed:
+            return None
+        return tuple(map(place_of, value) if kind.domain == "region" else value)
     expected = {"truth": bool, "number": int, "text": str, "choice": str}[kind.name]
-    return value if type(value) is expected else None
+    if type(value) is not expected:
+        return None
+    return place_of(value) if kind.domain == "region" else value
 
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)

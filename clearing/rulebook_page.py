@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from clearing.notrade import (
     AUTHORITY_ZH,
+    NOT_BINDING,
     NOT_YET_GATHERED,
     Authority,
     Bringer,
@@ -36,6 +37,7 @@ WHOM: dict[Whom, str] = {
     "everyone": "任何人 everyone",
     "venue": "交易场所 the venue",
     "personal_information_handler": "个人信息处理者 those who handle personal information",
+    "important_data_handler": "重要数据处理者 those who handle important data",
     "public_data_holder": "公共数据持有单位 holders of public data",
     "public_data_operator": "公共数据授权运营机构 operators of authorised public data",
     "conditional_data_recipient": "有条件开放数据的获取者 recipients of conditionally opened data",
@@ -148,7 +150,7 @@ def _citation(citation: Citation) -> str:
 
 
 def _force(citation: Citation) -> str:
-    if citation.authority in ("policy", "guide"):
+    if citation.authority in NOT_BINDING:
         return "无约束力，本所参照 not binding, the venue's model"
     return "直接禁止 forbids this" if citation.direct else "仅作支持 supports the venue's rule"
 
