@@ -1150,14 +1150,18 @@ def _read_value(value: Any, kind: Kind) -> Any:
     if kind.name == "time":
         return _read_time(value)
     if kind.name == "set":
-        listed = isinstance(value, list) and all(isinstance(element, str) for element in value)
-        if not listed:
+        if not (isinstance(value, list) and all(isinstance(element, str) for element in value)):
             return None
-        return tuple(map(place_of, value) if kind.domain == "region" else value)
+        return tuple(_by_its_number(element, kind) for element in value)
     expected = {"truth": bool, "number": int, "text": str, "choice": str}[kind.name]
     if type(value) is not expected:
         return None
-    return place_of(value) if kind.domain == "region" else value
+    return _by_its_number(value, kind) if isinstance(value, str) else value
+
+
+def _by_its_number(word: str, kind: Kind) -> str:
+    """A region under whatever name, as the facts hold it; any other word as it is."""
+    return place_of(word) if kind.domain == "region" else word
 
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -1191,9 +1195,11 @@ def _seconds(moment: datetime) -> int:
 def judge_lines(rulebook: Rulebook, lines: Iterable[bytes]) -> Iterator[bytes]:
     """`shuji judge FILE`: a JSON context a line in, a JSON line out, without its line end.
 
-    Out comes `{"id", "verdict", "rules", "citations"}`: the violated rules, and for each all its articles in
-    one string. A line that is no JSON object gives `{"id", "error"}` and the caller exits with 1. Empty lines
-    are passed over.
+    Out come `id`, `verdict`, `rules` (the violated ones) with `citations` (for each all its articles in one
+    string), `unknown` (for each undecided rule the facts that it misses), and what names this verdict:
+    `rulebook_sha256`, `facts_sha256` (over the facts as they were read) and `at_ns` (null where `now` is no
+    instant). A line that is no JSON object gives `{"id", "error"}` and the caller exits with 1. Empty lines are
+    passed over.
     """
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -1207,10 +1213,15 @@ def _judge_line(rulebook: Rulebook, line: bytes, number: int) -> dict[str, Any]:
         return {"id": None, "error": f"line {number} is not JSON: {error}"}
     if not isinstance(context, dict):
         return {"id": None, "error": f"line {number} is not a JSON object"}
-    verdict = rulebook.judge(read_context(context))
+    facts = read_context(context)
+    verdict = rulebook.judge(facts)
     return {
         "id": context.get("id"),
         "verdict": verdict.outcome,
         "rules": verdict.violated,
         "citations": [rulebook.rules[rule].citation_zh for rule in verdict.violated],
+        "unknown": dict(verdict.unknown),
+        "rulebook_sha256": rulebook.sha256,
+        "facts_sha256": hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest(),
+        "at_ns": None if facts.now is UNSET else facts.now,
     }

@@ -345,16 +345,33 @@ _WAITS = "the certificate is only being made at registration: asked there, the r
 _TWICE = "a basis that is excluded twice: another text that says the same"
 _PERSONAL = "(product.pi_state in ['identifiable', 'deidentified'])"
 _EXEMPT = "(not (consent.basis == 'statutory'))", "(not (consent.basis == 'none'))"
+_SEPARATE = (
+    "a basis that applies_when lets out, or that violated_when lets in: another text that says the same"
+)
+_SENSITIVE = "product.sensitive_pi and (product.pi_state in ['identifiable', 'deidentified'])"
+_WITH_C02 = "wherever it is violated C02 is as well, and C02 holds"
 EQUIVALENT: dict[str, str] = {
     "B10 add phase: registration": _WAITS,
     "B11 add phase: registration": _WAITS,
     "B12 add phase: registration": _WAITS,
     "B13 drop phase: registration": _WAITS,
     "B14 drop phase: registration": _WAITS,
-    "C07 add member: applies_when = "
-    f"({_PERSONAL} and (not (consent.basis in ['statutory', 'none'])) and {_EXEMPT[1]})": _TWICE,
-    "C07 add member: applies_when = "
-    f"({_PERSONAL} and {_EXEMPT[0]} and (not (consent.basis in ['none', 'statutory'])))": _TWICE,
+    "B15 add phase: registration": _WAITS,
+    **{
+        f"C03 add member: applies_when = ({_SENSITIVE} and (not (consent.basis in ['none', '{basis}'])))": _SEPARATE
+        for basis in ("separate_consent", "statutory", "written_separate")
+    },
+    "C03 add member: violated_when = "
+    "(not (consent.basis in ['separate_consent', 'written_separate', 'statutory', 'none']))": _SEPARATE,
+    "C03 change class: post_trade_obligation": _WITH_C02,
+    **{
+        f"{rule} add member: applies_when = ({_PERSONAL} and {twice})": _TWICE
+        for rule in ("C07", "C08", "C11")
+        for twice in (
+            f"(not (consent.basis in ['statutory', 'none'])) and {_EXEMPT[1]}",
+            f"{_EXEMPT[0]} and (not (consent.basis in ['none', 'statutory']))",
+        )
+    },
 }
 """Mutants that say the same as the rule, by name, with the reason: no case can tell them apart."""
 

@@ -427,34 +427,56 @@ def line(**changes: Any) -> bytes:
     return json.dumps({"id": "one", **context}).encode()
 
 
+def said(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer without what names the verdict."""
+    return {name: answer[name] for name in ("id", "verdict", "rules", "citations", "unknown")}
+
+
 def test_a_line_is_judged() -> None:
-    assert judged(line()) == [{"id": "one", "verdict": "allow", "rules": [], "citations": []}]
-    assert judged(line(trade__purpose="advertising", auth__status="none")) == [
-        {
-            "id": "one",
-            "verdict": "reject",
-            "rules": ["B01", "B04"],
-            "citations": [
-                "江西省数据应用条例30(2);上海市数据条例55(2)",
-                "江西省数据应用条例30(2);个人信息保护法23",
-            ],
-        }
-    ]
+    lawful, unlawful = judged(line(), line(trade__purpose="advertising", auth__status="none"))
+    assert said(lawful) == {"id": "one", "verdict": "allow", "rules": [], "citations": [], "unknown": {}}
+    assert said(unlawful) == {
+        "id": "one",
+        "verdict": "reject",
+        "rules": ["B01", "B04"],
+        "citations": [
+            "江西省数据应用条例30(2);上海市数据条例55(2)",
+            "江西省数据应用条例30(2);个人信息保护法23",
+        ],
+        "unknown": {},
+    }
+    (undecided,) = judged(line(product__judicial_freeze=None))
+    assert undecided["unknown"] == {"B21": ["product.judicial_freeze"]}
+
+
+def test_a_verdict_is_named_by_its_rulebook_its_facts_and_its_instant() -> None:
+    first, again, later, other = judged(
+        line(), line(), line(now="2026-06-15T01:30:00.000000001Z"), line(trade__right="resource_holding")
+    )
+    assert first == again
+    assert first["rulebook_sha256"] == RULEBOOK.sha256
+    assert first["at_ns"] == NOW
+    assert later["at_ns"] == NOW + 1
+    assert len({first["facts_sha256"], later["facts_sha256"], other["facts_sha256"]}) == 3
+    moved = line(now="2026-06-15T01:30:00Z")
+    assert judged(moved)[0]["facts_sha256"] == first["facts_sha256"], "the same instant in another zone"
+    fewer = Rulebook([rule for rule in RULEBOOK.rules.values() if rule.id != "A01"])
+    assert fewer.sha256 != RULEBOOK.sha256
 
 
 def test_a_bad_line_is_an_error_of_its_own_and_the_next_is_judged() -> None:
     deep = b"[" * 100_000
     bad = judged(b"{", b"", b"  \n", b"[1]", b"\xff\xfe", b'{"id": 1}\n', deep, line())
-    assert [sorted(answer) for answer in bad] == [
-        ["error", "id"],
-        ["error", "id"],
-        ["error", "id"],
-        ["citations", "id", "rules", "verdict"],
-        ["error", "id"],
-        ["citations", "id", "rules", "verdict"],
-    ]
+    judged_well = [3, 5]
+    assert [number for number, answer in enumerate(bad) if "verdict" in answer] == judged_well
+    assert all(sorted(answer) == ["error", "id"] for answer in bad if "verdict" not in answer)
     assert bad[0]["error"].startswith("line 1 is not JSON")
-    assert bad[3] == {"id": 1, "verdict": "indeterminate", "rules": [], "citations": []}
+    assert (bad[3]["id"], bad[3]["verdict"], bad[3]["rules"], bad[3]["at_ns"]) == (
+        1,
+        "indeterminate",
+        [],
+        None,
+    )
 
 
 WRONG = [None, 5, 1.5, "", "strange", True, [], ["strange", 7], {}, {"a": 1}, 10**30]
