@@ -21,7 +21,7 @@ for everything.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from importlib import resources
 from pathlib import Path
@@ -31,7 +31,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from clearing import expression
-from clearing.expression import Fact, Kind, Node
+from clearing.expression import Fact, Kind, Node, Vocabulary
 
 # ---- facts ----------------------------------------------------------------------------------------------
 
@@ -312,6 +312,16 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 
 VOCABULARY = expression.vocabulary(Facts)
 SECTIONS = expression.sections(Facts)
+
+
+def vocabulary_of(boards: Collection[str] = ()) -> Vocabulary:
+    """The facts' kinds; with the ids of the boards that are configured, `product.board` is one of these."""
+    configured = tuple(sorted(boards))
+    if not configured:
+        return VOCABULARY
+    return {**VOCABULARY, "product.board": Kind("choice", "board", configured)}
+
+
 TERMS = {"trade.term_until": "trade.term_ns"}  # dates that run ahead of the clock, with their term
 
 
@@ -539,22 +549,31 @@ class _Compiled(msgspec.Struct, frozen=True):
     applies: Node
     violated: Node
     is_violated: Callable[[Facts], bool]
-    reads: tuple[tuple[str, str, str], ...]  # (dotted fact, section, field)
+    reads: tuple[tuple[Fact, str, str], ...]  # (fact, section, field)
     sections: tuple[str, ...]
     register: Register
 
 
 class Rulebook:
-    """The rules, compiled. `sha256` is over what the rules say, so it names the rulebook in every verdict."""
+    """The rules, compiled. `sha256` is over what the rules say, so it names the rulebook in every verdict.
 
-    def __init__(self, rules: Iterable[Rule], bases: Mapping[str, dict[str, Any]] | None = None) -> None:
+    `boards` are the ids of those configured, as in `load`.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        bases: Mapping[str, dict[str, Any]] | None = None,
+        boards: Collection[str] = (),
+    ) -> None:
         ordered = sorted(rules, key=lambda rule: rule.id)
         self.rules = {rule.id: rule for rule in ordered}
         self.bases = dict(bases or {})
         self.sha256 = _digest(ordered)
-        compiled = [_compile_rule(rule) for rule in ordered]
+        known = vocabulary_of(boards)
+        compiled = [_compile_rule(rule, known) for rule in ordered]
         self._parts = {
-            (phase, register): _compile_part(phase, register, compiled)
+            (phase, register): _compile_part(phase, register, compiled, known)
             for phase in PHASES
             for register in REGISTERS
         }
@@ -688,14 +707,14 @@ def _digest(rules: Sequence[Rule]) -> str:
 # ---- compiling ------------------------------------------------------------------------------------------
 
 
-def _compile_rule(rule: Rule) -> _Compiled:
-    applies = expression.parse(rule.applies_when, VOCABULARY, rule.file)
-    violated = expression.parse(rule.violated_when, VOCABULARY, rule.file)
+def _compile_rule(rule: Rule, known: Vocabulary) -> _Compiled:
+    applies = expression.parse(rule.applies_when, known, rule.file)
+    violated = expression.parse(rule.violated_when, known, rule.file)
     facts = expression.facts_of(expression.Both((applies, violated)))
     source = expression.emit(expression.Both((applies, violated)), True)
     lines = ["def is_violated(facts):", *_indent(_loading(facts, "")), f"    return {source}"]
     names = {**_nothings(), **expression.constants(facts)}
-    reads = tuple((fact.path, *_split(fact.path)) for fact in facts)
+    reads = tuple((fact, *_split(fact.path)) for fact in facts)
     is_violated = _define(lines, names, "is_violated", rule.file)
     sections = tuple(dict.fromkeys(section for _, section, _ in reads if section))
     return _Compiled(rule, applies, violated, is_violated, reads, sections, _register_of(rule.facts))
@@ -724,9 +743,9 @@ def _split(path: str) -> tuple[str, str]:
     return section, field
 
 
-def _compile_part(phase: Phase, register: Register, rules: Sequence[_Compiled]) -> Part:
+def _compile_part(phase: Phase, register: Register, rules: Sequence[_Compiled], known: Vocabulary) -> Part:
     mine = [one for one in rules if phase in one.rule.phases and one.register == register]
-    find = _compile_find(phase, register, mine) if mine else _find_nothing
+    find = _compile_find(phase, register, mine, known) if mine else _find_nothing
     return Part(phase, register, tuple(one.rule.id for one in mine), find)
 
 
@@ -734,11 +753,13 @@ def _find_nothing(facts: Facts) -> Finding:
     return CLEAN
 
 
-def _compile_find(phase: Phase, register: Register, rules: Sequence[_Compiled]) -> Callable[[Facts], Finding]:
+def _compile_find(
+    phase: Phase, register: Register, rules: Sequence[_Compiled], known: Vocabulary
+) -> Callable[[Facts], Finding]:
     """One function for the whole part: each fact is loaded once, each kept rule costs one condition."""
     tree = expression.Both(tuple(node for one in rules for node in (one.applies, one.violated)))
     moments = expression.moments(tree, TERMS)
-    facts = _with_terms(expression.facts_of(tree), bool(moments))
+    facts = _with_terms(expression.facts_of(tree), bool(moments), known)
     body = [*_loading(facts, phase), "open_rules = []"]
     for one in rules:
         body += [f"if {_is_open(one, phase)}:", f"    open_rules.append(rule_{one.rule.id})"]
@@ -768,13 +789,13 @@ def _is_open(one: _Compiled, phase: Phase) -> str:
     return f"{is_open} and ({expression.emit(broken, True)} or {present})"
 
 
-def _with_terms(facts: list[Fact], timed: bool) -> list[Fact]:
+def _with_terms(facts: list[Fact], timed: bool, known: Vocabulary) -> list[Fact]:
     """The facts, and what the code of moments reads beside them: the clock and the terms of running dates."""
     if not timed:
         return facts
     wanted = {fact.path for fact in facts} | {"now"}
     wanted |= {term for date_path, term in TERMS.items() if date_path in wanted}
-    return [Fact(path, VOCABULARY[path]) for path in sorted(wanted)]
+    return [Fact(path, known[path]) for path in sorted(wanted)]
 
 
 def _loading(facts: Sequence[Fact], phase: str) -> list[str]:
@@ -820,17 +841,17 @@ def _examine(rules: Sequence[_Compiled], facts: Facts, phase: Phase, changes_at:
         if one.is_violated(facts):
             violated.append(one.rule.id)
         elif phase not in _WAITING_PHASES or not _waits(one, facts, phase):
-            missing = tuple(read[0] for read in one.reads if not _is_known(facts, read))
+            missing = tuple(read[0].path for read in one.reads if not _is_known(facts, read))
             unknown.append((one.rule.id, missing))
     return Finding(tuple(violated), tuple(unknown), changes_at)
 
 
-def _is_known(facts: Facts, read: tuple[str, str, str]) -> bool:
-    path, section, field = read
+def _is_known(facts: Facts, read: tuple[Fact, str, str]) -> bool:
+    fact, section, field = read
     if not section:
         return facts.now.__class__ is int
     struct = getattr(facts, section)
-    return struct is not None and _has_kind(getattr(struct, field), VOCABULARY[path])
+    return struct is not None and _has_kind(getattr(struct, field), fact.kind)
 
 
 def _has_kind(value: Any, kind: Kind) -> bool:
@@ -979,22 +1000,23 @@ NOT_YET_GATHERED: frozenset[str] = frozenset(
 makes the venue gather a rule's facts takes its id out."""
 
 
-def load(directory: Path | None = None, *, complete: bool = False) -> Rulebook:
-    """The rulebook of the package, or of a folder of the same shape; called once, at start-up (about 0.1 s).
+def load(directory: Path | None = None, *, complete: bool = False, boards: Collection[str] = ()) -> Rulebook:
+    """The rulebook of the package, or of a folder of the same shape; called once, at start-up (about 0.3 s).
 
     The venue's leaves out the rules in NOT_YET_GATHERED; `complete` has them all, for contexts that bring their
-    own facts and for the page. Raises RulebookError, with file and line, for a rule that does not type-check,
+    own facts and for the page. `boards` are the ids of those configured: a rule that names another does not load,
+    a fact that does is unknown. Raises RulebookError, with file and line, for a rule that does not type-check,
     whose examples do not kill it, or that cites a source that is not declared.
     """
     folder = resources.files("clearing").joinpath("rulebook") if directory is None else directory
     files = {entry.name: cast(_Readable, entry) for entry in folder.iterdir() if entry.name.endswith(".toml")}
     sources = _read(files, "sources.toml", dict[str, _Source])
     bases = _read(files, "bases.toml", dict[str, dict[str, Any]])
-    rules = [
-        rule for name in sorted(files) if name not in _NOT_RULES for rule in _read_theme(files, name, sources)
-    ]
+    names = [name for name in sorted(files) if name not in _NOT_RULES]
+    known = vocabulary_of(boards)
+    rules = [rule for name in names for rule in _read_theme(files, name, sources, known)]
     _check(rules, bases)
-    return Rulebook([rule for rule in rules if complete or rule.id not in NOT_YET_GATHERED], bases)
+    return Rulebook([rule for rule in rules if complete or rule.id not in NOT_YET_GATHERED], bases, boards)
 
 
 def _read(files: Mapping[str, _Readable], name: str, shape: type[_Shape]) -> _Shape:
@@ -1006,7 +1028,9 @@ def _read(files: Mapping[str, _Readable], name: str, shape: type[_Shape]) -> _Sh
         raise RulebookError(f"{name}: {error}") from error
 
 
-def _read_theme(files: Mapping[str, _Readable], name: str, sources: Mapping[str, _Source]) -> Iterator[Rule]:
+def _read_theme(
+    files: Mapping[str, _Readable], name: str, sources: Mapping[str, _Source], known: Vocabulary
+) -> Iterator[Rule]:
     theme = _read(files, name, _Theme)
     text = files[name].read_text(encoding="utf-8")
     for written in theme.rule:
@@ -1014,7 +1038,7 @@ def _read_theme(files: Mapping[str, _Readable], name: str, sources: Mapping[str,
             key: f"{name}:{_line_of(text, written.id, key)}"
             for key in ("id", "applies_when", "violated_when")
         }
-        facts = _checked_facts(written, where)
+        facts = _checked_facts(written, where, known)
         citations = tuple(_cite(cited, sources, where["id"]) for cited in written.citation)
         yield Rule(
             id=written.id,
@@ -1033,10 +1057,10 @@ def _read_theme(files: Mapping[str, _Readable], name: str, sources: Mapping[str,
         )
 
 
-def _checked_facts(written: _Written, where: Mapping[str, str]) -> tuple[str, ...]:
+def _checked_facts(written: _Written, where: Mapping[str, str], known: Vocabulary) -> tuple[str, ...]:
     try:
-        applies = expression.parse(written.applies_when, VOCABULARY, where["applies_when"])
-        violated = expression.parse(written.violated_when, VOCABULARY, where["violated_when"])
+        applies = expression.parse(written.applies_when, known, where["applies_when"])
+        violated = expression.parse(written.violated_when, known, where["violated_when"])
     except expression.ExpressionError as error:
         raise RulebookError(str(error)) from error
     return tuple(fact.path for fact in expression.facts_of(expression.Both((applies, violated))))

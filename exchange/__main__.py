@@ -227,7 +227,8 @@ async def _verify(settings: Settings) -> list[Any]:
     from exchange.state import State
     from exchange.verification import verify
 
-    boards, rulebook = board.load(), notrade.load()
+    boards = board.load()
+    rulebook = notrade.load(boards=boards)
 
     def empty() -> State:
         return State(boards, rulebook, settings.jurisdiction)
@@ -258,9 +259,11 @@ def run_judge(arguments: Arguments) -> int:
 def _judge(lines: BinaryIO) -> int:
     """A line that is no context is answered with its error, and the rest go on: status 1 in the end."""
     from clearing import notrade
+    from exchange import board
 
+    rulebook = notrade.load(complete=True, boards=board.load())
     status = 0
-    for answer in notrade.judge_lines(notrade.load(complete=True), lines):
+    for answer in notrade.judge_lines(rulebook, lines):
         sys.stdout.buffer.write(answer + b"\n")
         status = max(status, int("error" in msgspec.json.decode(answer)))
     return status

@@ -86,7 +86,8 @@ async def open_venue(settings: Settings) -> AsyncIterator[Venue]:
 async def _start(settings: Settings, database: Database, archiver: Archiver, stack: AsyncExitStack) -> Venue:
     """Engine, tables and web over a migrated database."""
     dsn = database.dsn
-    rulebook, boards = notrade.load(), board.load()
+    boards = board.load()
+    rulebook = notrade.load(boards=boards)
 
     def empty() -> State:
         return State(boards, rulebook, settings.jurisdiction)

@@ -41,7 +41,7 @@ class BoardError(ValueError):
 
 
 def load(directory: Path | None = None) -> dict[str, Board]:
-    """The boards by id, sorted. Without a directory, the three that the package brings."""
+    """The boards by id, sorted. Without a directory, the five that the package brings."""
     root = directory if directory is not None else resources.files("exchange") / "boards"
     found = {}
     for file in sorted(root.iterdir(), key=lambda entry: entry.name):

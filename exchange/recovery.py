@@ -49,7 +49,8 @@ async def recover_operator(settings: Settings, participant: str, reason: str) ->
 
 async def _started(dsn: str, settings: Settings) -> Engine:
     """The writer, by the clock that this venue has lived by."""
-    boards, rulebook = board.load(), notrade.load()
+    boards = board.load()
+    rulebook = notrade.load(boards=boards)
 
     def empty() -> State:
         return State(boards, rulebook, settings.jurisdiction)

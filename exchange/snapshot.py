@@ -124,7 +124,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 async def _main(dsn: str, jurisdiction: str) -> int:
-    boards, rulebook = board.load(), notrade.load()
+    boards = board.load()
+    rulebook = notrade.load(boards=boards)
     connection = await journal.connect(dsn)
     try:
         return await take(connection, lambda: State(boards, rulebook, jurisdiction))

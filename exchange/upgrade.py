@@ -84,7 +84,8 @@ def _filled(data: Path, cluster: Path, fresh: Path, newest: int) -> Supervisor:
 
 async def _verify(supervisor: Supervisor, jurisdiction: str, tell: Callable[[str], None]) -> None:
     """Against the journal, from its beginning. Raises DatabaseUnavailable with the first difference."""
-    boards, rulebook = board.load(), notrade.load()
+    boards = board.load()
+    rulebook = notrade.load(boards=boards)
     try:
         supervisor.start()
         await migrate(supervisor.dsn)

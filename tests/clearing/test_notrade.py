@@ -409,6 +409,76 @@ def test_a_rulebook_with_a_mistake_does_not_load(tmp_path: Path, find: str, put:
         notrade.load(tmp_path, complete=True)
 
 
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("product.secret_knd == 'state'", "unknown fact 'product.secret_knd'"),
+        ("products.secret_kind == 'state'", "unknown fact 'products.secret_kind'"),
+        ("product.secret_kind == 'stat'", "'stat' is not one of none, state, trade, work"),
+        ("product.data_class in ['core', 'vital']", "'vital' is not one of core, general, important"),
+        ("product.secret_kind == 5", "5 cannot be compared with a choice"),
+        ("consent.coverage_pct < '100'", "'100' cannot be compared with a number"),
+        ("product.sensitive_pi == 'yes'", "'yes' cannot be compared with a truth"),
+        ("product.sensitive_pi == True", "a yes or no stands for itself"),
+        ("product.secret_kind", "product.secret_kind is a choice, not a yes or no"),
+        ("auth.valid_until < 20280614", "20280614 cannot be compared with a time"),
+        ("auth.valid_until < '2028-06-14'", "'2028-06-14' cannot be compared with a time"),
+        ("auth.valid_until < price.unit_fen", "auth.valid_until .* cannot be compared with price.unit_fen"),
+        ("post.working_days_since > trade.trading_days_since_opposite", "cannot be compared with"),
+        ("trade.purpose in auth.territories", "trade.purpose can never be in auth.territories"),
+        ("trade.purpose in product.sensitive_pi", "product.sensitive_pi is a truth, not a set"),
+        ("buyer.id == seller.ubo_id", "cannot be compared with"),
+        ("price.unit_fen + 1 > price.cap_fen", "is not a fact, a number or a string"),
+        ("now() > auth.valid_until", "is not a fact, a number or a string"),
+        ("product.secret_kind ==", "does not parse"),
+    ],
+)
+@pytest.mark.parametrize("key", ["applies_when", "violated_when"])
+def test_a_condition_of_the_wrong_type_fails_the_load_with_its_file_and_line(
+    tmp_path: Path, key: str, condition: str, message: str
+) -> None:
+    for file in PACKAGED.glob("*.toml"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    file = tmp_path / "classification.toml"
+    first = """violated_when = "product.secret_kind == 'state'"\n"""
+    wrong = f'{key} = "{condition}"'
+    other = 'violated_when = "True"\n' if key == "applies_when" else ""
+    written = file.read_text(encoding="utf-8").replace(first, f"{other}{wrong}\n")
+    file.write_text(written, encoding="utf-8")
+    number = 1 + written.splitlines().index(wrong)
+    with pytest.raises(RulebookError, match=rf"^classification\.toml:{number}: .*{message}"):
+        notrade.load(tmp_path, complete=True)
+
+
+def test_amounts_of_a_price_are_compared_as_they_stand() -> None:
+    """All are per the same `per_units`: a fen more is more, whatever the number of units, and nothing is rounded."""
+    for per_units in (1, 3, 1000, 10**9):
+        for unit_fen, verdict in ((2**53, "allow"), (2**53 + 1, "reject")):
+            changes = {"price__unit_fen": unit_fen, "price__cap_fen": 2**53, "price__per_units": per_units}
+            assert RULEBOOK.judge(facts("public", **changes)).outcome == verdict
+
+
+BOARDS = ("general", "health", "public_data", "transport")
+
+
+def test_a_board_that_is_not_configured_is_no_board() -> None:
+    rules = notrade.load(complete=True, boards=BOARDS)
+    changes: dict[str, Any] = {"trade__ethics_review": "rejected"}
+    assert rules.judge(facts("health", **changes)).violated == ("H02",)
+    assert rules.judge(facts("health", **changes, product__board="general")) is ALLOW
+    nowhere = rules.judge(facts("health", **changes, product__board="hospital"))
+    assert nowhere.outcome == "indeterminate"
+    assert dict(nowhere.unknown)["H02"] == ("product.board",)
+    assert rules.sha256 == RULEBOOK.sha256
+
+
+def test_a_rule_that_names_a_board_that_is_not_configured_does_not_load() -> None:
+    with pytest.raises(
+        RulebookError, match=r"^transport\.toml:\d+: 'transport' is not one of general, health"
+    ):
+        notrade.load(complete=True, boards=BOARDS[:3])
+
+
 def test_a_folder_loads_like_the_package(tmp_path: Path) -> None:
     assert notrade.load(PACKAGED, complete=True).sha256 == RULEBOOK.sha256
     with pytest.raises(RulebookError, match=r"sources\.toml: the rulebook needs this file"):

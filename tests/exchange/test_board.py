@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from clearing import notrade
 from clearing.notrade import Mechanism
 from exchange import board
 from exchange import events as e
@@ -45,8 +46,13 @@ def test_a_board_is_read_by_its_id(tmp_path: Path) -> None:
     assert found[1].approval == ""
 
 
-def test_the_package_brings_three() -> None:
-    assert list(board.load()) == ["computing", "general", "public_data"]
+def test_the_package_brings_five() -> None:
+    assert list(board.load()) == ["computing", "general", "health", "public_data", "transport"]
+
+
+def test_every_board_that_a_rule_names_is_configured() -> None:
+    """Else the rulebook does not load: the rule would never be asked."""
+    assert notrade.load(complete=True, boards=board.load()).rules.keys() >= {"G07", "H01", "T01"}
 
 
 def test_central_trading_is_what_F02_names() -> None:
