@@ -24,6 +24,7 @@ from loadtests import (
     bench_http,
     bench_import,
     bench_pieces,
+    bench_rules,
     bench_storage,
     endurance,
 )
@@ -66,6 +67,8 @@ QUICK: Final = Extent(0.6, 1.2, 0.6, 8_000, 1, 40, 200, (1_000, 10_000))
 
 async def measure(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
     """Every figure, as soon as it is known."""
+    for figure in bench_rules.measure(5 * extent.turns, 5_000):
+        yield figure
     for figure in breakdown(extent):
         yield figure
     yield resting(extent)
