@@ -10,13 +10,13 @@ the first that fits of: reject, indeterminate, hold, breach (after the trade onl
 phase is judged and every reason is returned.
 
 A rule about a thing that cannot exist yet waits for a later phase: the licence terms and the buyer before the
-order, the registration at registration, the counterparty of a resting order, and with an unknown buyer the earlier
-licences that others than that buyer hold. From match on nothing waits.
+order, the registration at registration, the counterparty of a resting order, and what that counterparty brings
+with it (its declarations, the licences that others hold, its country). From match on nothing waits.
 
 The rules of a phase are split by the register they read (`Part`), so that the venue can keep a listing's, a
 seller's and a buyer's finding until that register changes or `Finding.changes_at` passes, and judge only the
-pair for each fill. Cost of the first thirty rules: about 0.5 us for the pair and the conclusion, about 3 us
-for everything.
+pair for each fill. Cost of all 88 rules: about 1 us for the pair and the conclusion, about 10 us for everything
+(`loadtests/bench_rules.py`).
 """
 
 import hashlib
@@ -526,11 +526,16 @@ _INSTRUMENT = (
 _WAITING_PHASES = ("registration", "listing", "order")
 _BEFORE_THE_ORDER = ("registration", "listing")
 _OF_THE_BUYER = (
-    "other_exclusive_active", "other_nonexclusive_active", "buyer_accepts_prior", "ethics_review", "security_evaluated",
-    "foreign_judicial_approved", "dominance_flag", "recipient_named", "cross_border", "export_licence",
-    "for_foreign_judicial", "reidentification_intent", "related_disclosed", "human_research", "entrust_agreement",
-    "log_retention_months", "contract_security_terms", "trading_days_since_opposite", "holder_count_after",
+    "consent.recipient_named", "trade.buyer_accepts_prior", "trade.contract_security_terms", "trade.cross_border",
+    "trade.dominance_flag", "trade.entrust_agreement", "trade.ethics_review", "trade.export_licence",
+    "trade.for_foreign_judicial", "trade.foreign_judicial_approved", "trade.holder_count_after",
+    "trade.human_research", "trade.log_retention_months", "trade.other_exclusive_active",
+    "trade.other_nonexclusive_active", "trade.reidentification_intent", "trade.related_disclosed",
+    "trade.security_evaluated", "trade.trading_days_since_opposite",
 )  # fmt: skip
+"""What a fill's buyer brings, declares or changes: not there yet while a sell order rests."""
+_OF_THE_SELLER = ("trade.is_resale", "trade.related_disclosed", "trade.trading_days_since_opposite")
+"""What depends on who sells: not there yet while a buy order rests."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -869,13 +874,16 @@ def _has_kind(value: Any, kind: Kind) -> bool:
 
 
 def _waits(one: _Compiled, facts: Facts, phase: Phase) -> bool:
-    """Whether a fact that leaves the rule open comes later: the order brings its terms and buyer, a fill its buyer."""
+    """Whether a fact that leaves the rule open comes later: the order brings its terms and buyer, a fill the other side."""
     early = phase in _BEFORE_THE_ORDER
-    open_buyer = phase == "order" and facts.buyer is None
+    of_others: tuple[str, ...] = ()
+    if phase == "order":
+        of_others += _OF_THE_BUYER if facts.buyer is None else ()
+        of_others += _OF_THE_SELLER if facts.seller is None else ()
     return any(
-        ((early and section in ("trade", "buyer")) or (open_buyer and field in _OF_THE_BUYER))
+        ((early and section in ("trade", "buyer")) or fact.path in of_others)
         and getattr(getattr(facts, section), field) is UNSET
-        for _, section, field in one.reads
+        for fact, section, field in one.reads
     )
 
 
@@ -1032,10 +1040,11 @@ def _read_theme(
     files: Mapping[str, _Readable], name: str, sources: Mapping[str, _Source], known: Vocabulary
 ) -> Iterator[Rule]:
     theme = _read(files, name, _Theme)
-    text = files[name].read_text(encoding="utf-8")
+    lines = _lines_of(files[name].read_text(encoding="utf-8"))
     for written in theme.rule:
+        first = lines[written.id, "id"]
         where = {
-            key: f"{name}:{_line_of(text, written.id, key)}"
+            key: f"{name}:{lines.get((written.id, key), first)}"
             for key in ("id", "applies_when", "violated_when")
         }
         facts = _checked_facts(written, where, known)
@@ -1066,16 +1075,18 @@ def _checked_facts(written: _Written, where: Mapping[str, str], known: Vocabular
     return tuple(fact.path for fact in expression.facts_of(expression.Both((applies, violated))))
 
 
-def _line_of(text: str, rule_id: str, key: str) -> int:
-    """The line of a rule's key, or of its id where the key is left out."""
-    lines = text.splitlines()
-    start = next(number for number, line in enumerate(lines) if re.match(rf'id\s*=\s*"{rule_id}"', line))
-    for number, line in enumerate(lines[start:], start + 1):
-        if line.startswith("[[rule]]"):
-            break
-        if re.match(rf"{key}\s*=", line):
-            return number
-    return start + 1
+_KEY = re.compile(r'(id|applies_when|violated_when)\s*=\s*"(\w*)')
+
+
+def _lines_of(text: str) -> dict[tuple[str, str], int]:
+    """(rule, key): the line where the rule says it. A key comes after its rule's id."""
+    found: dict[tuple[str, str], int] = {}
+    rule = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if (key := _KEY.match(line)) is not None:
+            rule = key[2] if key[1] == "id" else rule
+            found.setdefault((rule, key[1]), number)
+    return found
 
 
 def _cite(cited: _Cited, sources: Mapping[str, _Source], where: str) -> Citation:

@@ -161,6 +161,45 @@ def test_earlier_licences_wait_for_the_buyer_whom_they_hinder() -> None:
     assert RULEBOOK.judge(taken).violated == ("B16",)
 
 
+WITH_THE_BUYER = {
+    "C06": "consent__recipient_named",
+    "C14": "trade__reidentification_intent",
+    "F04": "trade__dominance_flag",
+    "H01": "trade__ethics_review",
+    "A05": "trade__export_licence",
+}
+"""Rule: a fact that comes with the buyer, asked of an order."""
+
+
+@pytest.mark.parametrize(("rule", "fact"), WITH_THE_BUYER.items())
+def test_what_the_buyer_brings_is_awaited_while_the_buyer_is_unknown_and_not_longer(
+    rule: str, fact: str
+) -> None:
+    example = next(one for one in RULEBOOK.rules[rule].examples if one.kind == "violated")
+    changes = {**example.set, "phase": "order", fact.replace("__", "."): "__missing__"}
+    known = notrade.read_context(RULEBOOK.context(example.base, changes))
+    assert rule in dict(RULEBOOK.judge(known).unknown)
+    resting = msgspec.structs.replace(known, buyer=None)
+    assert rule not in dict(RULEBOOK.judge(resting).unknown)
+    assert rule in dict(RULEBOOK.judge(msgspec.structs.replace(resting, phase="match")).unknown)
+
+
+def test_whether_it_is_a_resale_is_awaited_while_the_seller_is_unknown() -> None:
+    wanted = facts(phase="order", seller="__missing__", trade__is_resale="__missing__")
+    assert RULEBOOK.judge(wanted) is ALLOW
+    assert dict(RULEBOOK.judge(facts(phase="order", trade__is_resale="__missing__")).unknown).keys() == {
+        "B08"
+    }
+    assert RULEBOOK.judge(msgspec.structs.replace(wanted, phase="match")).outcome == "indeterminate"
+
+
+def test_how_long_ago_the_opposite_trade_was_is_awaited_while_either_side_is_unknown() -> None:
+    changes: dict[str, Any] = {"phase": "order", "trade__trading_days_since_opposite": "__missing__"}
+    assert dict(RULEBOOK.judge(facts(**changes)).unknown).keys() == {"F01"}
+    for open_side in ("buyer", "seller"):
+        assert RULEBOOK.judge(facts(**changes, **{open_side: "__missing__"})) is ALLOW
+
+
 def test_only_one_side_of_an_order_may_be_open() -> None:
     nobody = facts(phase="order", seller="__missing__", buyer="__missing__")
     assert RULEBOOK.judge(nobody).outcome == "indeterminate"

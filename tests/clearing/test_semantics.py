@@ -139,3 +139,62 @@ def test_times_compare_as_instants(text: str, same: bool) -> None:
 def test_a_time_without_its_zone_or_its_day_is_unknown(text: str) -> None:
     assert judge("enterprise", {"now": text}).outcome == "indeterminate"
     assert judge("enterprise", {"auth.valid_until": text}).outcome == "indeterminate"
+
+
+# ---- evidence -------------------------------------------------------------------------------------------
+
+EVIDENCE = [
+    "auth.sublicensable",
+    "consent.cross_border_separate",
+    "consent.guardian",
+    "consent.recipient_named",
+    "consent.withdrawn_removed",
+    "post.deletion_proven",
+    "post.filing_done",
+    "post.stop_and_delete_done",
+    "product.declassified",
+    "product.pia_done",
+    "product.reid_test_passed",
+    "product.right_holders_agree",
+    "product.risk_assessment_done",
+    "product.secret_owner_consent",
+    "product.sm_crypto",
+    "registration.pledgee_consent",
+    "seller.recorded_licensee",
+    "seller.special_licence",
+    "source.sharing_provider_consent",
+    "source.statement_filed",
+    "trade.buyer_accepts_prior",
+    "trade.contract_security_terms",
+    "trade.entrust_agreement",
+    "trade.export_licence",
+    "trade.foreign_judicial_approved",
+    "trade.related_disclosed",
+    "trade.security_evaluated",
+    "venue.central_trading_approved",
+    "xb.scope_matches",
+]
+"""Facts that somebody brings so that a rule lets the trade through: they only cure."""
+WORSE = ["allow", "breach", "hold", "indeterminate", "reject"]
+
+
+def test_the_evidence_is_read_by_rules() -> None:
+    assert set(EVIDENCE) <= set(READ)
+
+
+@given(
+    base=st.sampled_from(list(RULEBOOK.bases)),
+    phase=st.sampled_from(PHASES),
+    picks=CHANGES,
+    fact=st.sampled_from(EVIDENCE),
+)
+def test_evidence_only_cures(base: str, phase: str, picks: dict[str, int], fact: str) -> None:
+    """Bringing it never turns allow into reject; taking it away never turns reject into allow."""
+    changes = {path: values_of(path)[pick % len(values_of(path))] for path, pick in picks.items()}
+    changes["phase"] = phase
+    brought, missing, refuted = (judge(base, {**changes, fact: value}) for value in (True, MISSING, False))
+    assert set(brought.violated) <= set(missing.violated) <= set(refuted.violated)
+    ranks = [WORSE.index(verdict.outcome) for verdict in (brought, missing, refuted)]
+    if phase in ("match", "clearing", "post_trade"):
+        assert ranks[0] <= min(ranks[1:])
+        assert refuted.outcome != "reject" or missing.outcome in ("reject", "indeterminate")
