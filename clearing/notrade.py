@@ -1255,7 +1255,7 @@ def _judge_line(rulebook: Rulebook, line: bytes, number: int) -> dict[str, Any]:
         "verdict": verdict.outcome,
         "rules": verdict.violated,
         "citations": [rulebook.rules[rule].citation_zh for rule in verdict.violated],
-        "unknown": dict(verdict.unknown),
+        "unknown": [{"rule": rule, "fields": fields} for rule, fields in verdict.unknown],
         "rulebook_sha256": rulebook.sha256,
         "facts_sha256": hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest(),
         "at_ns": None if facts.now is UNSET else facts.now,

@@ -543,7 +543,7 @@ def said(answer: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_line_is_judged() -> None:
     lawful, unlawful = judged(line(), line(trade__purpose="advertising", auth__status="none"))
-    assert said(lawful) == {"id": "one", "verdict": "allow", "rules": [], "citations": [], "unknown": {}}
+    assert said(lawful) == {"id": "one", "verdict": "allow", "rules": [], "citations": [], "unknown": []}
     assert said(unlawful) == {
         "id": "one",
         "verdict": "reject",
@@ -552,10 +552,10 @@ def test_a_line_is_judged() -> None:
             "江西省数据应用条例30(2);上海市数据条例55(2)",
             "江西省数据应用条例30(2);个人信息保护法23",
         ],
-        "unknown": {},
+        "unknown": [],
     }
     (undecided,) = judged(line(product__judicial_freeze=None))
-    assert undecided["unknown"] == {"B21": ["product.judicial_freeze"]}
+    assert undecided["unknown"] == [{"rule": "B21", "fields": ["product.judicial_freeze"]}]
 
 
 def test_a_verdict_is_named_by_its_rulebook_its_facts_and_its_instant() -> None:
