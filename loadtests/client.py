@@ -582,6 +582,8 @@ class Venue(Site):
                 "channel": "self_generated",
                 "statement": "自有业务系统产生",
                 "bypassed_controls": False,
+                "sharing_provider_consent": True,
+                "operation_until": self.in_days(TWO_YEARS_DAYS),
             },
             "authorisation": {
                 "purposes": ["market_analysis", "risk_control"],

@@ -250,7 +250,11 @@ class World:
             "description": description(),
             "classification": classification(),
             "source": e.Source(
-                channel="self_generated", statement="our own sensors", bypassed_controls=False
+                channel="self_generated",
+                statement="our own sensors",
+                bypassed_controls=False,
+                sharing_provider_consent=True,
+                operation_until_ns=START_NS + 900 * DAY_NS,
             ),
             "authorisation": authorisation(self.at_ns),
             "consent": consent(basis="none"),
