@@ -874,14 +874,19 @@ def _has_kind(value: Any, kind: Kind) -> bool:
 
 
 def _waits(one: _Compiled, facts: Facts, phase: Phase) -> bool:
-    """Whether a fact that leaves the rule open comes later: the order brings its terms and buyer, a fill the other side."""
+    """Whether a fact that leaves the rule open comes later: the listing brings its board, the order its terms, a fill
+    the other side."""
     early = phase in _BEFORE_THE_ORDER
     of_others: tuple[str, ...] = ()
     if phase == "order":
         of_others += _OF_THE_BUYER if facts.buyer is None else ()
         of_others += _OF_THE_SELLER if facts.seller is None else ()
     return any(
-        ((early and section in ("trade", "buyer")) or fact.path in of_others)
+        (
+            (early and section in ("trade", "buyer"))
+            or fact.path in of_others
+            or (phase == "registration" and fact.path == "product.board")
+        )
         and getattr(getattr(facts, section), field) is UNSET
         for fact, section, field in one.reads
     )
