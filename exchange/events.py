@@ -564,7 +564,7 @@ class RevokeEntitlement(Command, frozen=True, kw_only=True):
 
 
 class CureHold(Command, frozen=True, kw_only=True):
-    """Bring the evidence that a hold names (`trade.CURES`).
+    """Bring the evidence that a hold names (`clearing.notrade.Cure`).
 
     A reviewer's cure changes registers: `revision` is the product's that it looked at.
     """
@@ -593,6 +593,42 @@ class SignContract(Command, frozen=True, kw_only=True):
     sha256: str
     public_key: str
     signature: str
+
+
+class AccreditProvider(Command, frozen=True, kw_only=True):
+    """An operator accredits a participant to attest; `kinds` of `attestation.KINDS`."""
+
+    participant: str
+    kinds: tuple[str, ...]
+    valid_until_ns: int
+    evidence_sha256: str
+
+
+class RevokeProvider(Command, frozen=True, kw_only=True):
+    participant: str
+    reason: str
+
+
+class Attest(Command, frozen=True, kw_only=True):
+    """An accredited provider confirms the evidence of `rules`, for a product and a buyer (empty: any).
+
+    `text` is what it signed; the web door has checked the signature.
+    """
+
+    kind: str
+    product: str
+    buyer: str
+    rules: tuple[str, ...]
+    valid_until_ns: int
+    evidence_sha256: str
+    public_key: str
+    text: str
+    signature: str
+
+
+class RevokeAttestation(Command, frozen=True, kw_only=True):
+    attestation: str
+    reason: str
 
 
 # ------------------------------------------------------------------------------------------------ events
@@ -931,6 +967,8 @@ class HoldCured(Event, frozen=True):
     rule: str
     evidence_sha256: str
     by: str
+    attestation: str = ""
+    """The attestation that confirms it; empty where a reviewer does, or a party gives its word."""
 
 
 class HoldReleased(Event, frozen=True):
@@ -1117,6 +1155,40 @@ class ContractSigned(Event, frozen=True):
     signature: str
 
 
+class ProviderAccredited(Event, frozen=True):
+    participant: str
+    kinds: tuple[str, ...]
+    valid_until_ns: int
+    evidence_sha256: str
+    by: str
+
+
+class ProviderRevoked(Event, frozen=True):
+    participant: str
+    reason: str
+    by: str
+
+
+class Attested(Event, frozen=True):
+    attestation: str
+    kind: str
+    provider: str
+    product: str
+    buyer: str
+    rules: tuple[str, ...]
+    valid_until_ns: int
+    evidence_sha256: str
+    public_key: str
+    text: str
+    signature: str
+
+
+class AttestationRevoked(Event, frozen=True):
+    attestation: str
+    reason: str
+    by: str
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -1166,6 +1238,10 @@ AnyEvent = (
     | EntitlementRenewed
     | ContractOffered
     | ContractSigned
+    | ProviderAccredited
+    | ProviderRevoked
+    | Attested
+    | AttestationRevoked
 )
 
 

@@ -7,6 +7,7 @@ settles, is held, or is refused. Refused at clearing, the maker keeps its place 
 past everything of that participant: one judgement a counterparty. Whoever may not trade any more has no order left.
 """
 
+import hashlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,6 +21,7 @@ from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import ALLOW, ConsentFacts, TradeFacts, Verdict, capacities, place_of
 from clearing.revenue import split
 from credit.conduct import Conduct
+from exchange.attestation import confirming
 from exchange.contract import to_sign
 from exchange.events import (
     CancelOrder,
@@ -505,7 +507,33 @@ def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes
     consent = _consent_facts(state, listing.product, cell, deal.buyer, at_ns)
     verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns, consent, signed)
     unit_fen = deal.price_fen
-    return verdict, state.house.facts_sha256(cell, seller, buyer, trade, unit_fen, at_ns, consent, signed)
+    read = state.house.facts_sha256(cell, seller, buyer, trade, unit_fen, at_ns, consent, signed)
+    return (verdict, read) if verdict.outcome != "hold" else _cured(state, deal, verdict, read, at_ns)
+
+
+def _cured(
+    state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes, at_ns: int
+) -> tuple[Verdict, bytes]:
+    """A hold without the rules whose evidence has been confirmed; what confirms them is part of what was read."""
+    cures = {
+        rule: cure
+        for rule in verdict.violated
+        if (cure := _cure_of(state, deal, rule, at_ns)) and state.rulebook.rules[rule].kind == "hold"
+    }
+    if not cures:
+        return verdict, facts_sha256
+    left = tuple(rule for rule in verdict.violated if rule not in cures)
+    held = any(state.rulebook.rules[rule].kind == "hold" for rule in left)
+    read = hashlib.sha256(facts_sha256 + repr(sorted(cures.items())).encode()).digest()
+    return Verdict("hold" if held else "allow", left, ()), read
+
+
+def _cure_of(state: State, deal: Deal, rule: str, at_ns: int) -> str:
+    """What cures this rule of this trade: an attestation's id, or `hold` where its own evidence was accepted."""
+    if rule in state.cured.get(deal.trade, ()):
+        return "hold"
+    found = confirming(state, deal.listing.product, deal.buyer, rule, at_ns)
+    return next((attestation.id for attestation in found), "")
 
 
 def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Settled:
@@ -696,6 +724,7 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
         listing.taken_units += 0 if event.sell_order else event.quantity
     else:
         del state.trades[event.trade]
+        state.cured.pop(event.trade, None)
     house = state.house
     if event.sell_order:
         house.exchange_units(

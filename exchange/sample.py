@@ -19,7 +19,9 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 from stdnum.cn import uscc
 
+from clearing.contract import Declarations, Security, signing_text
 from exchange import keys
+from exchange.contract import draft, next_version
 from exchange.events import (
     ApplyForAccreditation,
     Authorisation,
@@ -36,8 +38,10 @@ from exchange.events import (
     Further,
     GrantRole,
     MoveListing,
+    OfferContract,
     PlaceOrder,
     RegisterParticipant,
+    SignContract,
     Source,
     SubmitProduct,
     Terms,
@@ -52,6 +56,16 @@ CASH_FEN: Final = 10_000_000
 BANK_REFERENCE: Final = "sample-cash"
 YEAR_NS: Final = 365 * DAY_NS
 ROLES: Final = ("reviewer", "merchant", "buyer")
+SECURITY: Final = Security(method="dataset", duties=("encryption", "access_control", "deletion"))
+DECLARED: Final = Declarations(
+    for_foreign_judicial=False,
+    reidentification_intent=False,
+    human_research=False,
+    related_disclosed=False,
+    security_terms_accepted=True,
+    log_retention_months=6,
+)
+"""What the sample's merchant agrees and its buyer declares."""
 _Seen = TypeVar("_Seen")
 
 
@@ -120,7 +134,7 @@ def key_path(data: Path, role: str) -> Path:
 async def load(engine: Writer, data: Path) -> bool:
     """Bring in what is missing of the sample. False: the venue belongs to others already, nothing was done.
 
-    Raises SampleError. Costs two turns of the engine for each of some seventy commands, once.
+    Raises SampleError. Costs two turns of the engine for each of some ninety commands, once.
     """
     known = [keys.read(path).public_key for role in ROLES if (path := key_path(data, role)).exists()]
     if not await engine.read(lambda state: is_empty(state, known)):
@@ -174,6 +188,8 @@ def _missing(
     yield from _missing_standing(state, ids, at_ns)
     for item in items:
         yield from _missing_product(state, ids, item, at_ns)
+    for item in items:
+        yield from _missing_contract(state, cast, ids, item)
     yield from _missing_asks(state, ids, items)
     if BANK_REFERENCE not in state.cash_references:
         yield BookCashIn(
@@ -371,6 +387,37 @@ def _terms(item: Item) -> Terms:
         price_per_units=item.price_per_units,
         price_cap_fen=item.price_cap_fen,
     )
+
+
+def _missing_contract(
+    state: State, cast: dict[str, Key], ids: dict[str, str], item: Item
+) -> Iterator[Command]:
+    """The first contract of each listing is signed by merchant and buyer; later ones are for whoever plays them."""
+    found = _open_listing(state, ids["merchant"], item)
+    if not found:
+        return
+    live = state.contract_of.get(found)
+    if live is None and next_version(state, state.listings[found]) == 1:
+        sha256 = draft(state, state.listings[found], SECURITY).sha256
+        text = signing_text("merchant", ids["merchant"], sha256, SECURITY)
+        yield OfferContract(
+            actor=ids["merchant"],
+            listing=found,
+            security=SECURITY,
+            sha256=sha256,
+            public_key=cast["merchant"].public_key,
+            signature=cast["merchant"].sign(text),
+        )
+    if live is not None and live.offer.version == 1 and (found, ids["buyer"]) not in state.signed:
+        text = signing_text("buyer", ids["buyer"], live.sha256, DECLARED)
+        yield SignContract(
+            actor=ids["buyer"],
+            listing=found,
+            declarations=DECLARED,
+            sha256=live.sha256,
+            public_key=cast["buyer"].public_key,
+            signature=cast["buyer"].sign(text),
+        )
 
 
 def _missing_asks(state: State, ids: dict[str, str], items: tuple[Item, ...]) -> Iterator[PlaceOrder]:

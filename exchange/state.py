@@ -243,6 +243,37 @@ class Signature(Struct, frozen=True, kw_only=True):
     signed_at_ns: int
 
 
+class Provider(Struct, kw_only=True):
+    """A participant whom an operator has accredited to attest; `revoked` is why it no longer is, empty while it is."""
+
+    participant: str
+    kinds: tuple[str, ...]
+    valid_until_ns: int
+    evidence_sha256: str
+    by: str
+    since_ns: int
+    revoked: str = ""
+
+
+class Attestation(Struct, kw_only=True):
+    """What a provider has signed: the evidence of these rules is good, for this product and this buyer (empty: any)."""
+
+    id: str
+    kind: str
+    provider: str
+    product: str
+    buyer: str
+    rules: tuple[str, ...]
+    valid_until_ns: int
+    evidence_sha256: str
+    public_key: str
+    text: str
+    signature: str
+    given_at_ns: int
+    revoked_at_ns: int = 0
+    revoked_reason: str = ""
+
+
 class Remembered(Struct, array_like=True, gc=False):
     """The answer to a command id: digest of the body, the encoded journal entry."""
 
@@ -258,7 +289,9 @@ class State:
     dictionary that keeps losing it takes ever longer, and an OrderedDict of this size stops everything for 30 ms when it
     grows. `reported` finds a waiting report by its terms. `renewals` are by the entitlement they follow on,
     `renewing` finds that by a trade under way.
-    `contract_of` finds a listing's live contract, `signed` the signature that counts by listing and buyer.
+    `contract_of` finds a listing's live contract, `signed` the signature that counts by listing and buyer, `attested`
+    the attestations of a product. `cured` are rules of a hold whose evidence a reviewer has accepted, or a party given
+    its word for.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -285,6 +318,10 @@ class State:
         self.contract_of: dict[str, Agreement] = {}
         self.signatures: dict[str, dict[str, Signature]] = {}
         self.signed: dict[tuple[str, str], Signature] = {}
+        self.providers: dict[str, Provider] = {}
+        self.attestations: dict[str, Attestation] = {}
+        self.attested: dict[str, list[str]] = {}
+        self.cured: dict[str, tuple[str, ...]] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -345,6 +382,10 @@ class State:
             for signature in self.signatures[agreement.id].values():
                 self.signed.pop((listing, signature.participant), None)
 
+    def take_attestation(self, attestation: Attestation) -> None:
+        self.attestations[attestation.id] = attestation
+        self.attested.setdefault(attestation.product, []).append(attestation.id)
+
     def forget_participant(self, participant: str) -> None:
         self.parties.pop(participant, None)
 
@@ -361,6 +402,9 @@ class State:
         if self.contracts:
             later["contracts"] = list(self.contracts.values())
             later["signatures"] = [row for rows in self.signatures.values() for row in rows.values()]
+        for name in ("providers", "attestations", "cured"):
+            if getattr(self, name):
+                later[name] = getattr(self, name)
         return later | {
             "bureau": self.bureau.dump(),
             "ledger": self.ledger.dump(),
@@ -415,6 +459,9 @@ class _Dumped(Struct):
     renewals: list[Renewal] = []
     contracts: list[Agreement] = []
     signatures: list[Signature] = []
+    providers: dict[str, Provider] = {}
+    attestations: dict[str, Attestation] = {}
+    cured: dict[str, tuple[str, ...]] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -454,6 +501,8 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
         state.take_contract(agreement)
     for signature in dumped.signatures:
         state.take_signature(signature)
+    for attestation in sorted(dumped.attestations.values(), key=lambda row: row.given_at_ns):
+        state.take_attestation(attestation)
     state.timers = dumped.timers
     heapify(state.timers)
     state.remembered = _oldest_first(dumped.remembered)
@@ -489,6 +538,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "sequence",
         "rulebook_sha256",
         "halts",
+        "providers",
+        "cured",
     ):
         setattr(state, name, getattr(dumped, name))
 

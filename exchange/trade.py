@@ -12,11 +12,14 @@ from msgspec.structs import replace
 from clearing.delivery import TRADE_LIFE, WHEN_LATE
 from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
-from clearing.notrade import capacities
+from clearing.notrade import Cure, capacities
 from credit.conduct import Conduct, ConductKind
+from exchange import attestation
+from exchange.attestation import REVIEWER
 from exchange.entitlement import drop_renewal, ending, forget_key, remind_ns, settle_renewal
 from exchange.events import (
     AcceptDelivery,
+    Attest,
     Completed,
     CureHold,
     Deliver,
@@ -59,20 +62,8 @@ from exchange.state import DAY_NS, Report, State, Trade
 REPORT_NS: Final = 10 * DAY_NS
 """How long a report waits for the other side's."""
 
-CURES: Final = {
-    "B11": (
-        "reviewer",
-        "登记恢复或异议处理完毕的证明",
-        "proof that the registration is resumed or the objection settled",
-    ),
-    "B17": (
-        "buyer",
-        "买方确认知悉在先非独占许可",
-        "the buyer's confirmation that prior non-exclusive licences were disclosed",
-    ),
-    "C02": ("reviewer", "个人单独同意的证明", "proof of the persons' separate consent"),
-}
-"""Hold rule: who brings what (Chinese, English). What a reviewer decides on, the seller brings to it."""
+RECORDED: Final = ("B11", "C02")
+"""Holds whose cure changes a register of the product; every other cure is of its trade alone."""
 
 
 # ---- delivery
@@ -144,21 +135,55 @@ def cure(state: State, command: CureHold, at_ns: int) -> Refusal | Iterator[Even
     involved = trade is not None and command.actor in (trade.buyer, trade.seller)
     if trade is None or not (involved or has_role(state, command.actor, "reviewer", at_ns)):
         return Refusal(Refused.not_found, f"there is no hold {command.trade}")
-    if command.rule not in trade.violated or command.rule not in CURES:
+    cure_of = cures(state, trade.violated).get(command.rule)
+    if cure_of is None:
         return Refusal(Refused.malformed, f"the hold names {', '.join(trade.violated)}: cure one of these")
+    if (refusal := _cure_refusal(state, trade, command, cure_of, at_ns)) is not None:
+        return refusal
+    records = _cure_records(state, trade, command) if cure_of.confirms else []
+    return _cured(state, trade, command, records, at_ns)
+
+
+def cures(state: State, rules: Iterable[str]) -> dict[str, Cure]:
+    """Of these rules the holds, each with who brings and who confirms what cures it."""
+    found = ((rule, state.rulebook.rules.get(rule)) for rule in rules)
+    return {rule: row.cured_by for rule, row in found if row is not None and row.cured_by is not None}
+
+
+def _cure_refusal(state: State, trade: Trade, command: CureHold, cure_of: Cure, at_ns: int) -> Refusal | None:
+    """Those who bring it give their word where nobody has to confirm it; else a reviewer holds it against the file."""
+    if not cure_of.confirms:
+        bringers = [getattr(trade, party) for party in cure_of.brings]
+        if command.actor in bringers:
+            return None
+        return Refusal(Refused.forbidden, f"only the {' or the '.join(cure_of.brings)} confirms this")
+    if REVIEWER not in cure_of.confirms:
+        kinds = ", ".join(cure_of.confirms)
+        detail = f"an accredited provider confirms this (POST /v1/attestations, kind {kinds})"
+        return Refusal(Refused.forbidden, detail)
     product = state.products[state.listings[trade.listing].product]
-    if CURES[command.rule][0] == "buyer":
-        if command.actor != trade.buyer:
-            return Refusal(Refused.forbidden, "only the buyer confirms this")
-        return _cured(state, trade, command, [], at_ns)
-    refusal = (
+    return (
         reviewer_refusal(state, command.actor, product, at_ns)
         or revision_refusal(product, command.revision)
         or evidence_refusal(command.evidence_sha256)
     )
-    if refusal is not None:
-        return refusal
-    return _cured(state, trade, command, _cure_records(state, trade, command), at_ns)
+
+
+def attest(state: State, command: Attest, at_ns: int) -> Refusal | Iterator[Event]:
+    """An attestation, and what it does to the holds that wait for it."""
+    decision = attestation.attest(state, command, at_ns)
+    return decision if isinstance(decision, Refusal) else _attested(state, decision, command, at_ns)
+
+
+def _attested(state: State, first: list[Event], command: Attest, at_ns: int) -> Iterator[Event]:
+    yield from first
+    given = state.attested[command.product][-1]
+    for trade in list(state.holds.values()):
+        if state.listings[trade.listing].product == command.product and command.buyer in ("", trade.buyer):
+            for rule in cures(state, trade.violated):
+                if rule in command.rules:
+                    yield HoldCured(trade.id, rule, command.evidence_sha256, command.actor, given)
+    yield from judge_holds(state, command.product, at_ns)
 
 
 def _cure_records(state: State, trade: Trade, command: CureHold) -> list[Event]:
@@ -395,9 +420,9 @@ def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> list[Event]:
 def _expired(state: State, trade: Trade, at_ns: int) -> HoldReleased:
     """Who of the parties had to bring what is still missing: the buyer its word, the seller what a reviewer asks for."""
     verdict, _ = judge_clearing(state, _deal_of(state, trade, at_ns), at_ns)
-    curers = [CURES[rule][0] for rule in verdict.violated if rule in CURES]
-    parties = (("buyer", trade.buyer), ("reviewer", trade.seller))
-    blamed = tuple(party for curer, party in parties if curer in curers)
+    bringers = [party for cure_of in cures(state, verdict.violated).values() for party in cure_of.brings]
+    parties = (("buyer", trade.buyer), ("seller", trade.seller))
+    blamed = tuple(party for side, party in parties if side in bringers)
     return HoldReleased(trade.id, "expired", trade.violated, blamed=blamed)
 
 
@@ -479,8 +504,11 @@ def _conduct(state: State, kind: ConductKind, trade: Trade, at_ns: int) -> None:
 
 
 def apply_cured(state: State, event: HoldCured, at_ns: int) -> None:
+    """The registers have what a reviewer recorded; any other rule is cured for this trade alone."""
     if event.rule == "B17":
         state.holds[event.trade].accepts_prior = True
+    elif event.rule not in RECORDED and not event.attestation:
+        state.cured[event.trade] = (*state.cured.get(event.trade, ()), event.rule)
 
 
 def apply_released(state: State, event: HoldReleased, at_ns: int) -> None:
@@ -488,6 +516,7 @@ def apply_released(state: State, event: HoldReleased, at_ns: int) -> None:
     trade = state.trades.pop(event.trade)
     drop_renewal(state, trade.id)
     del state.holds[event.trade]
+    state.cured.pop(event.trade, None)
     state.ledger.release(trade.id)
     state.ledger.release(f"{trade.id}:units")
     for party in event.blamed:

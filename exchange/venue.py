@@ -15,7 +15,19 @@ from typing import Any, Final
 
 import msgspec
 
-from exchange import cash, contract, entitlement, halt, listing, order, participant, product, registers, trade
+from exchange import (
+    attestation,
+    cash,
+    contract,
+    entitlement,
+    halt,
+    listing,
+    order,
+    participant,
+    product,
+    registers,
+    trade,
+)
 from exchange import events as happened
 from exchange.events import VENUE, Entry, Event, OrderRefused, PlaceOrder, Refusal, Refused, Ticked
 from exchange.participant import role_refusal
@@ -377,6 +389,10 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.RevokeEntitlement: entitlement.revoke,
     happened.OfferContract: _then_holds_of_listing(contract.offer),
     happened.SignContract: _then_holds_of_listing(contract.sign),
+    happened.AccreditProvider: attestation.accredit,
+    happened.RevokeProvider: attestation.revoke_provider,
+    happened.Attest: trade.attest,
+    happened.RevokeAttestation: attestation.revoke,
 }
 """Command: who decides it."""
 
@@ -429,6 +445,10 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.EntitlementRenewed: entitlement.apply_renewed,
     happened.ContractOffered: contract.apply_offered,
     happened.ContractSigned: contract.apply_signed,
+    happened.ProviderAccredited: attestation.apply_accredited,
+    happened.ProviderRevoked: attestation.apply_provider_revoked,
+    happened.Attested: attestation.apply_attested,
+    happened.AttestationRevoked: attestation.apply_revoked,
 }
 """Event: what it changes."""
 

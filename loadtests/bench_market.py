@@ -21,7 +21,9 @@ from msgspec import Struct
 from stdnum.cn import uscc
 
 from clearing import notrade
+from clearing.contract import Declarations, Security
 from exchange import board, events, venue
+from exchange.contract import draft
 from exchange.events import CancelOrder, Command, PlaceOrder
 from exchange.state import DAY_NS, State
 
@@ -209,6 +211,34 @@ class _Founding:
         self.do(events.MoveListing(actor="P2", listing=name, step="approve"))
         return name
 
+    def contract(self, merchant: str, listing: str, buyers: list[str]) -> None:
+        """Signed by all: the keys are the founders', and the founding goes past the web door, which would verify."""
+        row, security = self.state.listings[listing], Security(method="dataset", duties=("encryption",))
+        drawn = draft(self.state, row, security)
+        people = self.state.bureau.participants
+        said = {"listing": listing, "sha256": drawn.sha256, "signature": "founding"}
+        self.do(
+            events.OfferContract(
+                actor=merchant, security=security, public_key=people[merchant].public_key, **said
+            )
+        )
+        for buyer in buyers:
+            self.do(
+                events.SignContract(
+                    actor=buyer, declarations=HONEST, public_key=people[buyer].public_key, **said
+                )
+            )
+
+
+HONEST: Final = Declarations(
+    for_foreign_judicial=False,
+    reidentification_intent=False,
+    human_research=False,
+    related_disclosed=False,
+    security_terms_accepted=True,
+    log_retention_months=36,
+)
+
 
 def found(at_ns: int, simulated: bool = False) -> Market:
     """A venue opened at this instant, with its parties, its listings and a filled book. About 0.3 s."""
@@ -232,6 +262,8 @@ def found(at_ns: int, simulated: bool = False) -> Market:
         price_fen=MIDDLE_FEN,
     )
     buyers, holders = others[:BUYERS], others[BUYERS:]
+    for listing, parties in ((posted, buyers), (book, [*buyers, *holders])):
+        founding.contract(merchant, listing, parties)
     _hand_out(founding, book, merchant, holders)
     market = Market(
         founding.state, founding.entries, posted, book, buyers, [merchant, *holders], founding.numbers

@@ -140,6 +140,9 @@ def open_market(venue: Venue, clients: int) -> Market:
     posted = venue.listing(merchant, product, price_fen=10)
     book = venue.book_listing(merchant, supply_units=UNITS)
     buyers = [venue.buyer(cash_fen=CASH_FEN) for _ in range(clients)]
+    for buyer in buyers:
+        venue.agree(buyer, posted)
+        venue.agree(buyer, book)
     return Market(venue, posted, book, [Memory(person) for person in (merchant, *buyers)])
 
 

@@ -305,7 +305,52 @@ class Site:
         """Whoever a key file belongs to."""
         content = json.loads(key_file.read_text())
         key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(content["private_key"]))
-        return Person(self, key, participant=content["participant"])
+        person = Person(self, key, participant=content["participant"])
+        self.people[person.participant] = person
+        return person
+
+    # -- contracts
+
+    def offer_contract(self, merchant: Person, listing: str, **changes: Any) -> httpx.Response:
+        """The merchant signs its listing's contract with security clauses of both kinds, but for `changes`."""
+        security = {"method": "dataset", "duties": ["encryption", "deletion"], **changes}
+        asked = {"method": security["method"], "duties": ",".join(security["duties"])}
+        shown = done(merchant.get(f"/v1/listings/{listing}/contract", **asked), 200)
+        return self.send_signature(merchant, listing, "merchant", shown["sha256"], security)
+
+    def sign_contract(self, buyer: Person, listing: str, **changes: Any) -> httpx.Response:
+        """A buyer signs what stands, with honest declarations but for `changes`."""
+        shown = buyer.get(f"/v1/listings/{listing}/contract")
+        if shown.is_error:
+            return shown
+        return self.send_signature(buyer, listing, "buyer", shown.json()["sha256"], {**HONEST, **changes})
+
+    def agree(self, buyer: Person, listing: str) -> None:
+        """Whatever is still to be signed before this buyer can order, is; where nobody may sign, nobody does."""
+        if (buyer.participant, listing) in self._agreed:
+            return
+        shown = buyer.get(f"/v1/listings/{listing}/contract")
+        if shown.is_error:
+            return
+        if shown.json()["state"] == "draft":
+            self._offer_as_merchant(buyer, listing)
+        if shown.json()["own"] is not None or self.sign_contract(buyer, listing).status_code == 201:
+            self._agreed[buyer.participant, listing] = None
+
+    def _offer_as_merchant(self, buyer: Person, listing: str) -> None:
+        """Where its merchant is one of the people here."""
+        shown = buyer.get(f"/v1/listings/{listing}")
+        merchant = None if shown.is_error else self.people.get(shown.json()["merchant"])
+        if merchant is not None:
+            self.offer_contract(merchant, listing)
+
+    def send_signature(
+        self, person: Person, listing: str, side: str, sha256: str, declared: dict[str, Any]
+    ) -> httpx.Response:
+        text = f"shuji-contract:{side}:{person.participant}:{sha256}:{declared_sha256(declared)}"
+        said = "security" if side == "merchant" else "declarations"
+        body = {"sha256": sha256, "signature": person.sign(text), said: declared}
+        return person.post(f"/v1/listings/{listing}/contract/signatures", body)
 
 
 class Venue(Site):
@@ -731,41 +776,6 @@ class Venue(Site):
             "price_fen": 1_000,
         }
         return self.listing(merchant, board="computing", **{**defaults, **terms})
-
-    # -- contracts
-
-    def offer_contract(self, merchant: Person, listing: str, **changes: Any) -> httpx.Response:
-        """The merchant signs its listing's contract with security clauses of both kinds, but for `changes`."""
-        security = {"method": "dataset", "duties": ["encryption", "deletion"], **changes}
-        asked = {"method": security["method"], "duties": ",".join(security["duties"])}
-        shown = done(merchant.get(f"/v1/listings/{listing}/contract", **asked), 200)
-        return self.send_signature(merchant, listing, "merchant", shown["sha256"], security)
-
-    def sign_contract(self, buyer: Person, listing: str, **changes: Any) -> httpx.Response:
-        """A buyer signs what stands, with honest declarations but for `changes`."""
-        shown = done(buyer.get(f"/v1/listings/{listing}/contract"), 200)
-        return self.send_signature(buyer, listing, "buyer", shown["sha256"], {**HONEST, **changes})
-
-    def agree(self, buyer: Person, listing: str) -> None:
-        """Whatever is still to be signed before this buyer can order, is; where nobody may sign, nobody does."""
-        if (buyer.participant, listing) in self._agreed:
-            return
-        shown = buyer.get(f"/v1/listings/{listing}/contract")
-        if shown.is_error or shown.json()["own"] is not None:
-            return
-        merchant = self.people.get(done(buyer.get(f"/v1/listings/{listing}"), 200)["merchant"])
-        if shown.json()["state"] == "draft" and merchant is not None:
-            self.offer_contract(merchant, listing)
-        if self.sign_contract(buyer, listing).status_code == 201:
-            self._agreed[buyer.participant, listing] = None
-
-    def send_signature(
-        self, person: Person, listing: str, side: str, sha256: str, declared: dict[str, Any]
-    ) -> httpx.Response:
-        text = f"shuji-contract:{side}:{person.participant}:{sha256}:{declared_sha256(declared)}"
-        said = "security" if side == "merchant" else "declarations"
-        body = {"sha256": sha256, "signature": person.sign(text), said: declared}
-        return person.post(f"/v1/listings/{listing}/contract/signatures", body)
 
     # -- orders and trades
 

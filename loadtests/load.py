@@ -162,12 +162,15 @@ def open_market(venue: Venue, keys: Path) -> Market:
     keys.mkdir(mode=0o700)
     merchants = [venue.merchant() for _ in range(MERCHANTS)]
     buyers = [venue.buyer(cash_fen=CASH_FEN) for _ in range(BUYERS)]
-    posted = []
+    posted, books = [], []
     for merchant in merchants:
         product = venue.product(merchant)
         posted.append(venue.listing(merchant, product, price_fen=POSTED_FEN))
-        venue.book_listing(merchant, supply_units=UNITS)
+        books.append(venue.book_listing(merchant, supply_units=UNITS))
     halted = venue.listing(merchants[0], venue.product(merchants[0]))
+    for listing in (*posted, *books):
+        for buyer in buyers:
+            venue.agree(buyer, listing)
     for kind, people in (("merchant", merchants), ("buyer", buyers), ("operator", [venue.operator])):
         for number, person in enumerate(people, 1):
             person.keep(keys / f"{kind}-{number:02}.key")

@@ -162,7 +162,7 @@ class Generator:
     # --- life
 
     def prepare(self, host: str) -> None:
-        """Before the run's time begins: everybody signed in, and what is traded found."""
+        """Before the run's time begins: everybody signed in, what is traded found, its contracts signed by the buyers."""
         self._site = Site(host)
         self._people, self._turns = {}, {}
         for key_file in KEYS.glob("*.key"):
@@ -172,6 +172,9 @@ class Generator:
         self.books = [offer for offer in offers if offer.mechanism == BOOK]
         if not offers:
             raise SystemExit(f"nothing is published by the merchants of {KEYS}; or name SHUJI_LOAD_LISTINGS")
+        for key_file in KEYS.glob("buyer*.key"):
+            for offer in offers:
+                self._site.agree(self.person(key_file), offer.listing)
         if MODE == "overload":
             self.flood = [self._part_of_flood() for _ in range(FLOOD_USERS * WAVES)]
 

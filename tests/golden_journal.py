@@ -158,8 +158,18 @@ def facts(world: World, shop: str, buyer: str) -> None:
         revision=world.state.products[product].revision,
     )  # fmt: skip
     world.must(cure)
+    attested(world, product, listing, buyer)
     world.record(product, "objection_raised")
     only(world.order(buyer, listing), e.Held)
+
+
+def attested(world: World, product: str, listing: str, buyer: str) -> None:
+    """A notary confirms consent; its attestation is revoked, and then it is no notary any more."""
+    notary = world.provider("notary")
+    given = only(world.must(world.attestation(notary, product, "C02")), e.Attested).attestation
+    world.must(e.RevokeAttestation(actor=notary, attestation=given, reason="the sample was wrong"))
+    world.must(e.RevokeProvider(actor=OPERATOR, participant=notary, reason="false papers"))
+    world.buy(buyer, listing)
 
 
 def book(world: World, shop: str, product: str, buyer: str) -> None:

@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from stdnum.cn import uscc
 
+from clearing.contract import Declarations, Security, Side, signing_text
 from exchange import keys
 from exchange.client import uuid7
 from exchange.day.door import Answer, DayBroken, Door, Person
@@ -23,6 +25,16 @@ DAY_S: Final = 86_400
 OPENS_AT_H: Final = 1
 """UTC; nine in the morning in Beijing."""
 GROUPS: Final = ("classification", "source", "authorisation", "consent")
+SECURITY: Final = Security(method="dataset", duties=("encryption", "deletion"))
+HONEST: Final = Declarations(
+    for_foreign_judicial=False,
+    reidentification_intent=False,
+    human_research=False,
+    related_disclosed=False,
+    security_terms_accepted=True,
+    log_retention_months=36,
+)
+"""What a buyer with nothing to hide declares."""
 RIGHTS: Final = ("resource_holding", "processing_use", "product_operation")
 
 
@@ -38,6 +50,7 @@ class Town:
         self.now: datetime = door.clock()[0]
         self.run = secrets.token_hex(4)
         self.people: dict[str, Person] = {}
+        self._agreed: dict[tuple[str, str], None] = {}
         self.operator = Person(door, operator, "operator", operator.participant)
         self.reviewer = self.newcomer("reviewer")
         self.operator.post(f"/v1/participants/{self.reviewer.participant}/roles", {"role": "reviewer"})
@@ -190,7 +203,42 @@ class Town:
         place = f"/v1/listings/{answer.body['listing']}"
         answer = merchant.ask("POST", f"{place}/submit", {})
         tariff = {"tariff_sha256": sha256_of("收费标准")} if board == "public_data" else {}
-        return self.reviewer.ask("POST", f"{place}/approve", tariff) if answer.done else answer
+        answer = self.reviewer.ask("POST", f"{place}/approve", tariff) if answer.done else answer
+        if answer.done:
+            self.offer_contract(merchant, answer.body["listing"])
+        return answer
+
+    # -- contracts
+
+    def offer_contract(self, merchant: Person, listing: str) -> None:
+        """Its merchant signs the listing's contract, unless it has."""
+        asked = f"method={SECURITY.method}&duties={','.join(SECURITY.duties)}"
+        shown = merchant.get(f"/v1/listings/{listing}/contract")
+        if shown["state"] == "draft":
+            shown = merchant.get(f"/v1/listings/{listing}/contract?{asked}")
+            self._sign(merchant, listing, "merchant", shown["sha256"], SECURITY)
+
+    def agree(self, buyer: Person, listing: str, declared: Declarations = HONEST) -> None:
+        """A buyer signs a listing's contract once. Where it may not, its orders hear the reason."""
+        if (buyer.label, listing) in self._agreed:
+            return
+        shown = buyer.ask("GET", f"/v1/listings/{listing}/contract")
+        if not shown.done or shown.body["state"] != "live":
+            return
+        if (
+            shown.body["own"] is not None
+            or self._sign(buyer, listing, "buyer", shown.body["sha256"], declared).done
+        ):
+            self._agreed[buyer.label, listing] = None
+
+    @staticmethod
+    def _sign(
+        person: Person, listing: str, side: Side, sha256: str, declared: Security | Declarations
+    ) -> Answer:
+        text = signing_text(side, person.participant, sha256, declared)
+        said = "security" if side == "merchant" else "declarations"
+        body = {"sha256": sha256, "signature": person.key.sign(text), said: msgspec.to_builtins(declared)}
+        return person.ask("POST", f"/v1/listings/{listing}/contract/signatures", body)
 
     def amend(self, merchant: Person, product: str, group: str, changes: dict[str, Any]) -> None:
         """One group of facts declared anew and confirmed."""

@@ -100,6 +100,9 @@ class Day:
     def _take(self, turn: Turn) -> None:
         """One batch, then the cancels."""
         person = self.town.people[turn.actor]
+        for planned in turn.orders:
+            if planned.body.get("side", "buy") == "buy":
+                self.town.agree(person, planned.body["listing"])
         batch = [{**planned.body, "client_order_id": uuid7()} for planned in turn.orders]
         results = person.ask("POST", "/v1/orders/batch", batch).must()["results"]
         for planned, result in zip(turn.orders, results, strict=True):

@@ -424,6 +424,7 @@ class Builder:
             views = [view for view in merchant.every("/v1/listings") if _is_ordered(merchant, view)]
             for view in sorted(views, key=lambda view: (view["title"], view["price_fen"], view["purposes"])):
                 self.town.people[merchant.label] = merchant
+                self.town.offer_contract(merchant, view["listing"])
                 product = merchant.get(f"/v1/products/{view['product']}")
                 shares = tuple((str(who), int(part_bp)) for who, part_bp in product.get("shares", ()))
                 yield _imported(merchant, view, shares)

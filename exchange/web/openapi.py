@@ -31,6 +31,7 @@ TAGS: Final = {
     "orders": "Orders and off-venue reports",
     "trades": "Trades, delivery, entitlements, holds",
     "money": "Cash, accounts, statements",
+    "attestations": "Accredited providers and what they attest",
     "credit": "Credit score and grade",
     "operations": "For operators and auditors",
 }
@@ -136,6 +137,7 @@ _PATH_EXAMPLES: Final = {
     "product": "D1",
     "listing": "L1",
     "contract": "L1-1",
+    "attestation": "A1",
     "order": "O1",
     "trade": "T1",
     "entitlement": "E1",

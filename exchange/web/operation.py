@@ -72,6 +72,7 @@ PATH_PATTERNS: Final = {
     "product": whole("D[1-9][0-9]{0,17}"),
     "listing": whole("L[1-9][0-9]{0,17}"),
     "contract": whole("L[1-9][0-9]{0,17}-[1-9][0-9]{0,8}"),
+    "attestation": whole("A[1-9][0-9]{0,17}"),
     "order": whole("O[1-9][0-9]{0,17}"),
     "trade": whole("T[1-9][0-9]{0,17}"),
     "entitlement": whole("E[1-9][0-9]{0,17}"),

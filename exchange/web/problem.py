@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, inspect
 
-from clearing.notrade import Rulebook, place_of
+from clearing.notrade import Cure, Rulebook, Text, place_of
 from exchange.events import Refusal, Refused
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -163,6 +163,13 @@ class Reasons:
         `capacities` are those in which the parties acted, as the event or row tells them (`notrade.capacities`).
         """
         return tuple(self._violation(rule, at_ns, capacities) for rule in rules)
+
+    def cures(self, rules: Iterable[str]) -> Iterator[tuple[str, Cure, Text]]:
+        """Of these rules the holds: who brings and who confirms their cure, and what it is."""
+        for rule_id in rules:
+            rule = self.rulebook.rules.get(rule_id)
+            if rule is not None and rule.cured_by is not None:
+                yield rule_id, rule.cured_by, rule.evidence
 
     def _violation(self, rule_id: str, at_ns: int, capacities: Sequence[str]) -> Violation:
         rule = self.rulebook.rules.get(rule_id)

@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 
 from exchange.web import (
     alerts,
+    attestations,
     catalogue,
     console,
     contracts,
@@ -49,6 +50,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *catalogue.OPERATIONS,
     *listings.OPERATIONS,
     *contracts.OPERATIONS,
+    *attestations.OPERATIONS,
     *market.OPERATIONS,
     *stream.OPERATIONS,
     *orders.OPERATIONS,

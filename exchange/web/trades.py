@@ -22,7 +22,6 @@ from exchange.events import (
     WithdrawReport,
 )
 from exchange.projection import RefusalRecord, TradeRecord
-from exchange.trade import CURES
 from exchange.venue import Outcome
 from exchange.web import files
 from exchange.web.fills import Fill, fill_of, hold_state
@@ -123,6 +122,23 @@ class DeliveryView(Struct, omit_defaults=True):
     url: str = ""
 
 
+class CureOf(Struct):
+    """What cures a rule of a hold, who must bring it, until when, and who holds it against the file.
+
+    `by` is who decides: the one of `brings` whose word is enough, or the first of `confirms` (reviewer, or the kind of
+    attestation that an accredited provider gives). `cured` once that has been done.
+    """
+
+    rule: str
+    by: str
+    evidence_zh: str
+    evidence_en: str
+    brings: tuple[str, ...]
+    confirms: tuple[str, ...]
+    until: str | None
+    cured: bool
+
+
 class ContractCited(Struct):
     """The contract that the trade was made under, and both sides' signatures on it: GET /v1/contracts/{contract}."""
 
@@ -156,6 +172,8 @@ class TradeView(Struct, kw_only=True):
     dates: Dates
     verdict: Verdict
     contract: ContractCited | None
+    cures: tuple[CureOf, ...]
+    """Of a trade on hold: what cures each rule, who must bring it, until when."""
 
 
 class TradeList(Struct):
@@ -180,15 +198,6 @@ class CureView(Struct):
     state: str
     rule: str
     fill: Fill | None
-
-
-class CureOf(Struct):
-    """Who cures a rule of a hold, and with what."""
-
-    rule: str
-    by: str
-    evidence_zh: str
-    evidence_en: str
 
 
 class HoldView(Struct):
@@ -272,6 +281,7 @@ def trade_view(row: TradeRecord, reasons: Reasons) -> TradeView:
         dates=_dates(row),
         verdict=_verdict(row, reasons),
         contract=_cited(row),
+        cures=cures_of(row, reasons) if row.state == "held" else (),
     )
 
 
@@ -320,8 +330,25 @@ def hold_view(row: TradeRecord, reasons: Reasons) -> HoldView:
         row.quantity,
         row.amount_fen,
         optional_text(row.held_until_ns),
-        tuple(CureOf(rule, *CURES[rule]) for rule in row.violated if rule in CURES),
+        cures_of(row, reasons),
         reasons.violations(row.violated, row.verdict_at_ns, row.capacities),
+    )
+
+
+def cures_of(row: TradeRecord, reasons: Reasons) -> tuple[CureOf, ...]:
+    """For each rule that holds the trade, by the rulebook in force."""
+    return tuple(
+        CureOf(
+            rule,
+            (cure.confirms or cure.brings)[0],
+            evidence.zh,
+            evidence.en,
+            cure.brings,
+            cure.confirms,
+            optional_text(row.held_until_ns),
+            rule in row.cured,
+        )
+        for rule, cure, evidence in reasons.cures(row.violated)
     )
 
 
@@ -519,11 +546,17 @@ _TRADE: Final[dict[str, Any]] = {
     "verdict": {"outcome": "allow", "rulebook_sha256": _SHA, "facts_sha256": _SHA, "at": _WHEN, "violated": [],
                 "unknown": []},
     "contract": {"contract": "L1-1", "merchant_signature": "L1-1-merchant", "buyer_signature": "L1-1-P4-1"},
+    "cures": [],
 }  # fmt: skip
 _BROKEN: Final = {
     "rule": "B17", "message_zh": "独占许可须经买方确认在先许可。", "message_en": "The buyer must accept prior licences.",
     "citations": [{"zh": "江西省数据应用条例27(2)", "en": "Jiangxi Data Application Regulation 27(2)",
                    "authority": "local_regulation", "binding": False}],
+}  # fmt: skip
+_CURE: Final = {
+    "rule": "B17", "by": "buyer", "evidence_zh": "买方确认知悉在先非独占许可",
+    "evidence_en": "the buyer's confirmation that prior non-exclusive licences were disclosed", "brings": ["buyer"],
+    "confirms": [], "until": _DUE, "cured": False,
 }  # fmt: skip
 _PARTY: Final = (Refused.forbidden, Refused.not_found, Refused.wrong_state)
 
@@ -556,8 +589,7 @@ OPERATIONS: Final = (
               answers=HoldList,
               example_answer={"items": [{"trade": "T2", "listing": "L2", "buyer": "P4", "seller": "P2", "quantity": 1,
                                          "amount_fen": 50_000, "until": _DUE, "violated": [_BROKEN],
-                                         "rules": [{"rule": "B17", "by": "buyer", "evidence_zh": CURES["B17"][1],
-                                                    "evidence_en": CURES["B17"][2]}]}], "next": None}),
+                                         "rules": [_CURE]}], "next": None}),
     Operation("POST", "/v1/holds/{trade}/cure", cure, "Bring the evidence that a hold names", "trades", asks=Cure,
               answers=CureView, refused=(*_PARTY, Refused.own_case, Refused.evidence_missing), example={"rule": "B17"},
               example_answer={"trade": "T2", "state": "settled", "rule": "B17", "fill": {**_FILL, "trade": "T2"}}),

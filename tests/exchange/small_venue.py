@@ -74,6 +74,8 @@ def found(ago_ns: int = HOUR_NS, simulated: bool = False) -> Small:
     world.at_ns = time.time_ns() - ago_ns
     merchant, buyer = world.merchant(), world.buyer()
     posted, book = world.listing(merchant), world.book(merchant)
+    for listing in (posted, book):
+        world.agree(buyer, listing)
     world.tick()
     return Small(world, merchant, buyer, posted, book, 0)
 

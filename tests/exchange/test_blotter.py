@@ -57,10 +57,13 @@ def test_whoever_begins_later_is_told_the_same_from_there(seed: int) -> None:
     """From the tables as of some entry on: neither a line more nor one less."""
     entries = decoded(trading(seed))
     begin = random.Random(seed).randrange(len(entries) // 2, len(entries) - 50)
-    rows = projected(entries[:begin])
-    person = next(
-        row.participant for row in rows.values() if row.state == "partly_filled" and row.participant
+    begin, person = next(
+        (at, row.participant)
+        for at in range(begin, len(entries) - 20)
+        for row in projected(entries[:at]).values()
+        if row.state == "partly_filled" and row.participant
     )
+    rows = projected(entries[:begin])
     whole, late = Blotter(), Blotter()
     whole.follow(person, [])
     told(whole, entries[:begin])

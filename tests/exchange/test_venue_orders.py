@@ -196,6 +196,7 @@ def test_somebody_who_is_no_buyer_cannot_buy(world: World) -> None:
 def test_an_expired_mandate_stops_a_buyer(world: World) -> None:
     listing, buyer = world.listing(world.merchant(), listed_days=3_000), world.buyer()
     world.verify(buyer, mandate_until_ns=world.at_ns + DAY_NS)
+    world.agree(buyer, listing)
     until = world.state.bureau.participants[buyer].mandate_until_ns
     world.at_ns = until - 2_000
     world.buy(buyer, listing)
@@ -302,6 +303,7 @@ def test_an_exclusive_right_ends_with_its_licence(world: World) -> None:
     trade = world.buy(first, exclusive)
     world.deliver(trade)
     world.accept(trade)
+    world.agree(second, plain)
     until = world.state.products[product].exclusives[0].until_ns
     world.at_ns = until - 2_000
     assert code_of(world.order(second, plain)) == "unlawful"

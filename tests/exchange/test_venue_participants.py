@@ -353,6 +353,7 @@ def test_a_ban_is_set_and_lifted_by_an_operator(world: World) -> None:
 def test_a_ban_ends_by_itself_and_the_rules_see_it(world: World) -> None:
     """E03 reads the ban: at its last nanosecond the order is unlawful, at its end it is not."""
     listing, buyer = world.listing(world.merchant()), world.buyer()
+    world.agree(buyer, listing)
     world.ban(buyer, days=1)
     until = world.state.bureau.participants[buyer].ban_until_ns
     world.at_ns = until - 2_000

@@ -544,6 +544,7 @@ def test_a_certificate_ends_on_its_date(world: World, merchant: str) -> None:
     """B12: the last nanosecond of the validity is inside."""
     product, buyer = world.product(merchant), world.buyer()
     listing = world.listing(merchant, product, listed_days=3_000)
+    world.agree(buyer, listing)
     world.at_ns = world.state.products[product].valid_until_ns - 1_000
     assert kinds(world.order(buyer, listing)) == ["OrderPlaced", "Settled"]
     refused = world.order(buyer, listing).refusal
@@ -557,6 +558,7 @@ def test_an_authorisation_bounds_the_term_of_every_licence(world: World, merchan
     until = world.at_ns + 60 * DAY_NS
     product = world.product(merchant, authorisation=authorisation(world.at_ns, valid_until_ns=until))
     listing, buyer = world.listing(merchant, product, term_days=30), world.buyer()
+    world.agree(buyer, listing)
     world.at_ns = until - 39 * DAY_NS - 1_000
     assert kinds(world.order(buyer, listing)) == ["OrderPlaced", "Settled"]
     refused = world.order(buyer, listing).refusal

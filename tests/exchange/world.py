@@ -341,6 +341,43 @@ class World:
             )
         )
 
+    def agree(self, buyer: str, listing: str) -> None:
+        """Both sides sign what they have not yet signed; where one of them may not, nobody does."""
+        if (listing, buyer) in self.state.signed or listing not in self.state.listings:
+            return
+        if listing not in self.state.contract_of:
+            self.offer_contract(listing)
+        self.sign_contract(buyer, listing)
+
+    def provider(self, *kinds: str, days: int = 100) -> str:
+        """Somebody verified whom the operator has accredited to attest."""
+        participant = self.person()
+        self.verify(participant)
+        self.must(
+            e.AccreditProvider(
+                actor=OPERATOR,
+                participant=participant,
+                kinds=kinds,
+                valid_until_ns=self.at_ns + days * DAY_NS,
+                evidence_sha256=EVIDENCE,
+            )
+        )
+        return participant
+
+    def attestation(self, provider: str, product: str, *rules: str, **fields: Any) -> e.Attest:
+        """What a provider would send; nobody's key signs in this world."""
+        filled: dict[str, Any] = {
+            "kind": self.state.providers[provider].kinds[0] if provider in self.state.providers else "notary",
+            "buyer": "",
+            "valid_until_ns": self.at_ns + 50 * DAY_NS,
+            "evidence_sha256": EVIDENCE,
+            "public_key": self.key_of(provider),
+            "text": "what was signed",
+            "signature": "provider's",
+            **fields,
+        }
+        return e.Attest(actor=provider, product=product, rules=rules, **filled)
+
     def key_of(self, participant: str) -> str:
         return self.state.bureau.participants[participant].public_key
 
@@ -362,7 +399,12 @@ class World:
 
     # --- trading
 
-    def order(self, participant: str, listing: str, quantity: int = 1, **fields: Any) -> Outcome:
+    def order(
+        self, participant: str, listing: str, quantity: int = 1, *, signed: bool = True, **fields: Any
+    ) -> Outcome:
+        """A buyer signs the listing's contract first, where it has not yet."""
+        if signed and fields.get("side", "buy") == "buy":
+            self.agree(participant, listing)
         return self.do(e.PlaceOrder(actor=participant, listing=listing, quantity=quantity, **fields))
 
     def buy(self, participant: str, listing: str, quantity: int = 1, **fields: Any) -> str:
