@@ -156,6 +156,14 @@ def end_of(day: date) -> int:
     return (day.toordinal() + 1 - _EPOCH) * DAY_NS - _BEIJING_NS - 1
 
 
+def years_on(day: date, years: int) -> date:
+    """「没有对应日的，月末日为期间的最后一日。」(民法典第二百零二条)."""
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return day.replace(year=day.year + years, day=28)
+
+
 def year_of(year: int, off: Iterable[str], worked: Iterable[str]) -> Year:
     """A notice out of ISO dates. Raises ValueError where one is no date."""
     return Year(year, tuple(map(date.fromisoformat, off)), tuple(map(date.fromisoformat, worked)))

@@ -989,11 +989,6 @@ NOT_YET_GATHERED: frozenset[str] = frozenset(
         "H02",
         "H03",
         "H04",
-        "P01",
-        "P02",
-        "P03",
-        "P04",
-        "P05",
     }
 )
 """Rules whose facts the venue does not gather from its state yet: they would leave every trade undecided. Whoever

@@ -30,6 +30,7 @@ import msgspec
 
 from exchange import journal, venue
 from exchange.clock import Clock
+from exchange.duty import is_stale
 from exchange.events import (
     VENUE,
     AdoptRulebook,
@@ -38,6 +39,7 @@ from exchange.events import (
     HaltTrading,
     MoveListing,
     ParticipantRegistered,
+    RecountDuties,
     Refusal,
     Refused,
     Tick,
@@ -164,6 +166,8 @@ class Engine:
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._tick())]
         if self.state.rulebook_sha256 != self.state.rulebook.sha256:
             await self.submit(AdoptRulebook(actor=VENUE, sha256=self.state.rulebook.sha256))
+        if is_stale(self.state, self.now_ns()):
+            await self.submit(RecountDuties(actor=VENUE))
 
     async def _take_over(self, standby_seconds: float) -> int:
         """The epoch, once whoever writes this shard has gone."""

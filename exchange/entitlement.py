@@ -228,7 +228,7 @@ def apply_ended(state: State, event: EntitlementEnded, at_ns: int) -> None:
     if renewal is None:
         return
     if event.step == "renew" and renewal.trade in state.trades:
-        renewal.over = True
+        renewal.over, renewal.origin = True, entitlement.trade
         return
     del state.renewals[event.entitlement]
     state.renewing.pop(renewal.trade, None)

@@ -563,6 +563,55 @@ class RevokeEntitlement(Command, frozen=True, kw_only=True):
     evidence_sha256: str
 
 
+class ProveDuty(Command, frozen=True, kw_only=True):
+    duty: str
+    evidence_sha256: str
+
+
+class DecideDuty(Command, frozen=True, kw_only=True):
+    """`step` is accept or refuse (a proof), or waive (the duty itself, with the evidence for that)."""
+
+    duty: str
+    step: str
+    reason: str = ""
+    evidence_sha256: str = ""
+
+
+class FindBreach(Command, frozen=True, kw_only=True):
+    """What a reviewer found of a trade; `rule` is P04 (with the `observed` purpose) or P02 (with the `kept_years`).
+
+    The trade itself as the query tables have it: the web layer reads them, no caller states them.
+    """
+
+    rule: str
+    trade: str
+    listing: str
+    buyer: str
+    seller: str
+    purpose: str
+    territory: str
+    entitlement: str
+    evidence_sha256: str
+    reason: str
+    observed: str = ""
+    kept_years: int = 3
+
+
+class PublishYear(Command, frozen=True, kw_only=True):
+    """The State Council's notice for a year: ISO dates of the weekdays that are off and of the weekend days that are
+    worked.
+    """
+
+    year: int
+    off: tuple[str, ...]
+    worked: tuple[str, ...]
+    evidence_sha256: str
+
+
+class RecountDuties(Command, frozen=True, kw_only=True):
+    """The venue's own at its start, where its calendar now moves dates of open duties."""
+
+
 class CureHold(Command, frozen=True, kw_only=True):
     """Bring the evidence that a hold names (`clearing.notrade.Cure`).
 
@@ -1189,6 +1238,80 @@ class AttestationRevoked(Event, frozen=True):
     by: str
 
 
+class DutyOpened(Event, frozen=True):
+    """Something is owed from now on. `kind` is one of `clearing.duties.KINDS`, `participant` the debtor.
+
+    `cause`: completed, expired, revoked, refunded, consent_withdrawn, found. `purpose` is empty where it does not matter.
+    `provisional`: the date counts days of a year whose notice was not out. `reviewed`: a reviewer accepts the proof.
+    """
+
+    duty: str
+    kind: str
+    rule: str
+    participant: str
+    trade: str
+    listing: str
+    entitlement: str
+    buyer: str
+    seller: str
+    purpose: str
+    territory: str
+    cause: str
+    due_ns: int
+    remind_ns: int
+    provisional: bool
+    reviewed: bool
+
+
+class DutyMoved(Event, frozen=True):
+    """`step` of `clearing.duties.DUTY_LIFE`, and the state that it led to. Reminders are steps too."""
+
+    duty: str
+    kind: str
+    trade: str
+    entitlement: str
+    participant: str
+    step: str
+    state: str
+    evidence_sha256: str
+    reason: str
+    by: str
+
+
+class DutyBroken(Event, frozen=True):
+    """Verdict breach: its date passed (`step` miss), or a reviewer found it (`find`). `conduct` goes to the bureau."""
+
+    duty: str
+    kind: str
+    trade: str
+    participant: str
+    step: str
+    violated: tuple[str, ...]
+    capacities: tuple[str, ...]
+    facts_sha256: bytes
+    conduct: str
+    evidence_sha256: str
+    reason: str
+    by: str
+
+
+class DutyRescheduled(Event, frozen=True):
+    """Another calendar gives it another date."""
+
+    duty: str
+    due_ns: int
+    remind_ns: int
+    provisional: bool
+
+
+class YearPublished(Event, frozen=True):
+    year: int
+    off: tuple[str, ...]
+    worked: tuple[str, ...]
+    evidence_sha256: str
+    by: str
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -1242,6 +1365,11 @@ AnyEvent = (
     | ProviderRevoked
     | Attested
     | AttestationRevoked
+    | DutyOpened
+    | DutyMoved
+    | DutyBroken
+    | DutyRescheduled
+    | YearPublished
 )
 
 

@@ -30,6 +30,10 @@ from exchange.events import (
     Delivered,
     Delivery,
     DeliveryRejected,
+    DutyBroken,
+    DutyMoved,
+    DutyOpened,
+    DutyRescheduled,
     EntitlementEnded,
     EntitlementMoved,
     EntitlementRenewed,
@@ -223,6 +227,39 @@ class EntitlementRecord(Struct, kw_only=True, gc=False):
     renewed_by: str = ""
 
 
+class DutyRecord(Struct, kw_only=True, gc=False):
+    """A duty after a trade, done ones too. `state` is one of `clearing.duties.DutyState`.
+
+    `evidence_sha256` is the last that was brought for it or found against it, `decided_by` who accepted, refused, waived or
+    found, with the `reason`. `violated` and `capacities` are of a breach.
+    """
+
+    number: int
+    id: str
+    kind: str
+    rule: str
+    participant: str
+    trade: str
+    listing: str
+    entitlement: str
+    buyer: str
+    seller: str
+    cause: str
+    state: str = "scheduled"
+    opened_at_ns: int
+    due_ns: int
+    provisional: bool
+    reviewed: bool
+    reminded_at_ns: int = 0
+    evidence_sha256: str = ""
+    decided_by: str = ""
+    reason: str = ""
+    violated: tuple[str, ...] = ()
+    capacities: tuple[str, ...] = ()
+    broken_at_ns: int = 0
+    updated_at_ns: int
+
+
 class PostingRecord(Struct, gc=False):
     """One movement: `amount` (fen, or units of `asset`) left `source` and reached `target`. Never zero.
 
@@ -306,6 +343,7 @@ class View:
         self.orders: Kept[OrderRecord] = Kept()
         self.trades: Kept[TradeRecord] = Kept()
         self.entitlements: Kept[EntitlementRecord] = Kept()
+        self.duties: Kept[DutyRecord] = Kept()
         self.postings: list[PostingRecord] = []
         self.refusals: list[RefusalRecord] = []
         self.rulebook_sha256 = rulebook_sha256
@@ -766,6 +804,60 @@ def _entitlement_renewed(view: View, event: EntitlementRenewed, at_ns: int) -> N
     entitlement.renewed_by, entitlement.updated_at_ns = event.trade, at_ns
 
 
+# ------------------------------------------------------------------------------------------------ duties
+
+
+def _duty_opened(view: View, event: DutyOpened, at_ns: int) -> None:
+    view.duties.add(
+        DutyRecord(
+            number=number_of(event.duty),
+            id=event.duty,
+            kind=event.kind,
+            rule=event.rule,
+            participant=event.participant,
+            trade=event.trade,
+            listing=event.listing,
+            entitlement=event.entitlement,
+            buyer=event.buyer,
+            seller=event.seller,
+            cause=event.cause,
+            opened_at_ns=at_ns,
+            due_ns=event.due_ns,
+            provisional=event.provisional,
+            reviewed=event.reviewed,
+            updated_at_ns=at_ns,
+        )
+    )
+
+
+def _duty_moved(view: View, event: DutyMoved, at_ns: int) -> None:
+    """What was deleted and proven is told of the entitlement too."""
+    duty = view.duties.change(event.duty)
+    duty.state, duty.updated_at_ns = event.state, at_ns
+    if event.step == "remind":
+        duty.reminded_at_ns = at_ns
+    elif event.step == "prove":
+        duty.evidence_sha256 = event.evidence_sha256
+    else:
+        duty.decided_by, duty.reason = event.by, event.reason
+        duty.evidence_sha256 = event.evidence_sha256 or duty.evidence_sha256
+    if event.kind == "deletion" and event.step == "accept":
+        _entitlement_state(view, event.entitlement, "deleted", at_ns)
+
+
+def _duty_broken(view: View, event: DutyBroken, at_ns: int) -> None:
+    duty = view.duties.change(event.duty)
+    duty.state, duty.violated, duty.capacities = "broken", event.violated, event.capacities
+    duty.broken_at_ns = duty.updated_at_ns = at_ns
+    duty.decided_by, duty.reason = event.by, event.reason
+    duty.evidence_sha256 = event.evidence_sha256 or duty.evidence_sha256
+
+
+def _duty_rescheduled(view: View, event: DutyRescheduled, at_ns: int) -> None:
+    duty = view.duties.change(event.duty)
+    duty.due_ns, duty.provisional, duty.updated_at_ns = event.due_ns, event.provisional, at_ns
+
+
 HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ParticipantRegistered: _participant,
     IdentityResubmitted: _renamed,
@@ -792,5 +884,9 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     EntitlementEnded: _entitlement_ended,
     EntitlementMoved: _entitlement_moved,
     EntitlementRenewed: _entitlement_renewed,
+    DutyOpened: _duty_opened,
+    DutyMoved: _duty_moved,
+    DutyBroken: _duty_broken,
+    DutyRescheduled: _duty_rescheduled,
 }
 """Events that the query tables do not tell of are not in it."""

@@ -28,6 +28,9 @@ from exchange.events import (
     Delivered,
     Delivery,
     DeliveryRejected,
+    DutyBroken,
+    DutyMoved,
+    DutyRescheduled,
     EntitlementEnded,
     EntitlementMoved,
     EntitlementRenewed,
@@ -48,6 +51,7 @@ from exchange.events import (
 )
 from exchange.journal import SHARD, entries_of
 from exchange.projection import (
+    DutyRecord,
     EntitlementRecord,
     Kept,
     ListingRecord,
@@ -183,10 +187,11 @@ TRADES: Final = Table(
     "trade", TradeRecord, ("number",), {"shares": Shares, "unknown": Unknown, "delivery": Delivery | None}
 )
 ENTITLEMENTS: Final = Table("entitlement", EntitlementRecord, ("number",))
+DUTIES: Final = Table("duty", DutyRecord, ("number",))
 POSTINGS: Final = Table("posting", PostingRecord, ("sequence", "position"))
 REFUSALS: Final = Table("refusal", RefusalRecord, ("sequence", "position"), {"unknown": Unknown})
 
-STAGED: Final[tuple[Table[Any], ...]] = (PRODUCTS, LISTINGS, ORDERS, TRADES, ENTITLEMENTS)
+STAGED: Final[tuple[Table[Any], ...]] = (PRODUCTS, LISTINGS, ORDERS, TRADES, ENTITLEMENTS, DUTIES)
 
 
 def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
@@ -198,6 +203,7 @@ def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
         (ORDERS, view.orders),
         (TRADES, view.trades),
         (ENTITLEMENTS, view.entitlements),
+        (DUTIES, view.duties),
     )
 
 
@@ -229,6 +235,7 @@ class Wanted(Struct):
     orders: dict[str, None] = {}
     trades: dict[str, None] = {}
     entitlements: dict[str, None] = {}
+    duties: dict[str, None] = {}
 
 
 def want(wanted: Wanted, events: Iterable[Happened]) -> None:
@@ -246,6 +253,12 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                 wanted.trades[event.trade] = None
             case KeyIssued() | EntitlementEnded() | EntitlementMoved() | EntitlementRenewed():
                 wanted.entitlements[event.entitlement] = None
+            case DutyMoved():
+                wanted.duties[event.duty] = None
+                if event.kind == "deletion" and event.entitlement:
+                    wanted.entitlements[event.entitlement] = None
+            case DutyBroken() | DutyRescheduled():
+                wanted.duties[event.duty] = None
             case ListingCreated():
                 wanted.participants[event.merchant] = wanted.products[event.product] = None
             case IdentityResubmitted():
@@ -271,6 +284,7 @@ async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
             wanted.entitlements[trade.entitlement] = None
     await _bring(connection, ORDERS, view.orders, [order for order in wanted.orders if is_order(order)])
     await _bring(connection, ENTITLEMENTS, view.entitlements, wanted.entitlements)
+    await _bring(connection, DUTIES, view.duties, wanted.duties)
 
 
 async def _bring(connection: Any, table: Table[Any], kept: Kept[Any], identifiers: Iterable[str]) -> None:
@@ -698,6 +712,19 @@ REFUSALS_OF: Final = _either(REFUSALS, "participant", "counterparty", f"{BELOW}"
 )
 ALL_REFUSALS: Final = REFUSALS.select(f"WHERE (sequence, position) < ($2, $3) ORDER BY {BY_PLACE} LIMIT $1")
 ENTITLEMENTS_OF: Final = _either(ENTITLEMENTS, "buyer", "seller", "number < $3", BY_NUMBER)
+DUTIES_OF: Final = _either(
+    DUTIES,
+    "buyer",
+    "seller",
+    "number < $3 AND ($4 = '' OR trade = $4) AND ($5 = '' OR state = $5)",
+    BY_NUMBER,
+)
+ALL_DUTIES: Final = DUTIES.select(
+    f"WHERE number < $2 AND ($3 = '' OR trade = $3) AND ($4 = '' OR state = $4) ORDER BY {BY_NUMBER} LIMIT $1"
+)
+DELETION_OF: Final = DUTIES.select(
+    f"WHERE entitlement = $1 AND kind = 'deletion' ORDER BY {BY_NUMBER} LIMIT 1"
+)
 
 
 async def order(pool: Pool, identifier: str) -> OrderRecord | None:
@@ -715,6 +742,30 @@ async def trade(pool: Pool, identifier: str) -> TradeRecord | None:
 async def entitlement(pool: Pool, identifier: str) -> EntitlementRecord | None:
     found: EntitlementRecord | None = await _one(pool, ENTITLEMENTS, "E", identifier)
     return found
+
+
+async def duty(pool: Pool, identifier: str) -> DutyRecord | None:
+    """Any duty; who may see it is the caller's question."""
+    found: DutyRecord | None = await _one(pool, DUTIES, "U", identifier)
+    return found
+
+
+async def deletion_of(pool: Pool, entitlement: str) -> DutyRecord | None:
+    """The newest duty to delete what an entitlement gave."""
+    record = await pool.fetchrow(DELETION_OF, entitlement)
+    return None if record is None else DUTIES.row_of(record)
+
+
+async def duties_of(
+    pool: Pool, participant: str | None, trade: str, state: str, limit: int = 50, cursor: str | None = None
+) -> Page[DutyRecord]:
+    """Duties after the trades in which the participant is buyer or seller (None: of everybody); of one trade, or in one
+    state, where these are not empty.
+    """
+    before = _before(cursor)
+    if participant is None:
+        return await _page_of(pool, DUTIES, ALL_DUTIES, limit, before, trade, state)
+    return await _page_of(pool, DUTIES, DUTIES_OF, limit, participant, before, trade, state)
 
 
 async def orders_of(

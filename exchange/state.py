@@ -13,7 +13,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from clearing.calendar import PACKAGE, Calendar, year_of
 from clearing.contract import Declarations, Offer, Security
+from clearing.duties import DutyKind, DutyState
 from clearing.house import Cell, House, Party
 from clearing.ledger import Ledger, LedgerDump
 from clearing.notrade import Rulebook
@@ -161,6 +163,30 @@ class Renewal(Struct, kw_only=True, gc=False):
     trade: str
     successor: str = ""
     over: bool = False
+    origin: str = ""
+    """The trade of an entitlement that is over."""
+
+
+class Duty(Struct, kw_only=True, gc=False):
+    """Something owed after a trade (`clearing.duties`), until it is done, redressed or waived."""
+
+    id: str
+    kind: DutyKind
+    rule: str
+    participant: str
+    trade: str
+    listing: str
+    entitlement: str
+    buyer: str
+    seller: str
+    purpose: str
+    territory: str
+    from_ns: int
+    due_ns: int
+    remind_ns: int
+    provisional: bool
+    reviewed: bool
+    state: DutyState = "scheduled"
 
 
 ReportedTerms = tuple[str, str, str, int, int, str, str, str]
@@ -292,6 +318,7 @@ class State:
     `contract_of` finds a listing's live contract, `signed` the signature that counts by listing and buyer, `attested`
     the attestations of a product. `cured` are rules of a hold whose evidence a reviewer has accepted, or a party given
     its word for.
+    `years` are the notices that came after the packages: days off and days worked; `calendar` follows from both.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -322,6 +349,9 @@ class State:
         self.attestations: dict[str, Attestation] = {}
         self.attested: dict[str, list[str]] = {}
         self.cured: dict[str, tuple[str, ...]] = {}
+        self.duties: dict[str, Duty] = {}
+        self.years: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self.calendar: Calendar = PACKAGE
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -405,6 +435,10 @@ class State:
         for name in ("providers", "attestations", "cured"):
             if getattr(self, name):
                 later[name] = getattr(self, name)
+        if self.duties:
+            later["duties"] = list(self.duties.values())
+        if self.years:
+            later["years"] = sorted(self.years.items())
         return later | {
             "bureau": self.bureau.dump(),
             "ledger": self.ledger.dump(),
@@ -462,6 +496,8 @@ class _Dumped(Struct):
     providers: dict[str, Provider] = {}
     attestations: dict[str, Attestation] = {}
     cured: dict[str, tuple[str, ...]] = {}
+    duties: list[Duty] = []
+    years: list[tuple[int, tuple[tuple[str, ...], tuple[str, ...]]]] = []
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -503,6 +539,10 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
         state.take_signature(signature)
     for attestation in sorted(dumped.attestations.values(), key=lambda row: row.given_at_ns):
         state.take_attestation(attestation)
+    state.duties = {row.id: row for row in dumped.duties}
+    state.years = dict(dumped.years)
+    for year, (off, worked) in dumped.years:
+        state.calendar = state.calendar.with_year(year_of(year, off, worked))
     state.timers = dumped.timers
     heapify(state.timers)
     state.remembered = _oldest_first(dumped.remembered)

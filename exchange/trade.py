@@ -78,6 +78,8 @@ def deliver(state: State, command: Deliver, at_ns: int) -> Refusal | list[Event]
     if refusal is not None:
         return refusal
     delivery = command.delivery
+    if (withdrawn := _consent_refusal(state, trade)) is not None:
+        return withdrawn
     told = (delivery.kind, bool(delivery.sha256), bool(delivery.url))
     if told not in (("file", True, False), ("address", False, True)):
         return Refusal(Refused.malformed, "a delivery is a file with its sha256, or an address with its url")
@@ -85,6 +87,17 @@ def deliver(state: State, command: Deliver, at_ns: int) -> Refusal | list[Event]
     due_ns = at_ns + terms.acceptance_days * DAY_NS
     until_ns = at_ns + terms.term_days * DAY_NS
     return [Delivered(trade.id, step, delivery, due_ns, until_ns, remind_ns(at_ns, until_ns))]
+
+
+def _consent_refusal(state: State, trade: Trade) -> Refusal | None:
+    """What is delivered after consent was withdrawn leaves those persons out (个人信息保护法第十五条、第四十七条)."""
+    product = state.products[state.listings[trade.listing].product]
+    if not product.consent_withdrawn or product.consent_removed:
+        return None
+    if product.classification.pi_state not in ("identifiable", "deidentified"):
+        return None
+    detail = "consent was withdrawn: take those records out and have consent_removed recorded, then deliver"
+    return Refusal(Refused.unlawful, detail, ("C05",))
 
 
 def accept(state: State, command: AcceptDelivery, at_ns: int) -> Refusal | list[Event]:

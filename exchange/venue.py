@@ -19,6 +19,7 @@ from exchange import (
     attestation,
     cash,
     contract,
+    duty,
     entitlement,
     halt,
     listing,
@@ -393,6 +394,11 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.RevokeProvider: attestation.revoke_provider,
     happened.Attest: trade.attest,
     happened.RevokeAttestation: attestation.revoke,
+    happened.ProveDuty: duty.prove,
+    happened.DecideDuty: duty.decide,
+    happened.FindBreach: duty.find,
+    happened.PublishYear: duty.publish_year,
+    happened.RecountDuties: duty.recount,
 }
 """Command: who decides it."""
 
@@ -449,13 +455,21 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.ProviderRevoked: attestation.apply_provider_revoked,
     happened.Attested: attestation.apply_attested,
     happened.AttestationRevoked: attestation.apply_revoked,
+    happened.DutyOpened: duty.apply_opened,
+    happened.DutyMoved: duty.apply_moved,
+    happened.DutyBroken: duty.apply_broken,
+    happened.DutyRescheduled: duty.apply_rescheduled,
+    happened.YearPublished: duty.apply_year,
 }
 """Event: what it changes."""
 
 FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
-    happened.Settled: entitlement.after_settled,
-    happened.Refunded: entitlement.after_undone,
-    happened.HoldReleased: entitlement.after_undone,
+    happened.Settled: duty.after_settled,
+    happened.Completed: duty.after_completed,
+    happened.Refunded: duty.after_refunded,
+    happened.HoldReleased: duty.after_released,
+    happened.EntitlementEnded: duty.after_ended,
+    happened.FactRecorded: duty.after_recorded,
 }
 """Event: what follows from it in the same entry, whichever command it came of. Asked before the event is applied, it may
 look at what the event ends; what it yields is applied after it."""
@@ -465,6 +479,8 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], list[Event]]]] = {
     "trade": trade.on_due,
     "entitlement": entitlement.on_due,
     "entitlement_reminder": entitlement.on_reminder_due,
+    "duty": duty.on_due,
+    "duty_reminder": duty.on_reminder_due,
     "report": trade.on_report_due,
     "standing": order.on_standing_due,
 }

@@ -77,6 +77,7 @@ PATH_PATTERNS: Final = {
     "trade": whole("T[1-9][0-9]{0,17}"),
     "entitlement": whole("E[1-9][0-9]{0,17}"),
     "report": whole("R[1-9][0-9]{0,17}"),
+    "duty": whole("U[1-9][0-9]{0,17}"),
     "board": whole("[a-z][a-z0-9_]{0,39}"),
     "rule": whole("[A-Z][0-9]{2}"),
     "code": whole("[a-z_]{1,40}"),

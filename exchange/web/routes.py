@@ -13,6 +13,7 @@ from exchange.web import (
     console,
     contracts,
     credit,
+    duties,
     entitlements,
     entry,
     halts,
@@ -57,6 +58,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *entry.OPERATIONS,
     *trades.OPERATIONS,
     *entitlements.OPERATIONS,
+    *duties.OPERATIONS,
     *money.OPERATIONS,
     *credit.OPERATIONS,
 )

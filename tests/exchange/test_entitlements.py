@@ -161,7 +161,7 @@ def test_a_renewal_that_is_not_delivered_lapses(licence: Licence) -> None:
     assert only(world.tick_at(licence.until_ns + 1), e.EntitlementEnded).step == "renew"
     world.check()
     outcome = world.tick_at(world.state.trades[trade].due_ns + 1)
-    assert kinds(outcome) == ["Ticked", "Refunded", "EntitlementMoved"]
+    assert kinds(outcome) == ["Ticked", "Refunded", "EntitlementMoved", "DutyOpened"]
     assert only(outcome, e.EntitlementMoved).state == "expired"
     assert not world.state.renewals
     world.check()

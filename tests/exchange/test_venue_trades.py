@@ -352,7 +352,7 @@ def test_a_term_shorter_than_the_acceptance_ends_with_the_trade(way: str) -> Non
     assert world.code(e.IssueKey(actor=buyer, entitlement=right.id, key_sha256="01" * 32)) == "wrong_state"
     due_ns = world.state.trades[trade].due_ns
     outcome = world.accept(trade) if way == "accept" else world.tick_at(due_ns + 1)
-    assert kinds(outcome)[-2:] == ["Completed", "EntitlementEnded"]
+    assert kinds(outcome)[-3:] == ["Completed", "EntitlementEnded", "DutyOpened"]
     assert world.state.entitlements == {}
     world.check()
 
