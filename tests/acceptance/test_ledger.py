@@ -12,7 +12,8 @@ What the checks expect; more members are welcome, and `items` come in pages as e
     GET  /v1/ledger/fees              items: trade, amount_fen
     GET  /v1/ledger/revenue-shares    items: trade, participant, role, amount_fen
     GET  /v1/ledger/refusals          items: rule, count
-    POST /v1/ledger/reversals         {transaction, reason} -> 201 {transaction, reverses}    operator
+    POST /v1/ledger/reversals         {transaction, reason} -> 201 {transaction, reverses, state}    operators:
+         where `state` is proposed, another operator sends the same to make it
     POST /v1/trades/{trade}/refund-agreements    {amount_fen, reason} -> {state: offered | agreed}
     POST /v1/deposits                 {amount_fen} -> 201;  GET /v1/deposits    items: participant, balance_fen
     GET  /v1/debts                    items: debtor, creditor, trade, amount_fen, outstanding_fen
@@ -98,6 +99,15 @@ def held_trade(venue: Venue, merchant: Person, buyer: Person) -> str:
     product = venue.product(merchant)
     venue.trade(venue.buyer(), venue.listing(merchant, product))
     return venue.held(buyer, venue.listing(merchant, product, **EXCLUSIVE), "B17")
+
+
+def reverse(venue: Venue, transaction: str) -> httpx.Response:
+    """By one operator, or by two where the venue wants a second pair of eyes; gives the last answer."""
+    body = {"transaction": transaction, "reason": "记账对象有误"}
+    answer = venue.operator.post("/v1/ledger/reversals", body)
+    if answer.is_success and answer.json().get("state") == "proposed":
+        return venue.official("operator").post("/v1/ledger/reversals", body)
+    return answer
 
 
 def agree(person: Person, trade: str, amount_fen: int) -> httpx.Response:
@@ -307,14 +317,14 @@ def test_a_reversal_is_a_new_linked_opposite_transaction(venue: Venue) -> None:
     wrong = movement(venue, person.participant, 30_000)
     body = {"transaction": wrong["transaction"], "reason": "记账对象有误"}
     refused(person.post("/v1/ledger/reversals", body), 403, "forbidden")
-    made = done(venue.operator.post("/v1/ledger/reversals", body), 201)
+    made = done(reverse(venue, wrong["transaction"]), 201)
     assert made["reverses"] == wrong["transaction"] != made["transaction"]
     assert person.balance == 0
     back = movement(venue, person.participant, -30_000)
     assert (back["transaction"], back["reverses"]) == (made["transaction"], wrong["transaction"])
     assert movement(venue, person.participant, 30_000) == wrong, "what happened stays as it was"
     assert_sums_to_zero(trial_balance(venue))
-    assert venue.operator.post("/v1/ledger/reversals", body).status_code == 409
+    assert reverse(venue, wrong["transaction"]).status_code == 409
 
 
 @pytest.mark.xfail(strict=True, reason="issue 4: reversals")
@@ -325,8 +335,8 @@ def test_a_reversal_needs_the_money_a_reason_and_its_transaction(
     person = venue.buyer(cash_fen=PRICE_FEN)
     booked = movement(venue, person.participant, PRICE_FEN)
     venue.trade(person, listing)
+    refused(reverse(venue, booked["transaction"]), 409, "funds_insufficient")
     body = {"transaction": booked["transaction"], "reason": "记账对象有误"}
-    refused(venue.operator.post("/v1/ledger/reversals", body), 409, "funds_insufficient")
     nothing = {**body, "transaction": "no such transaction"}
     assert venue.operator.post("/v1/ledger/reversals", nothing).status_code in (400, 404)
     assert venue.operator.post("/v1/ledger/reversals", {**body, "reason": ""}).status_code in (400, 422)
