@@ -67,7 +67,6 @@ FEEDS = (
 )
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: registers")
 def test_registers_are_listed_with_what_they_feed(venue: Venue) -> None:
     """Line: "consent, ..., pledges, ..., court freezes, restricted lists, risk opinions, assessments, ... are registers
     of the venue"."""
@@ -82,7 +81,6 @@ def test_registers_are_listed_with_what_they_feed(venue: Venue) -> None:
         assert row["subjects"], row
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: registers")
 def test_an_entry_names_its_evidence_decider_and_validity(
     venue: Venue, merchant: Person, product: str
 ) -> None:
@@ -99,7 +97,6 @@ def test_an_entry_names_its_evidence_decider_and_validity(
     assert entries(venue.merchant(), "pledges", product=product) == []
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: registers are typed")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -123,7 +120,6 @@ def test_free_json_is_no_entry(venue: Venue, product: str, wrong: dict[str, Any]
     assert entries(venue.desk, "pledges", product=product) == []
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: deciders")
 def test_who_gains_decides_nothing(venue: Venue, merchant: Person, product: str) -> None:
     """Line: "a named decider": the holder may say what is against it and nothing that is for it."""
     refused(enter(merchant, "assessments", _assessment("passed"), product=product), 403, "forbidden")
@@ -144,7 +140,6 @@ def _assessment(result: str) -> dict[str, Any]:
     return {"kind": "risk_assessment", "result": result}
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: corrections")
 def test_a_correction_takes_the_place_of_what_it_corrects(venue: Venue, product: str) -> None:
     """Line: "correction and reads as of an instant": what was known before the correction is read as it was known."""
     wrong = done(
@@ -166,7 +161,6 @@ def test_a_correction_takes_the_place_of_what_it_corrects(venue: Venue, product:
     assert stray.status_code in (400, 404, 409, 422), stray.text
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: reads as of an instant")
 def test_what_stood_at_an_instant(venue: Venue, product: str) -> None:
     """Line: "validity, ... reads as of an instant": not good yet, good, no longer good."""
     start, end = venue.in_days(1), venue.in_days(3)
