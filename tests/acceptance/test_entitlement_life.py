@@ -63,7 +63,6 @@ def bought(venue: Venue, merchant: Person, buyer: Person, listing: str) -> tuple
     return entitlement, str(done(buyer.post(f"/v1/entitlements/{entitlement}/key", {}))["key"])
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: renewed at the price of that day")
 def test_a_renewal_pays_the_price_of_that_day(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "renewed (rules and price of that day)": a new trade with a verdict of its own; before the end the old key
     opens still."""
@@ -87,7 +86,6 @@ def test_a_renewal_pays_the_price_of_that_day(venue: Venue, merchant: Person, bu
     assert seen(buyer, trade["entitlement"])["state"] == "active"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: renewed by the rules of that day")
 def test_a_renewal_is_judged_by_the_rules_of_that_day(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "renewed (rules and price of that day)": what has become unlawful is not renewed, and costs nothing."""
     product = venue.product(merchant)
@@ -139,7 +137,6 @@ def test_its_buyer_is_reminded_before_the_end(venue: Venue, merchant: Person, bu
     assert seen(buyer, entitlement)["state"] == "active"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: suspended, the term runs on")
 def test_suspended_the_term_runs_on(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "Entitlement life as a table": from suspended it expires as from active, and is not resumed then."""
     entitlement, _ = bought(venue, merchant, buyer, venue.listing(merchant, term_days=10))
