@@ -268,3 +268,9 @@ def test_the_two_locks_agree() -> None:
         for package, version in runtime.items()
         if development.get(package, "").partition(" ")[0] != version.partition(" ")[0]
     } == {}
+
+
+def test_each_migration_has_a_number_of_its_own() -> None:
+    """Two branches may each take the next free number: the venue would not start."""
+    numbers = [path.name[:4] for path in sorted((ROOT / "exchange" / "schema").glob("*.sql"))]
+    assert numbers == sorted(set(numbers))
