@@ -103,7 +103,6 @@ def buyer(venue: Venue) -> Person:
     return venue.buyer()
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: contract of a listing")
 def test_the_contract_is_generated_from_the_listing_and_readable(
     venue: Venue, merchant: Person, buyer: Person
 ) -> None:
@@ -124,7 +123,6 @@ def test_the_contract_is_generated_from_the_listing_and_readable(
     assert done(venue.http.get(f"/v1/listings/{listing}/contract"), 200)["sha256"] == live["sha256"]
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: both signatures cited by each trade")
 def test_each_trade_cites_both_signatures(
     venue: Venue, merchant: Person, buyer: Person, listing: str
 ) -> None:
@@ -141,7 +139,6 @@ def test_each_trade_cites_both_signatures(
     refused(sign(buyer, listing), 409, "already_exists")
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: contract of a trade")
 def test_a_trades_contract_has_its_particulars(
     venue: Venue, merchant: Person, buyer: Person, listing: str
 ) -> None:
@@ -172,7 +169,6 @@ def test_nothing_settles_unsigned(venue: Venue, merchant: Person, buyer: Person,
     settled_trade(buyer, listing)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: keys the venue never holds")
 def test_only_a_partys_own_key_signs(venue: Venue, merchant: Person, buyer: Person, listing: str) -> None:
     """Line: "with keys the venue never holds": the signature verifies against the party's public key, and no other
     party's, nor one over other declarations, is taken."""
@@ -245,7 +241,6 @@ def test_security_clauses_are_the_contracts(venue: Venue, merchant: Person, buye
     assert "A07" in [entry["rule"] for entry in seen["verdict"]["violated"]]
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: contract signatures have their sides")
 def test_each_side_signs_as_what_it_is(venue: Venue, merchant: Person, buyer: Person, listing: str) -> None:
     """Line: "signed ... by the merchant and once by each buyer": no one signs for the other side, nor an old text."""
     offer(merchant, listing)

@@ -76,7 +76,6 @@ def buyer(venue: Venue) -> Person:
 # -- all of them
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: judge answers all examples")
 def test_judge_gives_every_shared_example_its_verdict_and_exact_rules() -> None:
     """Line: "`shuji judge` gives all 76 examples their verdict and exact set of rules"."""
     examples = shared("rulebook-examples.json")
