@@ -157,3 +157,39 @@ def test_the_directory_of_providers_is_everybodys(venue: Venue, notary: Person) 
     assert "C02" in mine["confirms"]["notary"]
     assert done(venue.http.get("/v1/providers"), 200)["items"]
     refused(notary.get("/v1/providers", cursor="x"), 400, "malformed")
+
+
+def test_it_cures_until_its_date(venue: Venue, merchant: Person, buyer: Person) -> None:
+    """Line: "signed, with scope and dates, and can cure": when its date has passed the rule holds again."""
+    product, listing = on_general_consent(venue, merchant)
+    person = provider(venue, "notary")
+    done(attest(venue, person, product, valid_until=venue.in_days(5)), 201)
+    venue.trade(buyer, listing)
+    venue.advance(days=5, seconds=60)
+    venue.held(buyer, listing, "C02")
+
+
+def test_what_comes_after_the_holds_end_settles_nothing(venue: Venue, merchant: Person) -> None:
+    """Line: "expired, it is refused and everything released"; an attestation helps the next trade only."""
+    product, listing = on_general_consent(venue, merchant)
+    person, buyer = provider(venue, "notary"), venue.buyer()
+    before = buyer.account()
+    trade = venue.held(buyer, listing, "C02")
+    assert buyer.account()["reserved"] == before["reserved"] + 50_000
+    until = parsed(venue.read_trade(trade, buyer)["dates"]["held_until"])
+    venue.advance(seconds=int((until - venue.now()).total_seconds()) + 60)
+    assert buyer.account() == before
+    assert done(attest(venue, person, product), 201)["cured"] == []
+    assert venue.read_trade(trade, buyer)["state"] == "refused"
+    assert buyer.account() == before
+    venue.trade(buyer, listing)
+
+
+def test_a_sellers_own_house_attests_nothing(venue: Venue) -> None:
+    """Line: "come from accredited providers": one with the seller's owner is none for its products."""
+    seller, sister = venue.merchant(), venue.participant("buyer")
+    done(venue.verify_identity(sister, owner_id=f"owner-{seller.uscc}"))
+    body = {"participant": sister.participant, "kinds": ["notary"], "valid_until": venue.in_days(300)}
+    done(venue.operator.post("/v1/providers", {**body, "evidence_sha256": sha256_of("licence")}), 201)
+    product, _ = on_general_consent(venue, seller)
+    refused(attest(venue, sister, product), 403, "own_case")

@@ -191,7 +191,6 @@ def test_a_court_freeze_blocks_while_it_is_good(
     venue.trade(buyer, listing)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: facts are gathered from registers")
 def test_a_restricted_list_blocks_whom_it_names(venue: Venue, merchant: Person, product: str) -> None:
     """Line: "The facts are gathered from state: ... restricted lists" (E04)."""
     listing, listed, free = venue.listing(merchant, product), venue.buyer(), venue.buyer()
