@@ -79,7 +79,7 @@ LISTABLE: Final = ("pending", "registered", "suspended")
 
 SUPPLIES: Final = ("unlimited", "limited", "exclusive")
 DEALS: Final = ("licence", "exclusive_licence", "transfer")
-REGIMES: Final = ("market", "gov_guided")
+REGIMES: Final = ("market", "gov_guided", "cost_recovery")
 TARIFF_FACTS: Final = ("price.regime", "price.cap_fen")
 """Of public data these are unknown until a reviewer has held them against the tariff (发改价格〔2025〕65号)."""
 MAX_PRICE_FEN: Final = 10**12
@@ -425,16 +425,23 @@ def seller_of(state: State, listing: Listing, participant: str, at_ns: int) -> P
     return party.reseller
 
 
-def cell_of(state: State, listing: Listing, purpose: str, territory: str, at_ns: int) -> Cell:
-    """The facts of one licence class of a listing; kept until a register of its product changes."""
-    key = (listing.id, purpose, territory)
+def cell_of(
+    state: State, listing: Listing, purpose: str, territory: str, at_ns: int, resold: bool = False
+) -> Cell:
+    """The facts of one licence class of a listing; kept until a register of its product changes.
+
+    `resold`: the seller is not the listing's merchant but a holder of its units (B08).
+    """
+    key = (listing.id, purpose, territory, resold)
     cell = state.cells.get(key)
     if cell is None or at_ns >= cell.until_ns:
-        cell = state.cells[key] = _new_cell(state, listing, purpose, territory, at_ns)
+        cell = state.cells[key] = _new_cell(state, listing, purpose, territory, at_ns, resold)
     return cell
 
 
-def _new_cell(state: State, listing: Listing, purpose: str, territory: str, at_ns: int) -> Cell:
+def _new_cell(
+    state: State, listing: Listing, purpose: str, territory: str, at_ns: int, resold: bool = False
+) -> Cell:
     product = state.products[listing.product]
     cell = cell_facts(state, product, at_ns, state.boards[listing.board])
     terms = listing.terms
@@ -449,6 +456,7 @@ def _new_cell(state: State, listing: Listing, purpose: str, territory: str, at_n
         other_exclusive_active=False,
         other_nonexclusive_active=False,
         buyer_accepts_prior=False,
+        is_resale=resold or listing.merchant != product.holder,
         export_licence=licensed_to(state, product.id, territory, at_ns),
         **PAIR_UNSAID,
     )

@@ -144,6 +144,8 @@ def _law_refusal(
     more, on refusal only. So a buyer does not answer for a merchant whose credential has run out.
     """
     own = party_of(state, command.actor, at_ns)
+    if in_book and command.side == SELL:
+        cell = _sold_by(state, listing, cell, command.actor, at_ns)
     if in_book:
         seller, buyer = (
             (None, own) if command.side == BUY else (seller_of(state, listing, command.actor, at_ns), None)
@@ -230,6 +232,13 @@ def _consent_facts(state: State, product: str, cell: Cell, buyer: str, at_ns: in
     if not state.registers.says_of(product, buyer) or not recipient_named(state, product, buyer, at_ns):
         return None
     return msgspec.structs.replace(cell.consent, recipient_named=True)
+
+
+def _sold_by(state: State, listing: Listing, cell: Cell, seller: str, at_ns: int) -> Cell:
+    """The licence class as this seller sells it: a holder of units sells them on."""
+    if seller == listing.merchant:
+        return cell
+    return cell_of(state, listing, str(cell.trade.purpose), str(cell.trade.territory), at_ns, True)
 
 
 def _open_facts(state: State, listing: Listing, cell: Cell) -> TradeFacts:
@@ -497,7 +506,8 @@ def clear(state: State, deal: Deal, at_ns: int) -> Settled | Held | TradeRefused
 
 def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes]:
     """The verdict of the phase `clearing` and the hash of the facts it read."""
-    listing, cell = deal.listing, deal.cell
+    listing = deal.listing
+    cell = _sold_by(state, listing, deal.cell, deal.seller, at_ns)
     seller = seller_of(state, listing, deal.seller, at_ns)
     buyer = party_of(state, deal.buyer, at_ns)
     signed = signed_by(state, listing, cell, deal.buyer)

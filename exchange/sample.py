@@ -352,7 +352,7 @@ def _submission(merchant: str, item: Item, at_ns: int) -> SubmitProduct:
             deals=(item.deal,),
             valid_from_ns=at_ns - DAY_NS,
             valid_until_ns=at_ns + 5 * YEAR_NS,
-            sublicensable=False,
+            sublicensable=True,
             blanket=False,
         ),
         consent=Consent(

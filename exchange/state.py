@@ -364,7 +364,7 @@ class State:
         self.sequence = 0
         self.rulebook_sha256 = ""
         self.incoming: Order | None = None
-        self.cells: dict[tuple[str, str, str], Cell] = {}
+        self.cells: dict[tuple[str, str, str, bool], Cell] = {}
         self.parties: dict[str, Party] = {}
         self.registers = Registers()
 

@@ -169,6 +169,7 @@ class _Founding:
                     deals=("licence",),
                     valid_from_ns=self.at_ns,
                     valid_until_ns=self.at_ns + 900 * DAY_NS,
+                    sublicensable=True,
                 ),
                 consent=events.Consent(basis="none"),
                 evidence=dict.fromkeys(FACT_GROUPS, EVIDENCE),

@@ -366,6 +366,8 @@ class Venue(Site):
         self.process: subprocess.Popen[bytes] | None = None
         self._operator: Person | None = None
         self._desk: Person | None = None
+        self._personal: dict[str, dict[str, bool]] = {}
+        self._offered: dict[str, str] = {}
 
     # -- the process
 
@@ -674,7 +676,22 @@ class Venue(Site):
         """A registered product; `decided` changes the decision, the rest the declaration."""
         product = str(done(self.submit_product(merchant, **changes), 201)["product"])
         done(self.decide_product(product, **(decided or {})), 200)
+        self.assess(product, **changes)
         return product
+
+    def assess(self, product: str, **declared: Any) -> None:
+        """What a careful merchant has done about personal information: an impact assessment, before anything is sold."""
+        if declared.get("classification", {}).get("pi_state") in ("identifiable", "deidentified"):
+            self._personal[product] = {}
+            self.enter("assessments", {"kind": "impact_assessment", "result": "passed"}, product=product)
+
+    def tell_persons_of(self, buyer: Person, product: str) -> None:
+        """The persons behind personal information are told of each recipient, once."""
+        told = self._personal.get(product)
+        if told is not None and buyer.participant not in told:
+            told[buyer.participant] = True
+            subject = {"product": product, "participant": buyer.participant}
+            self.enter("recipient_notices", {"named": True}, **subject)
 
     def amend(self, merchant: Person, product: str, group: str, **changes: Any) -> None:
         """Declare one group of facts anew and have it confirmed."""
@@ -737,7 +754,9 @@ class Venue(Site):
             "board": board,
             "terms": self.terms(**terms),
         }
-        return str(done(merchant.post("/v1/listings", body), 201)["listing"])
+        listing = str(done(merchant.post("/v1/listings", body), 201)["listing"])
+        self._offered[listing] = str(body["product"])
+        return listing
 
     def move(self, listing: str, step: str, by: Person, *reasons: str) -> httpx.Response:
         body: dict[str, Any] = {"reasons": list(reasons)} if reasons else {}
@@ -786,6 +805,7 @@ class Venue(Site):
         body = {"listing": listing, "quantity": quantity, "purpose": "market_analysis", **changes}
         if signed and body.get("side", "buy") == "buy":
             self.agree(buyer, listing)
+        self.tell_persons_of(buyer, self._offered.get(listing, ""))
         return buyer.post("/v1/orders", body)
 
     def trade(self, buyer: Person, listing: str, quantity: int = 1, **changes: Any) -> str:
@@ -846,10 +866,12 @@ class Venue(Site):
         answer = self.decide_product(product, **(decided or {}))
         if answer.is_error:
             return answer
+        self.assess(product, **(declared or {}))
         body = {"product": product, "board": board, "terms": self.terms(**(terms or {}))}
         answer = merchant.post("/v1/listings", body)
         if answer.is_error:
             return answer
+        self._offered[answer.json()["listing"]] = product
         return self.publish_and_order(merchant, buyer, answer.json()["listing"], ordered or {})
 
     def publish_and_order(

@@ -14,7 +14,16 @@ from clearing.registers import Freeze
 from exchange import events as e
 from exchange import journal, venue
 from exchange.state import encode_state, state_hash
-from tests.exchange.world import EVIDENCE, OPERATOR, World, credit_code, only, personal, public_key
+from tests.exchange.world import (
+    EVIDENCE,
+    OPERATOR,
+    World,
+    consent_of,
+    credit_code,
+    only,
+    personal,
+    public_key,
+)
 
 FOLDER: Final = Path(__file__).parent / "golden"
 ENTRIES_A_ROW: Final = 7
@@ -136,7 +145,7 @@ def sales(world: World, listing: str, buyer: str) -> None:
 
 def facts(world: World, shop: str, buyer: str) -> None:
     """A product's registers change; an exclusive licence is held, cured and settled, another hold expires."""
-    product = world.product(shop, classification=personal(), consent=e.Consent(
+    product = world.product(shop, classification=personal(), consent=consent_of(
         basis="separate_consent", purposes=("market_analysis",)
     ))  # fmt: skip
     listing = world.listing(shop, product)
@@ -144,7 +153,7 @@ def facts(world: World, shop: str, buyer: str) -> None:
         world.record(product, entry)
     amended = e.AmendFacts(
         actor=shop, product=product, evidence_sha256="cd" * 32,
-        consent=e.Consent(basis="general_consent", purposes=("market_analysis",)),
+        consent=consent_of(basis="general_consent", purposes=("market_analysis",)),
     )  # fmt: skip
     world.must(amended)
     confirm = e.ConfirmFacts(

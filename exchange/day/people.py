@@ -6,7 +6,7 @@ numbers are new every time, so that one venue can have many days.
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -51,6 +51,7 @@ class Town:
         self.run = secrets.token_hex(4)
         self.people: dict[str, Person] = {}
         self._agreed: dict[tuple[str, str], None] = {}
+        self.personal: list[str] = []
         self.operator = Person(door, operator, "operator", operator.participant)
         self.reviewer = self.newcomer("reviewer")
         self.operator.post(f"/v1/participants/{self.reviewer.participant}/roles", {"role": "reviewer"})
@@ -192,7 +193,31 @@ class Town:
             "reasons": [],
             **decided,
         }
-        return self.reviewer.ask("POST", f"/v1/products/{answer.body['product']}/decision", body)
+        decision = self.reviewer.ask("POST", f"/v1/products/{answer.body['product']}/decision", body)
+        if decision.done and declared.get("classification", {}).get("pi_state") == "identifiable":
+            self._assess(str(answer.body["product"]))
+        return decision
+
+    def _assess(self, product: str) -> None:
+        """Personal information is assessed before anything is sold (个人信息保护法 55)."""
+        self.personal.append(product)
+        self.enter("assessments", {"kind": "impact_assessment", "result": "passed"}, product=product)
+
+    def tell_persons_of(self, buyers: Iterable[Person]) -> None:
+        """The persons behind personal information are told of every recipient there may be (个人信息保护法 23)."""
+        for buyer in buyers:
+            for product in self.personal:
+                subject = {"product": product, "participant": buyer.participant}
+                self.enter("recipient_notices", {"named": True}, **subject)
+
+    def enter(self, register: str, facts: dict[str, Any], **subject: str) -> None:
+        body = {
+            "facts": facts,
+            "evidence_sha256": sha256_of(register),
+            "reason": f"演练 {register}",
+            **subject,
+        }
+        self.reviewer.post(f"/v1/registers/{register}/entries", body)
 
     def listing(self, merchant: Person, product: str, board: str, terms: dict[str, Any]) -> Answer:
         """Drafted, submitted, approved, or the first refusal; `body` has the listing."""

@@ -67,6 +67,7 @@ class Day:
         for label in buyers:
             self.town.buyer(label)
         self.market = builder.build()
+        self.town.tell_persons_of(self.town.people[label] for label in (*buyers, *DEALERS))
         self.town.advance(days=NOTICE_DAYS)
         self.town.until_opening()
         self.market.imported = list(builder.imported(self._guests))

@@ -85,7 +85,7 @@ class Conditions(Struct, kw_only=True, forbid_unknown_fields=True):
     deal: Literal["licence"] = "licence"
     field_group: str = "core"
     term_days: Days = 365
-    price_regime: Literal["market", "gov_guided"] = "market"
+    price_regime: Literal["market", "gov_guided", "cost_recovery"] = "market"
     price_cap_fen: Annotated[int, Meta(ge=0, le=MAX_PRICE_FEN)] = 0
     delivery_days: Days = 3
     acceptance_days: Days = 3

@@ -6,7 +6,7 @@ import pytest
 
 from exchange import events as e
 from exchange.state import DAY_NS
-from tests.exchange.world import EVIDENCE, OPERATOR, World, kinds, only, personal
+from tests.exchange.world import EVIDENCE, OPERATOR, World, consent_of, kinds, only, personal
 
 
 class Licence:
@@ -192,13 +192,13 @@ def test_a_held_renewal_follows_when_it_is_cured() -> None:
     """C02 holds what needs separate consent; cured, the new entitlement takes its place."""
     world = World()
     shop, buyer = world.merchant(), world.buyer()
-    consent = e.Consent(basis="separate_consent", purposes=("market_analysis",))
+    consent = consent_of(basis="separate_consent", purposes=("market_analysis",))
     product = world.product(shop, classification=personal(), consent=consent)
     trade = world.buy(buyer, world.listing(shop, product))
     entitlement = world.state.trades[trade].entitlement
     world.deliver(trade)
     world.accept(trade)
-    general = e.Consent(basis="general_consent", purposes=("market_analysis",))
+    general = consent_of(basis="general_consent", purposes=("market_analysis",))
     world.must(e.AmendFacts(actor=shop, product=product, evidence_sha256=EVIDENCE, consent=general))
     world.must(
         e.ConfirmFacts(

@@ -16,7 +16,7 @@ from exchange import tape
 from exchange.halt import key_of
 from exchange.tape import Bar, Print, Sheet
 from tests import golden_journal
-from tests.exchange.world import OPERATOR, START_NS, World, only, personal
+from tests.exchange.world import OPERATOR, START_NS, World, consent_of, only, personal
 
 DECODE = msgspec.msgpack.Decoder(e.Entry).decode
 DAY_S = 86_400
@@ -122,7 +122,7 @@ def trading(seed: int, steps: int = 400) -> World:
     held = world.product(
         shop,
         classification=personal(),
-        consent=e.Consent(basis="separate_consent", purposes=("market_analysis",)),
+        consent=consent_of(basis="separate_consent", purposes=("market_analysis",)),
     )
     listings.append(world.book(shop, held))
     for step in range(steps):
@@ -304,7 +304,7 @@ def test_a_held_trade_is_no_print_until_it_settles() -> None:
     product = world.product(
         shop,
         classification=personal(),
-        consent=e.Consent(basis="general_consent", purposes=("market_analysis",)),
+        consent=consent_of(basis="general_consent", purposes=("market_analysis",)),
     )
     listing = world.listing(shop, product)
     held = only(world.order(buyer, listing), e.Held)

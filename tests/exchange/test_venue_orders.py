@@ -16,6 +16,7 @@ from tests.exchange.world import (
     authorisation,
     changed,
     classification,
+    consent_of,
     kinds,
     only,
     personal,
@@ -261,7 +262,7 @@ def test_a_bid_above_a_guided_ceiling_is_the_bidders_own(world: World) -> None:
 
 def test_a_refusal_says_in_which_capacities_the_parties_acted(world: World) -> None:
     shop, buyer = world.merchant(), world.buyer()
-    consent = e.Consent(basis="separate_consent", purposes=("market_analysis",))
+    consent = consent_of(basis="separate_consent", purposes=("market_analysis",))
     product = world.product(shop, classification=personal(), consent=consent)
     listing = world.listing(shop, product)
     world.record(product, "objection_raised")
@@ -945,13 +946,13 @@ def test_separate_consent_cures_a_hold(world: World) -> None:
     product = world.product(
         shop,
         classification=personal(),
-        consent=e.Consent(basis="general_consent", purposes=("market_analysis",)),
+        consent=consent_of(basis="general_consent", purposes=("market_analysis",)),
     )
     held = only(world.order(buyer, world.listing(shop, product)), e.Held)
     cure = e.CureHold(
         actor=world.reviewer, trade=held.trade, rule="C02", evidence_sha256="ef" * 32, revision=1
     )
-    wider = e.Consent(basis="general_consent", purposes=("market_analysis", "advertising"))
+    wider = consent_of(basis="general_consent", purposes=("market_analysis", "advertising"))
     world.must(e.AmendFacts(actor=shop, product=product, evidence_sha256="ab" * 32, consent=wider))
     assert world.code(cure) == "wrong_state", "other purposes stand than those that were looked at"
     outcome = world.must(changed(cure, revision=2))

@@ -17,6 +17,7 @@ from tests.exchange.world import (
     authorisation,
     changed,
     classification,
+    consent_of,
     kinds,
     only,
     personal,
@@ -291,11 +292,11 @@ def test_a_general_consent_is_not_believed_of_its_declarer(world: World, merchan
     product = world.product(
         merchant,
         classification=personal(),
-        consent=e.Consent(basis="separate_consent", purposes=("market_analysis",)),
+        consent=consent_of(basis="separate_consent", purposes=("market_analysis",)),
     )
     listing, buyer = world.listing(merchant, product), world.buyer()
     for basis, violated in (("none", ("C01",)), ("general_consent", ())):
-        consent = e.Consent(basis=basis, purposes=("market_analysis",))
+        consent = consent_of(basis=basis, purposes=("market_analysis",))
         world.must(e.AmendFacts(actor=merchant, product=product, evidence_sha256=OTHER, consent=consent))
         refusal = world.order(buyer, listing).refusal
         assert refusal is not None
@@ -399,7 +400,7 @@ def test_a_reviewer_confirms_what_it_looked_at(world: World, merchant: str) -> N
         ({"product": "D99"}, "not_found"),
         ({"evidence_sha256": "short"}, "evidence_missing"),
         ({"source": None}, "malformed"),
-        ({"consent": e.Consent(basis="none")}, "malformed"),
+        ({"consent": consent_of(basis="none")}, "malformed"),
     ],
 )
 def test_an_amendment_is_refused(world: World, merchant: str, fields: dict[str, Any], code: str) -> None:
@@ -491,7 +492,8 @@ def test_the_worse_of_register_and_declaration_counts(
     listing = world.listing(merchant, product)
     for entered in earlier:
         world.record(product, entered)
-    world.buy(buyer, listing)
+    traded = kinds(world.order(buyer, listing))
+    assert traded == ["OrderPlaced", "Held" if earlier == ("risk_suspected",) else "Settled"], "A04"
     amend = e.AmendFacts(
         actor=merchant,
         product=product,
@@ -525,7 +527,7 @@ def test_a_withdrawn_consent_stops_trading_until_the_rows_are_removed(world: Wor
     product = world.product(
         merchant,
         classification=personal(),
-        consent=e.Consent(basis="separate_consent", purposes=("market_analysis",)),
+        consent=consent_of(basis="separate_consent", purposes=("market_analysis",)),
     )
     listing, buyer = world.listing(merchant, product), world.buyer()
     world.buy(buyer, listing)

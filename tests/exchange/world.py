@@ -23,6 +23,7 @@ from clearing.ledger import CNY, ESCROW
 from clearing.money import amount_fen
 from clearing.notrade import Rulebook
 from clearing.notrade import load as load_rulebook
+from clearing.registers import AnyFacts, Assessment, RecipientNotice
 from exchange import board, venue
 from exchange import events as e
 from exchange.contract import draft
@@ -257,7 +258,7 @@ class World:
                 operation_until_ns=START_NS + 900 * DAY_NS,
             ),
             "authorisation": authorisation(self.at_ns),
-            "consent": consent(basis="none"),
+            "consent": consent_of(basis="none"),
             "evidence": dict.fromkeys(GROUPS, EVIDENCE),
             **parts,
         }
@@ -281,7 +282,24 @@ class World:
         """A registered product."""
         product = self.submitted(merchant, **parts)
         self.must(self.decision(product))
+        if self._personal(product):
+            self.must(self._entry(Assessment(kind="impact_assessment", result="passed"), product=product))
         return product
+
+    def _personal(self, product: str) -> bool:
+        return self.state.products[product].classification.pi_state in ("identifiable", "deidentified")
+
+    def _entry(self, facts: AnyFacts, **subject: Any) -> e.EnterRecord:
+        paper: dict[str, Any] = {"evidence_sha256": EVIDENCE, "reason": "as the papers say"}
+        return e.EnterRecord(actor=self.reviewer, facts=facts, **paper, **subject)
+
+    def _tell_persons_of(self, buyer: str, listing: str) -> None:
+        """The persons behind personal information are told of each recipient, once."""
+        row = self.state.listings.get(listing)
+        if row is None or buyer not in self.state.bureau.participants or not self._personal(row.product):
+            return
+        if not self.state.registers.says_of(row.product, buyer):
+            self.must(self._entry(RecipientNotice(), product=row.product, participant=buyer))
 
     def draft(self, merchant: str, product: str = "", board: str = "general", **fields: Any) -> str:
         command = e.CreateListing(
@@ -405,6 +423,8 @@ class World:
         """A buyer signs the listing's contract first, where it has not yet."""
         if signed and fields.get("side", "buy") == "buy":
             self.agree(participant, listing)
+        if fields.get("side", "buy") == "buy":
+            self._tell_persons_of(participant, listing)
         return self.do(e.PlaceOrder(actor=participant, listing=listing, quantity=quantity, **fields))
 
     def buy(self, participant: str, listing: str, quantity: int = 1, **fields: Any) -> str:
@@ -515,7 +535,7 @@ def classification(**fields: Any) -> e.Classification:
     return e.Classification(**whole, further=msgspec.structs.replace(HARMLESS, **further))
 
 
-def consent(**fields: Any) -> e.Consent:
+def consent_of(**fields: Any) -> e.Consent:
     whole: dict[str, Any] = {
         "basis": "separate_consent",
         "purposes": ("market_analysis",),
