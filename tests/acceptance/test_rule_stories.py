@@ -62,6 +62,16 @@ def declared(**groups: Facts) -> Side:
     return Side(declared=groups)
 
 
+ASSESSED = Entry("assessments", "d", {"kind": "impact_assessment", "result": "passed"})
+NAMED = Entry("recipient_notices", "db", {"named": True})
+
+
+def personal(**classification: Any) -> Side:
+    """Personal information as a careful merchant offers it: assessed, and its persons told of the buyer."""
+    whole = {**PERSONAL, "classification": {**PERSONAL["classification"], **classification}}
+    return Side(declared=whole, entries=(ASSESSED, NAMED))
+
+
 def entered(register: str, about: str, **facts: Any) -> Side:
     return Side(entries=(Entry(register, about, facts),))
 
@@ -76,7 +86,7 @@ STORIES = (
                          "authorisation": {"purposes": ["scientific_research"]}},
                terms={"purposes": ["scientific_research"]}, ordered={"purpose": "scientific_research"})),
     Story("B09", "personal information under a blanket authorisation", declared(authorisation={"blanket": True}),
-          declared(authorisation={"blanket": False}), Side(declared=PERSONAL)),
+          declared(authorisation={"blanket": False}), personal()),
     Story("B15", "pledged, and the pledgee has not agreed", entered("pledges", "d", number="1", state="pledged"),
           entered("pledges", "d", number="1", state="pledged", consented=True), held=True),
     Story("B18", "a review finds that the data was stolen", entered("source_reviews", "d", lawfulness="unlawful"),
@@ -95,17 +105,19 @@ STORIES = (
     Story("B23", "a complaint of others is pending", entered("harm_opinions", "d", level="suspected"),
           entered("harm_opinions", "d", level="none"), held=True),
     Story("C08", "consent covers nine in ten", declared(consent={"coverage_pct": 90}),
-          both=Side(declared=PERSONAL), held=True),
+          both=personal(), held=True),
     Story("C09", "children, and no guardian was asked", declared(consent={"guardian": False}),
-          declared(consent={"guardian": True}),
-          Side(declared={**PERSONAL, "classification": {**PERSONAL["classification"], "under14": True}})),
+          declared(consent={"guardian": True}), personal(under14=True)),
     Story("C10", "consent bundled with something else", declared(consent={"obtained_by": "bundled"}),
-          declared(consent={"obtained_by": "free"}), Side(declared=PERSONAL)),
+          declared(consent={"obtained_by": "free"}), personal()),
+    Story("C06", "the persons have not been told of the buyer", Side(), Side(entries=(NAMED,)),
+          Side(declared=PERSONAL, entries=(ASSESSED,)), held=True),
+    Story("C15", "no impact assessment", Side(), Side(entries=(ASSESSED,)),
+          Side(declared=PERSONAL, entries=(NAMED,)), held=True),
     Story("C12", "anonymised, they say, but no test was passed", Side(),
-          Side(before=(Entry("assessments", "d", {"kind": "reidentification_test", "result": "passed"}),
-                       Entry("assessments", "d", {"kind": "anonymisation", "result": "passed"}))),
+          Side(before=(Entry("assessments", "d", {"kind": "reidentification_test", "result": "passed"}),)),
           Side(declared={"classification": {"origin": "personal", "pi_state": "anonymised"}},
-               entries=(Entry("assessments", "d", {"kind": "anonymisation", "result": "passed"}),))),
+               before=(Entry("assessments", "d", {"kind": "anonymisation", "result": "passed"}),))),
     Story("C13", "anonymised, and the report on it is missing", Side(),
           entered("assessments", "d", kind="anonymisation", result="passed"),
           Side(declared={"classification": {"origin": "personal", "pi_state": "anonymised"}},
@@ -237,3 +249,31 @@ def test_an_operation_of_public_data_that_ends(venue: Venue) -> None:
     venue.trade(buyer, listing)
     venue.advance(days=5)
     unlawful(venue.order(buyer, listing), "D07")
+
+
+def test_a_consent_that_ends(venue: Venue) -> None:
+    """C11: lawful until the last day of the persons' consent."""
+    merchant, buyer = venue.merchant(), venue.buyer()
+    consent = {**PERSONAL["consent"], "valid_until": venue.in_days(2)}
+    product = venue.product(merchant, **{**PERSONAL, "consent": consent})
+    listing = venue.listing(merchant, product)
+    venue.trade(buyer, listing)
+    venue.advance(days=2, seconds=60)
+    unlawful(venue.order(buyer, listing), "C11")
+
+
+def test_units_whose_licence_may_not_be_passed_on(venue: Venue) -> None:
+    """B08: a holder resells units where the right-holder's licence lets it, and not where it does not."""
+    merchant, holder, buyer = venue.merchant(), venue.merchant("buyer"), venue.buyer()
+    venue.cash_in(holder, 10_000_000)
+    for sublicensable in (True, False):
+        product = venue.product(merchant, authorisation={"sublicensable": sublicensable})
+        listing = venue.book_listing(merchant, product=product)
+        done(venue.order(merchant, listing, 5, side="sell", limit_fen=1_000), 201)
+        venue.trade(holder, listing, 5, limit_fen=1_000)
+        resold = venue.order(holder, listing, 1, side="sell", limit_fen=900)
+        if sublicensable:
+            done(resold, 201)
+            venue.trade(buyer, listing, 1, limit_fen=900)
+        else:
+            unlawful(resold, "B08")

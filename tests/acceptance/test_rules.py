@@ -95,7 +95,7 @@ def test_a_refusal_cites_what_binds_these_parties(venue: Venue, merchant: Person
     ("rule", "unlawful_fact", "lawful_fact"),
     [
         ("A01", {"secret_kind": "state"}, {"secret_kind": "none"}),
-        ("A02", {"data_class": "core"}, {"data_class": "important"}),
+        ("A02", {"data_class": "core"}, {"data_class": "general"}),
         ("A03", {"public_risk": "confirmed"}, {"public_risk": "none"}),
     ],
 )
