@@ -31,6 +31,7 @@ from clearing.notrade import (
     VenueFacts,
     Verdict,
     capacities,
+    place_of,
 )
 from clearing.revenue import refuse_shares
 from exchange.board import Board
@@ -512,7 +513,9 @@ def cell_facts(state: State, product: Product, at_ns: int, board: Board | None =
     Without a board (at registration there is none yet) what depends on it is unknown.
     """
     return Cell(
-        venue=VenueFacts(state.jurisdiction, UNSET if board is None else board.central_trading_approved),
+        venue=VenueFacts(
+            place_of(state.jurisdiction), UNSET if board is None else board.central_trading_approved
+        ),
         product=_product_facts(state, product, UNSET if board is None else board.id, at_ns),
         source=_source_facts(state, product, at_ns),
         registration=_registration_facts(state, product, at_ns),

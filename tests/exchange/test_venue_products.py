@@ -614,3 +614,10 @@ def test_a_changed_table_does_not_change_the_past(world: World, monkeypatch: pyt
         for step in life:
             monkeypatch.setitem(table, step, "another")
     assert encode_state(world.replayed()) == encode_state(world.state)
+
+
+def test_the_venues_place_counts_by_its_number(world: World, merchant: str) -> None:
+    """Rules of one place (C04, D03) name its number; an operator may set the venue up under its name."""
+    product = world.state.products[world.submitted(merchant)]
+    world.state.jurisdiction = "shenzhen"
+    assert cell_facts(world.state, product, world.at_ns).venue.jurisdiction == "CN-4403"
