@@ -5,12 +5,15 @@ has not approved; 国办发〔2012〕37号 says what it is: 集合竞价, 连续
 approval that names such a mechanism does not load.
 """
 
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from clearing.revenue import PUBLIC_PREFIX
 
 CENTRAL: Final = (
     "call_auction",
@@ -21,9 +24,15 @@ CENTRAL: Final = (
 )
 """Mechanisms that need central-trading approval: those of rule F02."""
 
+_PUBLIC_ACCOUNT: Final = re.compile(rf"{PUBLIC_PREFIX}[a-z][a-z0-9_]{{0,39}}\Z")
+
 
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`fee_bp` is the venue's fee in basis points of the price, paid by the seller."""
+    """`fee_bp` is the venue's fee in basis points of the price, paid by the seller.
+
+    `public_data_share_bp`, of what remains after the fee, is set apart of every first sale of public data and paid to
+    `public_data_account` (广州 12-14: 公共数据收益分配); the board adjusts it here, for trades that settle from then on.
+    """
 
     id: str
     name_zh: str
@@ -34,6 +43,8 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fee_bp: int
     public_notice_days: int
     approval: str = ""
+    public_data_share_bp: int = 0
+    public_data_account: str = ""
 
 
 class BoardError(ValueError):
@@ -61,4 +72,10 @@ def _read(name: str, text: str) -> Board:
         raise BoardError(f"{name}: {central[0]} needs central_trading_approved and the approval's document")
     if not 0 <= board.fee_bp <= 10_000 or board.public_notice_days < 0:
         raise BoardError(f"{name}: fee_bp is 0 to 10000, public_notice_days is not negative")
+    if not 0 <= board.public_data_share_bp <= 10_000:
+        raise BoardError(f"{name}: public_data_share_bp is 0 to 10000")
+    if board.public_data_share_bp and _PUBLIC_ACCOUNT.match(board.public_data_account) is None:
+        raise BoardError(
+            f"{name}: public_data_share_bp needs public_data_account, such as {PUBLIC_PREFIX}treasury"
+        )
     return board

@@ -15,6 +15,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from clearing.bank import BankEntry, Custody, Equality, Payment
 from clearing.contract import Declarations, Offer, Security
 from clearing.registers import AnyFacts
 
@@ -354,6 +355,8 @@ class SubmitProduct(Command, frozen=True, kw_only=True):
     consent: Consent
     shares: tuple[tuple[str, int], ...] = ()
     """Contributors and their basis points of what remains after the venue fee."""
+    share_roles: tuple[str, ...] = ()
+    """What each of them gave (`clearing.revenue.ROLES`), in the order of the shares; empty: nobody said."""
     evidence: dict[str, str]
     """Hash of the evidence by fact group: classification, source, authorisation, consent."""
 
@@ -453,6 +456,78 @@ class BookCashIn(Command, frozen=True, kw_only=True):
     participant: str
     amount_fen: int
     bank_reference: str
+
+
+class RecordCeiling(Command, frozen=True, kw_only=True):
+    """By a reviewer: the highest revenue of a public-data operator in a year, out of an authority's decision
+    (发改价格〔2025〕65号). One recorded again replaces the one before."""
+
+    operator: str
+    year: int
+    ceiling_fen: int
+    decision_sha256: str
+
+
+class SetCustody(Command, frozen=True, kw_only=True):
+    """The account at the custody bank that `bank:cash` mirrors; by an operator, before anything is paid out."""
+
+    custody: Custody
+
+
+class SetPayoutAccount(Command, frozen=True, kw_only=True):
+    """Where a participant is paid to: the salted SHA-256 of an erasable row. The door has seen the signature."""
+
+    account_sha256: str
+
+
+class RequestWithdrawal(Command, frozen=True, kw_only=True):
+    """The door has seen the signature over amount and command id."""
+
+    amount_fen: int
+
+
+class CancelWithdrawal(Command, frozen=True, kw_only=True):
+    withdrawal: str
+
+
+class MakePayoutBatch(Command, frozen=True, kw_only=True):
+    """Everything that is asked for, one payment a participant; `without` are those whose account row was erased."""
+
+    without: tuple[str, ...] = ()
+
+
+class RejectPayout(Command, frozen=True, kw_only=True):
+    """The bank did not take this payment of a batch (pain.002, or by word): its money is free again."""
+
+    batch: str
+    participant: str
+    reason: str
+
+
+class BookStatement(Command, frozen=True, kw_only=True):
+    """A statement of the custody account (camt.053), read at the door; `file_sha256` names its erasable row.
+
+    `until_ns` is the end of the day of its closing balance.
+    """
+
+    account: str
+    statement: str
+    sequence: int
+    opening_fen: int
+    closing_fen: int
+    until_ns: int
+    entries: tuple[BankEntry, ...]
+    file_sha256: str
+
+
+class CloseBreak(Command, frozen=True, kw_only=True):
+    """`remedy` is one of `clearing.bank.REMEDIES` of its kind; `account` is who is booked: a participant, `own` for the
+    venue's fees, or a board's public-data account."""
+
+    bank_break: str
+    reason: str
+    remedy: str = "none"
+    account: str = ""
 
 
 class HaltTrading(Command, frozen=True, kw_only=True):
@@ -803,6 +878,7 @@ class ProductSubmitted(Event, frozen=True):
     consent: Consent
     shares: tuple[tuple[str, int], ...]
     evidence: dict[str, str]
+    share_roles: tuple[str, ...] = ()
 
 
 class ProductDecided(Event, frozen=True):
@@ -965,6 +1041,10 @@ class Settled(Event, frozen=True, gc=False):
     contract: str = ""
     """The contract that this trade is made under; the listing's merchant signed it with the contract itself."""
     buyer_signature: str = ""
+    share_roles: tuple[str, ...] = ()
+    """In which role each payment of `shares` is made; empty: all contributors."""
+    public_fen: int = 0
+    """What the trade will count to the revenue of an operator of public data: its price, where it is such a sale."""
 
 
 class Held(Event, frozen=True):
@@ -1312,6 +1392,113 @@ class YearPublished(Event, frozen=True):
     by: str
 
 
+class CeilingRecorded(Event, frozen=True):
+    operator: str
+    year: int
+    ceiling_fen: int
+    decision_sha256: str
+    by: str
+
+
+class CustodySet(Event, frozen=True):
+    custody: Custody
+    by: str
+
+
+class PayoutAccountSet(Event, frozen=True):
+    participant: str
+    account_sha256: str
+
+
+class WithdrawalRequested(Event, frozen=True):
+    """The money is reserved under the withdrawal's id."""
+
+    withdrawal: str
+    participant: str
+    amount_fen: int
+
+
+class WithdrawalCancelled(Event, frozen=True):
+    withdrawal: str
+
+
+class PayoutBatchMade(Event, frozen=True):
+    batch: str
+    payments: tuple[Payment, ...]
+    by: str
+
+
+class StatementTaken(Event, frozen=True):
+    """What its entries did follows as events of the same entry."""
+
+    statement: str
+    sequence: int
+    opening_fen: int
+    closing_fen: int
+    until_ns: int
+    entries: int
+    file_sha256: str
+    by: str
+
+
+class PayoutConfirmed(Event, frozen=True):
+    """The bank's statement shows the payment: the reserved money has left."""
+
+    batch: str
+    participant: str
+    amount_fen: int
+    bank_reference: str
+
+
+class PayoutEnded(Event, frozen=True):
+    """`step`: reject (never paid, the money is free again) or return (it came back, and is the participant's again)."""
+
+    batch: str
+    participant: str
+    step: str
+    amount_fen: int
+    bank_reference: str
+    by: str
+
+
+class CashConfirmed(Event, frozen=True):
+    """Cash that was booked by hand is in a statement."""
+
+    bank_reference: str
+
+
+class BreakOpened(Event, frozen=True):
+    """`first` and `last` are the numbers of the statements that a gap left out, 0 where the bank gives none."""
+
+    bank_break: str
+    kind: str
+    subject: str
+    amount_fen: int
+    day: str
+    participant: str
+    statement: str
+    first: int = 0
+    last: int = 0
+
+
+class BreakClosed(Event, frozen=True):
+    """`amount_fen` is what was booked: positive from the bank to `account`, negative from it to the bank; 0: nothing."""
+
+    bank_break: str
+    reason: str
+    remedy: str
+    account: str
+    amount_fen: int
+    bank_reference: str
+    by: str
+
+
+class BankDayEnded(Event, frozen=True):
+    """Ledger and bank were compared at the end of a day in Beijing."""
+
+    equality: Equality
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -1370,6 +1557,19 @@ AnyEvent = (
     | DutyBroken
     | DutyRescheduled
     | YearPublished
+    | CeilingRecorded
+    | CustodySet
+    | PayoutAccountSet
+    | WithdrawalRequested
+    | WithdrawalCancelled
+    | PayoutBatchMade
+    | StatementTaken
+    | PayoutConfirmed
+    | PayoutEnded
+    | CashConfirmed
+    | BreakOpened
+    | BreakClosed
+    | BankDayEnded
 )
 
 

@@ -19,8 +19,8 @@ from clearing.house import Cell, Signed, digest_of
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import ALLOW, ConsentFacts, TradeFacts, Verdict, capacities, place_of
-from clearing.revenue import split
 from credit.conduct import Conduct
+from exchange import revenue
 from exchange.attestation import confirming
 from exchange.contract import to_sign
 from exchange.events import (
@@ -551,8 +551,7 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
     terms = listing.terms
     amount = amount_fen(deal.price_fen, terms.price_per_units, deal.quantity)
     primary = deal.seller == listing.merchant
-    shares = state.products[listing.product].shares if primary else ()
-    fee, payments, merchant = split(amount, state.boards[listing.board].fee_bp, shares)
+    fee, merchant, payments, roles, public = revenue.distribution(state, listing, amount, primary)
     units = bool(deal.sell_order)
     signature = state.signed.get((listing.id, deal.buyer))
     return Settled(
@@ -577,6 +576,8 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
         payments,
         "" if signature is None else signature.contract,
         "" if signature is None else signature.id,
+        roles,
+        public,
     )
 
 
@@ -735,6 +736,7 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
     else:
         del state.trades[event.trade]
         state.cured.pop(event.trade, None)
+    revenue.settle(state, event, at_ns)
     house = state.house
     if event.sell_order:
         house.exchange_units(

@@ -33,7 +33,7 @@ from clearing.notrade import (
     capacities,
     place_of,
 )
-from clearing.revenue import refuse_shares
+from clearing.revenue import ROLES, refuse_roles, refuse_shares
 from exchange.board import Board
 from exchange.events import (
     AmendFacts,
@@ -195,6 +195,7 @@ def submit(state: State, command: SubmitProduct, at_ns: int) -> Refusal | list[E
             command.consent,
             command.shares,
             command.evidence,
+            command.share_roles,
         )
     ]
 
@@ -214,6 +215,8 @@ def _content_refusal(state: State, command: SubmitProduct) -> Refusal | None:
         return Refusal(Refused.out_of_bounds, "authorisation.valid_until must lie after valid_from")
     if (reason := refuse_shares(command.shares, command.actor)) is not None:
         return Refusal(Refused.out_of_bounds, f"shares: {reason}")
+    if (unfit := refuse_roles(command.share_roles, command.shares)) is not None:
+        return Refusal(Refused.out_of_bounds, f"shares: {unfit}; a role is one of {', '.join(ROLES)}")
     for participant, _ in command.shares:
         if participant not in state.bureau.participants:
             return Refusal(Refused.not_found, f"shares: there is no participant {participant}")
@@ -437,6 +440,8 @@ def apply_submitted(state: State, event: ProductSubmitted, at_ns: int) -> None:
         submitted_at_ns=at_ns,
         holder=event.merchant,
     )
+    if event.share_roles:
+        state.revenue.roles[event.product] = event.share_roles
 
 
 def apply_decided(state: State, event: ProductDecided, at_ns: int) -> None:

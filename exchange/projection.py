@@ -8,6 +8,9 @@ Rows record outcomes that events carry; nothing is decided here. Money is told a
 owner to another:
 
     CashBooked                  bank:cash ──────────> participant            cash_in
+    PayoutConfirmed             participant ────────> bank:cash              payout
+    PayoutEnded, came back      bank:cash ──────────> participant            payout_returned
+    BreakClosed, booked         bank:cash <─────────> account                bank_entry
     Settled, delivery due       buyer ──────────────> venue:escrow           escrow
       Completed                 venue:escrow ───────> fees, seller, shares   fee, merchant, share
       Refunded                  venue:escrow ───────> buyer                  refund
@@ -25,6 +28,7 @@ from clearing.delivery import ENTITLEMENT_ENDS
 from clearing.ledger import CASH, CNY, ESCROW, FEES, issue_owner, unit_asset
 from exchange.events import (
     AnyEvent,
+    BreakClosed,
     CashBooked,
     Completed,
     Delivered,
@@ -50,6 +54,8 @@ from exchange.events import (
     OrderPlaced,
     OrderRefused,
     ParticipantRegistered,
+    PayoutConfirmed,
+    PayoutEnded,
     ProductSubmitted,
     Refunded,
     RulebookAdopted,
@@ -157,7 +163,7 @@ class TradeRecord(Struct, kw_only=True, gc=False):
     hashes and `verdict_at_ns` are the last verdict;
     `rulebook_sha256` is the rulebook in force then. `closed_reason` is the step that ended it: accept,
     silence, hand_over, miss, reject_again, or why a hold was released. A trade refused at once has no
-    amount: nothing was to be paid.
+    amount: nothing was to be paid. `share_roles` go with `shares`; empty: all contributors.
     """
 
     number: int
@@ -202,6 +208,7 @@ class TradeRecord(Struct, kw_only=True, gc=False):
     updated_at_ns: int
     contract: str = ""
     buyer_signature: str = ""
+    share_roles: tuple[str, ...] = ()
 
 
 class EntitlementRecord(Struct, kw_only=True, gc=False):
@@ -520,6 +527,22 @@ def _cash(view: View, event: CashBooked, at_ns: int) -> None:
     view.post(at_ns, "cash_in", CASH, event.participant, event.amount_fen, reference=event.bank_reference)
 
 
+def _payout(view: View, event: PayoutConfirmed, at_ns: int) -> None:
+    view.post(at_ns, "payout", event.participant, CASH, event.amount_fen, reference=event.bank_reference)
+
+
+def _payout_ended(view: View, event: PayoutEnded, at_ns: int) -> None:
+    """A rejected payment has never left."""
+    if event.step == "return":
+        who, reference = event.participant, event.bank_reference
+        view.post(at_ns, "payout_returned", CASH, who, event.amount_fen, reference=reference)
+
+
+def _break_closed(view: View, event: BreakClosed, at_ns: int) -> None:
+    ends = (CASH, event.account) if event.amount_fen > 0 else (event.account, CASH)
+    view.post(at_ns, "bank_entry", *ends, abs(event.amount_fen), reference=event.bank_reference)
+
+
 # -------------------------------------------------------------------------------------------------- orders
 
 
@@ -614,6 +637,7 @@ def _settled(view: View, event: Settled, at_ns: int) -> None:
     trade.amount_fen, trade.fee_fen, trade.merchant_fen = event.amount_fen, event.fee_fen, event.merchant_fen
     trade.shares, trade.entitlement, trade.delivery_due_ns = event.shares, event.entitlement, event.due_ns
     trade.contract, trade.buyer_signature = event.contract, event.buyer_signature
+    trade.share_roles = event.share_roles
     for order in (trade.buy_order, trade.sell_order):
         _match(view, order, event.quantity, held, at_ns)
     _restate(view, trade)
@@ -868,6 +892,9 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ListingRevised: _revised,
     ListingMoved: _moved,
     CashBooked: _cash,
+    PayoutConfirmed: _payout,
+    PayoutEnded: _payout_ended,
+    BreakClosed: _break_closed,
     OrderPlaced: _placed,
     OrderClosed: _closed,
     OrderRefused: _order_refused,

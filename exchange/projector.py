@@ -706,6 +706,17 @@ ALL_COMPLETED: Final = TRADES.select(
 ALL_IN_STATE: Final = TRADES.select(
     f"WHERE number < $2 AND state <> 'completed' AND state = $3 ORDER BY {BY_NUMBER} LIMIT $1"
 )
+DISTRIBUTIONS: Final = TRADES.select(
+    "WHERE state = 'completed' AND amount_fen > 0 AND number < $2 AND ($3 = '' OR product = $3)"
+    f" ORDER BY {BY_NUMBER} LIMIT $1"
+)
+PAID_BY: Final = "state = 'completed' AND amount_fen > 0 AND number < $3 AND ($4 = '' OR product = $4)"
+SHARED_WITH: Final = "shares <> '[]' AND shares @> jsonb_build_array(jsonb_build_array($2::text))"
+DISTRIBUTIONS_OF: Final = (
+    f"SELECT * FROM (({TRADES.select(f'WHERE seller = $2 AND {PAID_BY} ORDER BY {BY_NUMBER} LIMIT $1')}"  # noqa: S608
+    f") UNION ALL ({TRADES.select(f'WHERE {SHARED_WITH} AND {PAID_BY} ORDER BY {BY_NUMBER} LIMIT $1')}"
+    f")) AS paid ORDER BY {BY_NUMBER} LIMIT $1"
+)
 STATEMENT: Final = _either(POSTINGS, "source", "target", BELOW, BY_PLACE)
 REFUSALS_OF: Final = _either(REFUSALS, "participant", "counterparty", f"{BELOW}", BY_PLACE).replace(
     "WHERE counterparty = $2", "WHERE counterparty <> '' AND counterparty = $2"
@@ -801,6 +812,19 @@ async def trades_of(
         query = TRADES_OF if state is None else COMPLETED_OF
         return await _page_of(pool, TRADES, query, limit, participant, before)
     return await _page_of(pool, TRADES, TRADES_IN_STATE_OF, limit, participant, before, state)
+
+
+async def distributions_of(
+    pool: Pool, participant: str | None, product: str = "", limit: int = 50, cursor: str | None = None
+) -> Page[TradeRecord]:
+    """Completed trades at a price that paid the participant, as seller or by a share; all where it is None.
+
+    A merchant has no share in its own product, so no trade comes twice.
+    """
+    before = _before(cursor)
+    if participant is None:
+        return await _page_of(pool, TRADES, DISTRIBUTIONS, limit, before, product)
+    return await _page_of(pool, TRADES, DISTRIBUTIONS_OF, limit, participant, before, product)
 
 
 async def statement(

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from clearing.bank import Bank
 from clearing.calendar import PACKAGE, Calendar, year_of
 from clearing.contract import Declarations, Offer, Security
 from clearing.duties import DutyKind, DutyState
@@ -20,6 +21,7 @@ from clearing.house import Cell, House, Party
 from clearing.ledger import Ledger, LedgerDump
 from clearing.notrade import Rulebook
 from clearing.registers import Entry, Registers, dumped, loaded
+from clearing.revenue import Revenue
 from credit.bureau import Bureau
 from exchange.board import Board
 from exchange.events import (
@@ -352,6 +354,8 @@ class State:
         self.duties: dict[str, Duty] = {}
         self.years: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self.calendar: Calendar = PACKAGE
+        self.revenue = Revenue()
+        self.bank = Bank()
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -439,6 +443,10 @@ class State:
             later["duties"] = list(self.duties.values())
         if self.years:
             later["years"] = sorted(self.years.items())
+        if self.revenue.says_something():
+            later["revenue"] = self.revenue
+        if self.bank.says_something():
+            later["bank"] = self.bank
         return later | {
             "bureau": self.bureau.dump(),
             "ledger": self.ledger.dump(),
@@ -498,6 +506,8 @@ class _Dumped(Struct):
     cured: dict[str, tuple[str, ...]] = {}
     duties: list[Duty] = []
     years: list[tuple[int, tuple[tuple[str, ...], tuple[str, ...]]]] = []
+    revenue: Revenue = msgspec.field(default_factory=Revenue)
+    bank: Bank = msgspec.field(default_factory=Bank)
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -580,6 +590,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "halts",
         "providers",
         "cured",
+        "revenue",
+        "bank",
     ):
         setattr(state, name, getattr(dumped, name))
 

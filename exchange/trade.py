@@ -14,7 +14,7 @@ from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import Cure, capacities
 from credit.conduct import Conduct, ConductKind
-from exchange import attestation
+from exchange import attestation, revenue
 from exchange.attestation import REVIEWER
 from exchange.entitlement import drop_renewal, ending, forget_key, remind_ns, settle_renewal
 from exchange.events import (
@@ -485,6 +485,7 @@ def apply_completed(state: State, event: Completed, at_ns: int) -> None:
     settle_renewal(state, trade.id)
     state.house.pay_out(trade.seller, trade.merchant_fen, trade.fee_fen, trade.shares)
     record_completion(state, trade.buyer, trade.seller, trade.amount_fen, trade.id, at_ns)
+    revenue.complete(state, trade.id, trade.seller, at_ns)
     listing = state.listings[trade.listing]
     if listing.terms.deal == "transfer":
         product = state.products[listing.product]
@@ -496,6 +497,7 @@ def apply_completed(state: State, event: Completed, at_ns: int) -> None:
 def apply_refunded(state: State, event: Refunded, at_ns: int) -> None:
     trade = state.trades.pop(event.trade)
     state.house.refund(trade.buyer, trade.amount_fen)
+    revenue.forget(state, trade.id)
     _conduct(state, "not_delivered" if event.step == "miss" else "redelivery_rejected", trade, at_ns)
     _give_back(state, trade)
     drop_renewal(state, trade.id)

@@ -17,7 +17,7 @@ import msgspec
 
 from exchange import (
     attestation,
-    cash,
+    bank,
     contract,
     duty,
     entitlement,
@@ -27,6 +27,7 @@ from exchange import (
     participant,
     product,
     registers,
+    revenue,
     trade,
 )
 from exchange import events as happened
@@ -351,7 +352,7 @@ def _with_parties(
 HANDLERS: Final[dict[type, Handler]] = {
     PlaceOrder: order.place,
     happened.CancelOrder: order.cancel,
-    happened.OpenVenue: participant.open_venue,
+    happened.OpenVenue: bank.open_venue,
     happened.AdoptRulebook: _adopt,
     happened.Tick: _tick,
     happened.AdvanceClock: _advance,
@@ -374,7 +375,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.CreateListing: listing.create,
     happened.ReviseListing: listing.revise,
     happened.MoveListing: listing.move,
-    happened.BookCashIn: cash.book_in,
+    happened.BookCashIn: bank.book_in,
     happened.ReportTrade: _unless_halted(trade.report),
     happened.WithdrawReport: trade.withdraw_report,
     happened.Deliver: trade.deliver,
@@ -382,6 +383,15 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.RejectDelivery: trade.reject,
     happened.IssueKey: entitlement.issue_key,
     happened.CureHold: trade.cure,
+    happened.SetCustody: bank.set_custody,
+    happened.SetPayoutAccount: bank.set_payout_account,
+    happened.RequestWithdrawal: bank.request,
+    happened.CancelWithdrawal: bank.cancel,
+    happened.MakePayoutBatch: bank.make_batch,
+    happened.RejectPayout: bank.reject,
+    happened.BookStatement: bank.book_statement,
+    happened.CloseBreak: bank.close_break,
+    happened.RecordCeiling: revenue.record_ceiling,
     happened.HaltTrading: halt.halt,
     happened.ResumeTrading: halt.resume,
     happened.SuspendEntitlement: entitlement.suspend,
@@ -432,7 +442,7 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.ListingCreated: listing.apply_created,
     happened.ListingRevised: listing.apply_revised,
     happened.ListingMoved: listing.apply_moved,
-    happened.CashBooked: cash.apply_booked,
+    happened.CashBooked: bank.apply_cash,
     happened.HoldCured: trade.apply_cured,
     happened.HoldReleased: trade.apply_released,
     happened.TradeReported: trade.apply_reported,
@@ -460,6 +470,19 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.DutyBroken: duty.apply_broken,
     happened.DutyRescheduled: duty.apply_rescheduled,
     happened.YearPublished: duty.apply_year,
+    happened.CeilingRecorded: revenue.apply_ceiling,
+    happened.CustodySet: bank.apply_custody,
+    happened.PayoutAccountSet: bank.apply_payout_account,
+    happened.WithdrawalRequested: bank.apply_requested,
+    happened.WithdrawalCancelled: bank.apply_cancelled,
+    happened.PayoutBatchMade: bank.apply_batch,
+    happened.StatementTaken: bank.apply_statement,
+    happened.PayoutConfirmed: bank.apply_confirmed,
+    happened.PayoutEnded: bank.apply_ended,
+    happened.CashConfirmed: bank.apply_cash_confirmed,
+    happened.BreakOpened: bank.apply_opened,
+    happened.BreakClosed: bank.apply_closed,
+    happened.BankDayEnded: bank.apply_day,
 }
 """Event: what it changes."""
 
@@ -474,7 +497,7 @@ FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
 """Event: what follows from it in the same entry, whichever command it came of. Asked before the event is applied, it may
 look at what the event ends; what it yields is applied after it."""
 
-ON_DUE: Final[dict[str, Callable[[State, str, int, int], list[Event]]]] = {
+ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "listing": listing.on_due,
     "trade": trade.on_due,
     "entitlement": entitlement.on_due,
@@ -483,5 +506,6 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], list[Event]]]] = {
     "duty_reminder": duty.on_reminder_due,
     "report": trade.on_report_due,
     "standing": order.on_standing_due,
+    "bank": bank.on_due,
 }
 """Kind of timer: what happens when its instant has passed."""

@@ -7,8 +7,9 @@ derived a second time is looked at:
     snapshot     the body hashes to its name, and the replay had that very state at that sequence
     cursor       stands at the journal's last row
     account      row by row what the ledger holds; each asset adds up to zero, here and in memory
-    reservation  each belongs to an open order or a hold, each of these has exactly what it needs
+    reservation  each belongs to an open order, a hold or a withdrawal, each of these has exactly what it needs
     book         every invariant, and every open order rests in its book
+    bank_row     a bank account or a statement hashes to its name (an erased row is none, and lawful)
     personal     the row hashes to what its participant registered (an erased row is none, and lawful)
     file         what living entitlements give a right to is in the data folder, byte for byte
     query tables what `exchange.projector.compare` says
@@ -29,6 +30,7 @@ from typing import Any, Final
 
 import msgspec
 
+from clearing.bank import OPEN_STATES
 from clearing.ledger import CNY, ESCROW, unit_asset
 from clearing.money import amount_fen
 from exchange import journal, projector, venue
@@ -285,6 +287,15 @@ class _Audit:
             elif hashlib.sha256(row["salt"] + row["body"]).hexdigest() != participant.personal_sha256:
                 self.differ("personal", row["participant"], "the row does not hash to what was registered")
 
+        await self._compare_bank_rows()
+
+    async def _compare_bank_rows(self) -> None:
+        """Account numbers and files of the custody bank, which the journal names by their hashes."""
+        for row in await self.connection.fetch(
+            "select sha256 from bank_row where encode(sha256(salt || body), 'hex') <> sha256 order by sha256"
+        ):
+            self.differ("bank_row", row["sha256"], "the row does not hash to its name")
+
     async def _compare_files(self, folder: Path) -> None:
         """Each file once, however many have a right to it."""
         self.report("delivered files")
@@ -357,7 +368,7 @@ def _compare_reservations(state: State) -> Iterator[tuple[str, str, str]]:
             yield (
                 "reservation",
                 identifier,
-                f"{amount} {asset} of {owner} belong to no open order and no hold",
+                f"{amount} {asset} of {owner} belong to no open order, hold or withdrawal",
             )
         elif need != (owner, asset, amount):
             yield (
@@ -375,6 +386,9 @@ def _needs(state: State) -> Iterator[tuple[str, Need]]:
         yield order.id, _need_of_order(state, order)
     for trade in state.holds.values():
         yield from _needs_of_hold(state, trade)
+    for row in state.bank.withdrawals.values():
+        if row.state in OPEN_STATES:
+            yield row.id, (row.participant, CNY, row.amount_fen)
 
 
 def _need_of_order(state: State, order: Order) -> Need:

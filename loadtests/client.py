@@ -280,6 +280,13 @@ class Person:
     def balance(self) -> int:
         return self.account()["balance"]
 
+    def name_payout_account(self, account: str = "6222000000000042") -> httpx.Response:
+        """Say where one's money is paid out to, signed."""
+        bank_code = "102641000017"
+        text = f"shuji-payout-account:{self.participant}:{bank_code}:{account}"
+        body = {"account": account, "bank_code": bank_code, "signature": self.sign(text)}
+        return self.post("/v1/bank/payout-account", body)
+
     def withdraw(self, amount_fen: int, key: str = "", signer: "Person | None" = None) -> httpx.Response:
         """Ask for money to leave by the bank: signed each time, over the amount and the id that makes it one request."""
         key = key or command_id(parsed(done(self.venue.http.get("/v1/venue"), 200)["clock"]["now"]))

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from clearing.bank import BankEntry
 from clearing.registers import Freeze
 from exchange import events as e
 from exchange import journal, venue
@@ -18,6 +19,7 @@ from tests.exchange.world import (
     EVIDENCE,
     OPERATOR,
     World,
+    classification,
     consent_of,
     credit_code,
     only,
@@ -88,6 +90,8 @@ def day() -> World:
     reports(world, shop, product, buyer)
     lives_of_listings(world, shop)
     licences(world, shop, product, buyer)
+    public_data(world, friend, buyer)
+    bank(world)
     world.must(e.AdvanceClock(actor=OPERATOR, seconds=86_400))
     registers(world)
     halts(world)
@@ -260,6 +264,65 @@ def licences(world: World, shop: str, product: str, buyer: str) -> None:
         actor=OPERATOR, year=2025, off=("2025-11-28",), worked=(), evidence_sha256=EVIDENCE
     )
     world.must(notice)
+
+
+def public_data(world: World, processor: str, buyer: str) -> None:
+    """Authorised public data under a ceiling, with a role for each share; one sale is accepted, one by silence."""
+    shop = world.merchant()
+    product = world.product(
+        shop, shares=((processor, 2_000),), share_roles=("processor",),
+        classification=classification(origin="public", open_class="unconditional"),
+    )  # fmt: skip
+    listing = world.listing(
+        shop, product, "public_data", price_regime="gov_guided", price_fen=9_999, price_cap_fen=20_000
+    )
+    world.must(
+        e.RecordCeiling(
+            actor=world.reviewer, operator=shop, year=2025, ceiling_fen=5_000, decision_sha256=EVIDENCE
+        )
+    )
+    world.wait(days=5, ns=1)
+    world.tick()
+    done, waiting = world.buy(buyer, listing), world.buy(buyer, listing)
+    world.deliver(done)
+    world.accept(done)
+    world.deliver(waiting)
+
+
+def bank(world: World) -> None:
+    """Paid out, rejected, returned, cancelled; cash ahead of its statement; a stranger's money; days that end."""
+    client, other = world.buyer(cash_fen=0), world.buyer(cash_fen=0)
+    for participant in (client, other):
+        world.must(e.SetPayoutAccount(actor=participant, account_sha256="ab" * 32))
+    statement(
+        world, 1, BankEntry(900, "in 1", "2025-12-01", participant=client), BankEntry(77, "stranger", "")
+    )
+    world.must(e.BookCashIn(actor=OPERATOR, participant=other, amount_fen=500, bank_reference="in 2"))
+    statement(world, 2, BankEntry(500, "in 2", "2025-12-02"))
+    for row in world.state.bank.open_breaks():
+        world.must(e.CloseBreak(actor=OPERATOR, bank_break=row.id, reason="the bank explained it"))
+    for participant, fen in ((client, 400), (client, 100), (other, 50), (other, 1)):
+        world.must(e.RequestWithdrawal(actor=participant, amount_fen=fen))
+    world.must(e.CancelWithdrawal(actor=other, withdrawal="W4"))
+    world.must(e.MakePayoutBatch(actor=OPERATOR))
+    world.must(e.RejectPayout(actor=OPERATOR, batch="B1", participant=other, reason="no such account"))
+    statement(world, 3, BankEntry(-500, "out 1", "", f"B1-{client}"))
+    statement(world, 4, BankEntry(500, "back 1", "", f"B1-{client}"))
+    world.must(e.RequestWithdrawal(actor=client, amount_fen=3))
+
+
+def statement(world: World, number: int, *entries: BankEntry) -> None:
+    """Begins where the one before ended."""
+    kept = world.state.bank
+    opening = kept.opening_fen if kept.taken is None else kept.taken.closing_fen
+    assert kept.custody is not None
+    world.must(
+        e.BookStatement(
+            actor=OPERATOR, account=kept.custody.account, statement=f"S{number}", sequence=number, opening_fen=opening,
+            closing_fen=opening + sum(entry.amount_fen for entry in entries), until_ns=world.at_ns, entries=entries,
+            file_sha256=EVIDENCE,
+        )
+    )  # fmt: skip
 
 
 def halts(world: World) -> None:

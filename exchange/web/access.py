@@ -87,6 +87,16 @@ def key_text(participant: str, public_key: str) -> str:
     return f"{KEY_PREFIX}:{participant}:{public_key}"
 
 
+def payout_account_text(participant: str, bank_code: str, account: str) -> str:
+    """What is signed to say where one's money is paid out to."""
+    return f"shuji-payout-account:{participant}:{bank_code}:{account}"
+
+
+def withdrawal_text(participant: str, amount_fen: int, key: str) -> str:
+    """What is signed for each withdrawal; the command id in it makes the signature good for one."""
+    return f"shuji-withdraw:{participant}:{amount_fen}:{key}"
+
+
 class Tokens:
     """HMAC-SHA256 over participant, which of its keys signed, end and a random part: `P7.0.<end ns>.<random>.<mac>`.
 

@@ -33,13 +33,13 @@ TAGS: Final = {
     "duties": "What is owed after a trade, and the working calendar",
     "money": "Cash, accounts, statements",
     "attestations": "Accredited providers and what they attest",
+    "bank": "The custody bank: withdrawals, payout files, statements, breaks",
     "credit": "Credit score and grade",
     "operations": "For operators and auditors",
 }
 _ALWAYS: Final = (Refused.overloaded, Refused.storage_unavailable)
 _REFERENCE: Final = "#/components/schemas/{name}"
 _BYTES: Final = {"type": "string", "format": "binary"}
-_BINARY: Final = {"application/octet-stream": {"schema": _BYTES}}
 
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _operation(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
     if operation.signed_in:
         told["security"] = [{"token": []}]
     if operation.bytes_in:
-        told["requestBody"] = {"required": True, "content": _BINARY}
+        told["requestBody"] = {"required": True, "content": {_bytes_of(operation): {"schema": _BYTES}}}
     elif operation.asks is not None and not operation.asks_in_query:
         content = {"schema": schemas[operation.asks], "examples": {"usual": {"value": operation.example}}}
         told["requestBody"] = {"required": True, "content": {"application/json": content}}
@@ -102,6 +102,10 @@ def _operation(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
         told["x-websocket"] = {"says": schemas[operation.says], "told": schemas[operation.told]}
     told["responses"] = _responses(operation, schemas)
     return told
+
+
+def _bytes_of(operation: Operation) -> str:
+    return "application/octet-stream" if operation.media == "*/*" else operation.media
 
 
 def _identifier(operation: Operation) -> str:
@@ -122,7 +126,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     ]
     if operation.asks is not None and operation.asks_in_query:
         found += _query_parameters(operation.asks)
-    if operation.method == "POST" and not operation.bytes_in:
+    if operation.method == "POST":
         schema = {"type": "string", "pattern": COMMAND_ID_PATTERN}
         text = "makes the request safe to send again"
         found.append({"name": "Idempotency-Key", "in": "header", "schema": schema, "description": text})
@@ -144,6 +148,9 @@ _PATH_EXAMPLES: Final = {
     "entitlement": "E1",
     "report": "R1",
     "duty": "U1",
+    "withdrawal": "W1",
+    "batch": "B1",
+    "bank_break": "K1",
     "board": "general",
     "rule": "A01",
     "code": "unlawful",

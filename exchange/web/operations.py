@@ -61,6 +61,8 @@ class BoardView(Struct):
     approval: str
     fee_bp: int
     public_notice_days: int
+    public_data_share_bp: int
+    public_data_account: str
 
 
 class BoardList(Struct):
@@ -157,6 +159,8 @@ def board_view(board: Board) -> BoardView:
         board.approval,
         board.fee_bp,
         board.public_notice_days,
+        board.public_data_share_bp,
+        board.public_data_account,
     )
 
 
@@ -280,7 +284,7 @@ _WHEN: Final = "2026-11-23T10:00:00Z"
 _BOARD: Final = {
     "board": "general", "name_zh": "综合板块", "name_en": "General board", "host": "本所",
     "mechanisms": ["posted_price", "off_venue"], "central_trading_approved": False, "approval": "", "fee_bp": 200,
-    "public_notice_days": 0,
+    "public_notice_days": 0, "public_data_share_bp": 0, "public_data_account": "",
 }  # fmt: skip
 _RULE: Final = {
     "rule": "A01", "kind": "reject", "phases": ["clearing"], "message_zh": "国家秘密不得交易。",

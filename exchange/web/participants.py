@@ -422,13 +422,14 @@ async def read_agent(desk: Desk, participant: str) -> Agent | None:
 
 
 async def erase_personal(call: Call, asked: None) -> Response[None]:
-    """The participant itself or an operator erases the row; the hash in the journal still verifies nothing about it."""
+    """The participant itself or an operator erases the row and the bank account; the hashes that stay tell nothing."""
     participant = call.path["participant"]
     if participant != call.participant:
         await call.need_role("operator")
     if not await call.read(lambda state: participant in state.bureau.participants):
         raise Refusing(Refused.not_found, f"there is no participant {participant}")
     await call.desk.pool.execute("DELETE FROM personal WHERE participant = $1", participant)
+    await call.desk.pool.execute("DELETE FROM bank_row WHERE kind = 'account' AND owner = $1", participant)
     return Response(None, status_code=204)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from litestar import Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from clearing.revenue import UNSAID, Role
 from exchange.events import (
     AmendFacts,
     Authorisation,
@@ -42,7 +43,19 @@ MOST_SAMPLE_BYTES: Final = 1 << 16
 """Of all rows together in UTF-8: a sample shows, it does not deliver."""
 
 Words = Annotated[tuple[Annotated[str, Meta(max_length=100)], ...], Meta(max_length=50)]
-Shares = Annotated[tuple[tuple[Id, Annotated[int, Meta(ge=0, le=10_000)]], ...], Meta(max_length=50)]
+
+
+class Share(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """`["P5", 3000]` or `["P5", 3000, "processor"]`: who, basis points of what remains after the fee (and the board's
+    public-data share), and what was given for it.
+    """
+
+    participant: Id
+    part_bp: Annotated[int, Meta(ge=0, le=10_000)]
+    role: Role = "contributor"
+
+
+Shares = Annotated[tuple[Share, ...], Meta(max_length=50)]
 
 
 # ---- bodies
@@ -330,6 +343,7 @@ class ProductView(Struct, kw_only=True, omit_defaults=True):
     consent_withdrawn: bool = False
     licensees: tuple[str, ...] = ()
     listings: tuple[str, ...] = ()
+    share_roles: tuple[str, ...] = ()
 
 
 class FieldView(Struct):
@@ -443,6 +457,7 @@ def product_view(state: State, product: Product, whole: bool) -> ProductView:
         view.shares, view.evidence, view.reasons = product.shares, dict(product.evidence), product.reasons
         view.decided_by, view.consent_withdrawn = product.decided_by, product.consent_withdrawn
         view.licensees, view.listings = product.licensees, product.listings
+        view.share_roles = state.revenue.roles.get(product.id, (UNSAID,) * len(product.shares))
     return view
 
 
@@ -483,6 +498,12 @@ def _check_description(description: Description) -> None:
         raise Refusing(Refused.out_of_bounds, f"at most {MOST_TAGS} tags of {MOST_TAG} characters")
 
 
+def _roles_of(shares: tuple[Share, ...]) -> tuple[str, ...]:
+    """Empty where nobody said a role, as before there were any."""
+    roles = tuple(share.role for share in shares)
+    return () if all(role == UNSAID for role in roles) else roles
+
+
 async def submit(call: Call, body: Declaration) -> Submitted:
     _check_description(body.description)
     _check_words(body)
@@ -494,7 +515,8 @@ async def submit(call: Call, body: Declaration) -> Submitted:
         source=body.source.facts(),
         authorisation=body.authorisation.facts(),
         consent=body.consent.facts(),
-        shares=body.shares,
+        shares=tuple((share.participant, share.part_bp) for share in body.shares),
+        share_roles=_roles_of(body.shares),
         evidence=dict(body.evidence),
     )
     outcome = await call.submit(command)

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from exchange.web import (
     alerts,
     attestations,
+    bank,
     catalogue,
     console,
     contracts,
@@ -29,6 +30,7 @@ from exchange.web import (
     products,
     reference,
     registers,
+    revenue,
     stream,
     trades,
 )
@@ -60,6 +62,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *entitlements.OPERATIONS,
     *duties.OPERATIONS,
     *money.OPERATIONS,
+    *revenue.OPERATIONS,
+    *bank.OPERATIONS,
     *credit.OPERATIONS,
 )
 

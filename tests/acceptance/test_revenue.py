@@ -52,7 +52,6 @@ def set_ceiling(venue: Venue, operator: Person, year: int, ceiling_fen: int) -> 
     return made
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: shares say their role")
 def test_each_role_is_paid_its_declared_share_on_acceptance(venue: Venue) -> None:
     """Line: "shares declared at registration for resource holder, processor, operator, contributors, broker;
     split on acceptance"."""
@@ -77,7 +76,6 @@ def test_each_role_is_paid_its_declared_share_on_acceptance(venue: Venue) -> Non
     assert sum(part["amount_fen"] for part in row["parts"]) == row["amount_fen"] == 1_000_000
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: distributions")
 @pytest.mark.parametrize("price_fen", [1, 3, 101, 33_331])
 def test_remainders_go_by_a_stated_rule(venue: Venue, price_fen: int) -> None:
     """Line: "remainders by a stated rule": not one fen is lost, and the same sale is split the same again."""
@@ -90,7 +88,6 @@ def test_remainders_go_by_a_stated_rule(venue: Venue, price_fen: int) -> None:
     assert all(part["amount_fen"] >= 0 for part in first)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: shares say their role")
 def test_a_share_of_no_known_role_is_refused(venue: Venue) -> None:
     """Line: "shares declared at registration for ...": another word is an error and not a role."""
     merchant, other = venue.merchant(), venue.buyer(cash_fen=0)
@@ -98,7 +95,6 @@ def test_a_share_of_no_known_role_is_refused(venue: Venue) -> None:
     done(venue.submit_product(merchant, shares=[[other.participant, 500, "broker"]]), 201)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: distributions")
 def test_those_who_are_paid_see_the_distribution(venue: Venue) -> None:
     """Line: "Every register, report and duty is reachable over the API with its role"."""
     merchant, broker = venue.merchant(), venue.buyer(cash_fen=0)
@@ -110,7 +106,6 @@ def test_those_who_are_paid_see_the_distribution(venue: Venue) -> None:
     assert rows == []
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: the board's share of public data")
 def test_the_boards_share_of_public_data_is_set_apart(venue: Venue) -> None:
     """Line: "a public-data share adjustable by the board": what the board's page says is what a sale pays."""
     share_bp = done(venue.http.get("/v1/boards/public_data"), 200)["public_data_share_bp"]
@@ -125,7 +120,6 @@ def test_the_boards_share_of_public_data_is_set_apart(venue: Venue) -> None:
     assert done(venue.http.get("/v1/boards/general"), 200)["public_data_share_bp"] == 0
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: ceilings of public data")
 def test_a_ceiling_is_a_reviewers_entry_with_its_decision(venue: Venue) -> None:
     """Line: "a ceiling per public-data operator and year": entered by a reviewer, out of the authority's decision."""
     merchant, year = venue.merchant(), venue.now().year
@@ -139,7 +133,6 @@ def test_a_ceiling_is_a_reviewers_entry_with_its_decision(venue: Venue) -> None:
     assert list(venue.merchant().every("/v1/revenue/ceilings")) == []
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: ceilings of public data")
 def test_the_excess_of_a_year_is_deducted_from_the_next(venue: Venue) -> None:
     """Line: "a ceiling per public-data operator and year with the excess deducted from the next (发改价格〔2025〕65号)"."""
     merchant, year = venue.merchant(), venue.now().year

@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import replace
 from stdnum.cn import uscc
 
+from clearing.bank import OPEN_STATES
 from clearing.contract import Declarations, Security
 from clearing.ledger import CNY, ESCROW
 from clearing.money import amount_fen
@@ -506,6 +507,9 @@ def wanted_reservations(state: State) -> dict[str, tuple[str, str, int]]:
         wanted[trade.id] = (trade.buyer, CNY, trade.amount_fen)
         if trade.mechanism == "continuous_auction":
             wanted[f"{trade.id}:units"] = (trade.seller, f"unit:{trade.listing}", trade.quantity)
+    for row in state.bank.withdrawals.values():
+        if row.state in OPEN_STATES:
+            wanted[row.id] = (row.participant, CNY, row.amount_fen)
     return {key: row for key, row in wanted.items() if row[2]}
 
 
