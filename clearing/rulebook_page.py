@@ -1,11 +1,19 @@
-"""Prints docs/RULES.md out of the rulebook: `python -m clearing.rulebook_page > docs/RULES.md`.
+"""Prints docs/RULES.md out of the rulebook and `articles.toml`: `python -m clearing.rulebook_page > docs/RULES.md`.
 
 The page is generated, never written by hand; a test holds the committed page equal to this output.
 """
 
+import itertools
+import re
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import resources
+from typing import Any
 
+import msgspec
+
+from clearing import articles
+from clearing.articles import Article, Document
 from clearing.notrade import (
     AUTHORITY_ZH,
     NOT_BINDING,
@@ -14,6 +22,7 @@ from clearing.notrade import (
     Bringer,
     Citation,
     Confirmer,
+    Example,
     Rule,
     Rulebook,
     Whom,
@@ -83,28 +92,118 @@ A refusal cites only articles that bind at this venue, these parties, at that in
 the rule is the venue's own and says what it is modelled on. Policy papers and guides oblige no trader.
 
 规则集 / Rulebook sha256: `{sha256}`
+
+本页 / On this page: [条文索引 article by article](#条文索引--article-by-article) ·
+[规则 the rules](#规则--the-rules) · [例 what the examples start from](#例的起点--what-the-examples-start-from) ·
+[法源 sources](#法源--sources)
 """
+_INDEX = """## 条文索引 / Article by article
+
+政策汇编（2023年第49期）每一条，以及本所如何处理：有规则的列出规则；由其他机制处理的说明其所在；
+尚未建成的注明所属要求；不涉及交易或本所的亦注明。
+Every article of the policy digest (2023, no. 49), and what the venue does about it: the rules that stand on it; what
+answers it where no rule does, and where that is; what is not built yet, with its requirement; what asks nothing of a
+trade or of the venue.
+
+\\* 所需事实本所尚不采集，规则已写成并经检验，暂不适用于交易。 / The venue does not gather its facts yet: the rule is
+written and tested, and not applied to trades.
+"""
+_OUTSIDE = "不涉及交易 asks nothing of a trade"
+_KIND = {
+    "violated": "违反 violated",
+    "near_miss": "险合 near miss",
+    "boundary": "临界 boundary",
+    "unknown": "未知 unknown",
+    "waits": "待后 waits",
+}
+_VERDICT = {
+    "allow": "放行 allow",
+    "hold": "暂缓 hold",
+    "reject": "拒绝 reject",
+    "indeterminate": "无法判定 indeterminate",
+    "breach": "违约 breach",
+}
 
 
 def page(rulebook: Rulebook) -> str:
     """The whole page, with its final line end."""
     rules = list(rulebook.rules.values())
     lines = [_HEAD.format(sha256=rulebook.sha256)]
+    lines.append(_INDEX)
+    for document in articles.load():
+        lines += _document(document, rulebook)
     lines += _contents(rules)
     for theme in dict.fromkeys((rule.theme.zh, rule.theme.en) for rule in rules):
         lines += [f"## {theme[0]} / {theme[1]}", ""]
         for rule in rules:
             if (rule.theme.zh, rule.theme.en) == theme:
                 lines += _rule(rule)
+    lines += _bases(rulebook)
     lines += _sources(rules)
     return "\n".join(lines).rstrip() + "\n"
 
 
+class _Remarks(msgspec.Struct, frozen=True):
+    """What the comments of a rule's file say: of the rule, and of each of its citations and examples in turn."""
+
+    rule: str
+    citations: list[str]
+    examples: list[str]
+
+
+def _remarks(rule: Rule) -> _Remarks:
+    """A comment stands in lines of its own before the first citation, or behind the head of a table."""
+    name, _, line = rule.file.partition(":")
+    text = resources.files("clearing").joinpath("rulebook").joinpath(name).read_text(encoding="utf-8")
+    block = itertools.takewhile(lambda one: one != "[[rule]]", text.splitlines()[int(line) - 1 :])
+    found = _Remarks("", [], [])
+    said: list[str] = []
+    for one in block:
+        if one.startswith("# ") and not found.citations:
+            said.append(one[2:])
+        for head, place in (("[[rule.citation]]", found.citations), ("[[rule.example]]", found.examples)):
+            if one.startswith(head):
+                place.append(one.removeprefix(head).strip().removeprefix("# "))
+    return _Remarks(" ".join(said), found.citations, found.examples)
+
+
+def _document(document: Document, rulebook: Rulebook) -> Iterator[str]:
+    yield f"### {document.title.zh} / {document.title.en}"
+    yield ""
+    yield "| 条 article | 内容 | what it says | 本所如何处理 what the venue does |"
+    yield "|---|---|---|---|"
+    for article in document.articles:
+        yield f"| {article.no} | {article.says.zh} | {article.says.en} | {_answer(document, article, rulebook)} |"
+    yield ""
+
+
+def _answer(document: Document, article: Article, rulebook: Rulebook) -> str:
+    rules = articles.rules_on(document, article, list(rulebook.rules.values()))
+    parts = [", ".join(_link(rule) + _not_yet(rule) for rule in rules)]
+    if article.answer is not None:
+        shown = ", ".join(f"[{path}](../{path})" for path in article.where)
+        said = f"{article.answer.zh} / {article.answer.en}{f' ({shown})' if shown else ''}"
+        parts.append(re.sub(r"\b[A-Z]\d\d\b", lambda found: _named(found[0], rulebook), said))
+    return "; ".join(part for part in parts if part) or _OUTSIDE
+
+
+def _named(word: str, rulebook: Rulebook) -> str:
+    """A rule's id as a link; the id of a requirement as it is."""
+    rule = rulebook.rules.get(word)
+    return word if rule is None else _link(rule) + _not_yet(rule)
+
+
+def _not_yet(rule: Rule) -> str:
+    return "\\*" if rule.id in NOT_YET_GATHERED else ""
+
+
 def _contents(rules: Sequence[Rule]) -> Iterator[str]:
+    yield "## 规则 / The rules"
+    yield ""
     yield "| 规则 rule | 类别 class | 含义 | meaning |"
     yield "|---|---|---|---|"
     for rule in rules:
-        yield f"| {_link(rule)} | {_CLASS[rule.kind]} | {rule.message.zh} | {rule.message.en} |"
+        yield f"| {_link(rule)}{_not_yet(rule)} | {_CLASS[rule.kind]} | {rule.message.zh} | {rule.message.en} |"
     yield ""
 
 
@@ -127,10 +226,60 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield from _cure(rule)
     if rule.id in NOT_YET_GATHERED:
         yield "- 本所尚不采集所需事实，暂不适用 not applied yet: the venue does not gather its facts"
+    remarks = _remarks(rule)
+    if remarks.rule:
+        yield f"- 说明 remarks: {remarks.rule}"
     yield "- 依据 citations:"
-    for citation in rule.citations:
-        yield f"  - {_citation(citation)}"
+    for citation, remark in zip(rule.citations, remarks.citations, strict=True):
+        yield f"  - {_citation(citation)}{f': {remark}' if remark else ''}"
     yield ""
+    yield "| 例 example | 事实 facts | 裁决 verdict | why |"
+    yield "|---|---|---|---|"
+    for example, remark in zip(rule.examples, remarks.examples, strict=True):
+        yield _example(example, remark)
+    yield ""
+
+
+def _example(example: Example, why: str) -> str:
+    facts = "; ".join(f"`{path}` = {_value(value)}" for path, value in example.set.items())
+    named = f": {', '.join(example.rules)}" if example.rules else ""
+    start = f"{example.base}{', ' if facts else ''}{facts}"
+    return f"| {_KIND[example.kind]} | {start} | {_VERDICT[example.verdict]}{named} | {why} |"
+
+
+def _value(value: Any) -> str:
+    """As a person writes it; a missing fact is said in words."""
+    if value == "__missing__":
+        return "缺失 missing"
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(one) for one in value) + "]"
+    if isinstance(value, bool):
+        return "是 yes" if value else "否 no"
+    return f"`{value!r}`"
+
+
+def _bases(rulebook: Rulebook) -> Iterator[str]:
+    """Every fact of the contexts that the examples change, one column each."""
+    bases = {name: dict(_flat(base)) for name, base in rulebook.bases.items()}
+    yield "## 例的起点 / What the examples start from"
+    yield ""
+    yield "各例从下列合法情形之一出发，只改所列事实；空格表示没有该事实。  "
+    yield "Each example starts from one of these lawful cases and changes what it names; an empty cell is no such fact."
+    yield ""
+    yield f"| 事实 fact | {' | '.join(bases)} |"
+    yield "|---" * (len(bases) + 1) + "|"
+    for path in dict.fromkeys(path for base in bases.values() for path in base):
+        cells = (_value(base[path]) if path in base else "" for base in bases.values())
+        yield f"| `{path}` | {' | '.join(cells)} |"
+    yield ""
+
+
+def _flat(base: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in base.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{field}", inner) for field, inner in value.items())
+        else:
+            yield key, value
 
 
 def _cure(rule: Rule) -> Iterator[str]:
