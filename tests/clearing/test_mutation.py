@@ -71,6 +71,8 @@ def test_the_changes_of_a_condition_are_these_and_no_others() -> None:
         "and for or: ((price.unit_fen > 5) or (not venue.central_trading_approved))",
         "drop conjunct: ((not venue.central_trading_approved))",
         "negate: ((not (price.unit_fen > 5)) and (not venue.central_trading_approved))",
+        "other fact: ((price.floor_fen > 5) and (not venue.central_trading_approved))",
+        "other fact: ((price.cap_fen > 5) and (not venue.central_trading_approved))",
         "move edge: ((price.unit_fen >= 5) and (not venue.central_trading_approved))",
         "move number: ((price.unit_fen > 4) and (not venue.central_trading_approved))",
         "move number: ((price.unit_fen > 6) and (not venue.central_trading_approved))",
