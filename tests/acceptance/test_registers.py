@@ -174,7 +174,6 @@ def test_what_stood_at_an_instant(venue: Venue, product: str) -> None:
 # -- the rules read them
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: facts are gathered from registers")
 def test_a_court_freeze_blocks_while_it_is_good(
     venue: Venue, merchant: Person, buyer: Person, product: str
 ) -> None:
@@ -201,7 +200,6 @@ def test_a_restricted_list_blocks_whom_it_names(venue: Venue, merchant: Person, 
     venue.trade(free, listing)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: facts are gathered from registers")
 def test_an_assessment_that_ends_no_longer_counts(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "The facts are gathered from state: ... assessments" (A06: important data)."""
     product = venue.product(merchant, classification={"data_class": "important"})
@@ -216,7 +214,6 @@ def test_an_assessment_that_ends_no_longer_counts(venue: Venue, merchant: Person
     venue.held(buyer, listing, "A06")
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: a register that changes settles what it held")
 def test_an_entry_settles_what_it_held(venue: Venue, merchant: Person, buyer: Person, product: str) -> None:
     """Line: "A hold names what cures it, ...; cured, it settles": the pledgee agrees (B15)."""
     listing = venue.listing(merchant, product)
