@@ -34,7 +34,7 @@ test: develop
 check: develop
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy $(wildcard exchange clearing credit loadtests tests)
+	@$(BIN)/mypy $(wildcard exchange clearing credit loadtests tests verify_evidence.py)
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest -q tests/test_house_rules.py
 

@@ -23,11 +23,12 @@ from clearing import notrade
 from exchange import board, journal, keys
 from exchange.archive import Archiver
 from exchange.engine import Engine
-from exchange.events import VENUE, OpenVenue
+from exchange.events import VENUE, AdoptVenueKey, OpenVenue
 from exchange.migration import migrate
 from exchange.monitor import Monitor
 from exchange.postgres import Database, open_database
 from exchange.projecting import ProjectorProcess
+from exchange.proofs import Prover
 from exchange.settings import Settings
 from exchange.snapshot import Snapshots
 from exchange.state import State
@@ -97,6 +98,7 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
     await engine.start(math.inf if settings.standby else 0.0)
     stack.push_async_callback(engine.stop)
     await _open_for_business(engine, settings.operator_key)
+    venue_key = await _venue_key(engine, settings.venue_key)
     pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=POOL_SIZE))
     projector = ProjectorProcess(dsn)
     engine.on_commit.append(projector.wake)
@@ -104,7 +106,8 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
     await stack.enter_async_context(_task(Snapshots(engine, settings.jurisdiction).run()))
     monitor = Monitor(engine, projector, pool)
     await stack.enter_async_context(_task(monitor.run()))
-    tokens = Tokens(await _token_key(settings, pool))
+    first = await _first_checksum(pool)
+    tokens = Tokens(hmac.digest(load_key(settings.data), first, "sha256"))
     desk = Desk(
         engine,
         projector,
@@ -117,6 +120,7 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
         Feed(engine, projector, pool),
         monitor,
         Sessions(tokens),
+        Prover(pool, venue_key, f"shuji/{first[:8].hex()}"),
         backup_age_s=archiver.age_s,
     )
     stack.push_async_callback(desk.feed.close)
@@ -124,12 +128,12 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
     return Venue(create_app(desk), engine, projector, desk, dsn, database, archiver)
 
 
-async def _token_key(settings: Settings, pool: Any) -> bytes:
-    """The folder's secret, bound to this journal: a token for another database's participants opens nothing here."""
-    first = await pool.fetchval(
+async def _first_checksum(pool: Any) -> bytes:
+    """What tells this journal from others: tokens are bound to it, and its evidence log is named by it."""
+    first: bytes = await pool.fetchval(
         "SELECT checksum FROM journal WHERE shard = $1 AND sequence = 1", journal.SHARD
     )
-    return hmac.digest(load_key(settings.data), first, "sha256")
+    return first
 
 
 def _files_folder(settings: Settings) -> Path:
@@ -145,6 +149,14 @@ async def _open_for_business(engine: Engine, key_file: Path) -> None:
     key = keys.ensure(key_file)
     await engine.submit(OpenVenue(actor=VENUE, public_key=key.public_key, simulated=engine.simulated))
     keys.name_participant(key_file, await engine.read(lambda state: state.bureau.by_key[key.public_key]))
+
+
+async def _venue_key(engine: Engine, key_file: Path) -> keys.Key:
+    """The key that signs checkpoints. A folder without one, as after a restore, makes a new one, and the log says so."""
+    key = keys.ensure(key_file)
+    if await engine.read(lambda state: state.venue_key) != key.public_key:
+        await engine.submit(AdoptVenueKey(actor=VENUE, public_key=key.public_key))
+    return key
 
 
 @asynccontextmanager

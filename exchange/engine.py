@@ -44,6 +44,7 @@ from exchange.events import (
     Refused,
     Tick,
 )
+from exchange.evidence import Log, leaves_of
 from exchange.journal import Fenced, Record
 from exchange.state import State
 from exchange.venue import Outcome
@@ -125,6 +126,7 @@ class Engine:
         self._executed_sequence = 0
         self._executed_checksum = b""
         self._known: dict[tuple[str, str], None] = {}
+        self._log = Log(b"")
         self._queue: deque[_Work] = deque()
         self._queued = 0
         self._wake = asyncio.Event()
@@ -194,6 +196,7 @@ class Engine:
         self.state = recovered.state
         self.sequence = self._executed_sequence = recovered.sequence
         self._checksum = self._executed_checksum = recovered.checksum
+        self._log = await journal.recover_log(self._connection, recovered.sequence)
         self.recovered_entries = recovered.replayed
         gc.collect()
         gc.freeze()
@@ -383,6 +386,7 @@ class Engine:
             else:
                 self._known[key] = None
                 opened.append(row)
+        leaves = [leaf for outcome in entries for leaf in leaves_of(outcome.at_ns, outcome.events)]
         self._executed_sequence += 1
         self._executed_checksum = journal.checksum_of(self._executed_checksum, body)
         return Record(
@@ -394,6 +398,7 @@ class Engine:
             opened,
             moved,
             personal,
+            self._log.take(leaves),
         )
 
     async def _settle_inflight(self) -> bool:

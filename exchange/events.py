@@ -255,6 +255,12 @@ class AdoptRulebook(Command, frozen=True, kw_only=True):
     sha256: str
 
 
+class AdoptVenueKey(Command, frozen=True, kw_only=True):
+    """The Ed25519 key (base64 of 32 bytes) by which the venue signs checkpoints of its evidence from now on."""
+
+    public_key: str
+
+
 class Tick(Command, frozen=True, kw_only=True):
     """Let the timers that are due act."""
 
@@ -770,6 +776,10 @@ class VenueOpened(Event, frozen=True):
 
 class RulebookAdopted(Event, frozen=True):
     sha256: str
+
+
+class VenueKeyAdopted(Event, frozen=True):
+    public_key: str
 
 
 class Ticked(Event, frozen=True):
@@ -1570,6 +1580,7 @@ AnyEvent = (
     | BreakOpened
     | BreakClosed
     | BankDayEnded
+    | VenueKeyAdopted
 )
 
 

@@ -6,14 +6,17 @@ The rows are a chain: each checksum covers the one before it, so a changed byte 
 """
 
 import hashlib
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import asyncpg
 import msgspec
 
+from clearing import evidence as merkle
 from exchange import venue
 from exchange.events import SCHEMA_VERSION, Batch
+from exchange.evidence import Log, Row, older_leaf
 from exchange.state import State, decode_state, state_hash
 
 SHARD: Final = 0
@@ -25,6 +28,9 @@ LOCK_SPACE: Final = 0x5348554A
 CONNECT_SECONDS: Final = 5.0
 COMMAND_SECONDS: Final = 60.0
 """After this long a silent connection counts as lost; the engine waits less for its appends."""
+
+SECRET_BYTES: Final = 32
+"""Of the secret that the salts of evidence are made from."""
 
 CHUNK: Final = 200
 """Journal rows read at a time."""
@@ -51,6 +57,9 @@ with fence as (
     from fence, unnest($13::text[], $14::text[], $15::bigint[], $17::bigint[]) as net (owner, asset, balance, reserved)
     where account.shard = $1 and account.owner = net.owner and account.asset = net.asset
     returning 1
+), proved as (
+    insert into evidence (shard, sequence, first_leaf, leaves, sha256, sm3, root_sha256, root_sm3)
+    select $1, $4, $21, $22, $23, $24, $25, $26 from fence where $22 > 0
 ), person as (
     insert into personal (participant, salt, body)
     select new.participant, new.salt, new.body
@@ -58,6 +67,9 @@ with fence as (
 )
 select (select count(*) from fence), (select count(*) from moved)
 """
+
+
+_NO_LEAVES: Final = (0, 0, b"", b"", b"", b"")
 
 
 class Fenced(Exception):
@@ -79,6 +91,8 @@ class Record(msgspec.Struct):
     opened: list[tuple[str, str, int, int]]
     moved: list[tuple[str, str, int, int]]
     personal: list[tuple[str, bytes, bytes]]
+    evidence: Row | None = None
+    """What the log of evidence grows by (exchange/evidence.py)."""
 
 
 def checksum_of(previous: bytes, body: bytes) -> bytes:
@@ -114,6 +128,7 @@ async def append(connection: Any, epoch: int, record: Record) -> None:
         SCHEMA_VERSION,
         moved[3],
         *_columns(record.personal, 3),
+        *(_NO_LEAVES if record.evidence is None else msgspec.structs.astuple(record.evidence)),
     )
     if found != 1:
         raise Fenced(f"epoch {epoch} may not write batch {record.sequence}")
@@ -216,6 +231,77 @@ async def recover(connection: Any, empty: Callable[[], State]) -> Recovered:
         )
     state.ledger.drain()
     return Recovered(state, sequence, checksum, replayed)
+
+
+# ---- the log of evidence
+
+
+async def recover_log(connection: Any, sequence: int) -> Log:
+    """The log as of the journal's end; begun behind it where there is none yet.
+
+    Raises JournalBroken where the stored nodes do not give the stored root.
+    """
+    await connection.execute(
+        "insert into evidence_log (shard, begins, secret) values ($1, $2, $3) on conflict do nothing",
+        SHARD,
+        sequence + 1,
+        secrets.token_bytes(SECRET_BYTES),
+    )
+    begins, secret = await connection.fetchrow(
+        "select begins, secret from evidence_log where shard = $1", SHARD
+    )
+    last = await connection.fetchrow(
+        "select sequence, first_leaf + leaves as size, root_sha256, root_sm3 from evidence"
+        " where shard = $1 order by sequence desc limit 1",
+        SHARD,
+    )
+    if last is None:
+        older = await connection.fetchrow(
+            "select sequence, at_ns, checksum from journal where shard = $1 and sequence = $2",
+            SHARD,
+            begins - 1,
+        )
+        return Log(secret, older_leaf(*older) if older else None)
+    return await _resumed(connection, Log(secret), last)
+
+
+async def _resumed(connection: Any, log: Log, last: Any) -> Log:
+    nodes = await nodes_at(connection, merkle.nodes_of((0, last["size"])))
+    roots = last["root_sha256"], last["root_sm3"]
+    for at, tree in enumerate(log.trees):
+        tree.resume(last["size"], [node[at] for node in nodes])
+        if tree.root() != roots[at]:
+            raise JournalBroken(
+                f"evidence {last['sequence']}: the stored nodes do not give the root: run verify"
+            )
+    return log
+
+
+async def nodes_at(connection: Any, nodes: Sequence[merkle.Node]) -> list[tuple[bytes, bytes]]:
+    """Complete nodes of both trees (SHA-256, SM3), in the order asked. Raises JournalBroken where one is missing."""
+    found = await connection.fetch(
+        "select held.sequence, held.first_leaf, held.leaves"
+        " from unnest($2::bigint[]) with ordinality as wanted (leaf, at) cross join lateral ("
+        "  select sequence, first_leaf, leaves from evidence where shard = $1 and first_leaf <= wanted.leaf"
+        "  order by first_leaf desc limit 1) as held order by wanted.at",
+        SHARD,
+        [merkle.last_leaf(node) for node in nodes],
+    )
+    if len(found) < len(nodes):
+        raise JournalBroken("evidence: the log's first row is missing: run verify")
+    places = [
+        merkle.place_of(node, row["first_leaf"], row["leaves"])
+        for node, row in zip(nodes, found, strict=True)
+    ]
+    rows = await connection.fetch(
+        "select substring(sha256 from place for 32) as sha256, substring(sm3 from place for 32) as sm3"
+        " from unnest($2::bigint[], $3::integer[]) with ordinality as wanted (sequence, place, at)"
+        " join evidence on shard = $1 and evidence.sequence = wanted.sequence order by wanted.at",
+        SHARD,
+        [row["sequence"] for row in found],
+        [place * merkle.HASH_BYTES + 1 for place in places],
+    )
+    return [(row["sha256"], row["sm3"]) for row in rows]
 
 
 async def latest_snapshot(connection: Any, empty: Callable[[], State]) -> tuple[State, int]:

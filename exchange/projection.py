@@ -63,6 +63,7 @@ from exchange.events import (
     Terms,
     TradeRefused,
 )
+from exchange.evidence import Kind, id_of, kind_of
 from exchange.grams import grams_of, normalise
 
 Shares = tuple[tuple[str, int], ...]
@@ -307,6 +308,15 @@ class RefusalRecord(Struct, gc=False):
     capacities: tuple[str, ...] = ()
 
 
+class LeafRecord(Struct, gc=False):
+    """Where in the journal a leaf of evidence comes from; `position` counts the leaves of that row from 0."""
+
+    id: str
+    sequence: int
+    position: int
+    kind: str
+
+
 class Identified(Protocol):
     id: str
 
@@ -343,7 +353,8 @@ class Kept(Generic[Row]):
 class View:
     """The rows that the fold may see and change. `sequence` is the journal row that is being folded."""
 
-    def __init__(self, rulebook_sha256: str = "") -> None:
+    def __init__(self, rulebook_sha256: str = "", leaves_from: int | None = None) -> None:
+        """`leaves_from`: the first journal row whose leaves are in the log of evidence; None where there is no log."""
         self.participants: Kept[ParticipantName] = Kept()
         self.products: Kept[ProductRecord] = Kept()
         self.listings: Kept[ListingRecord] = Kept()
@@ -353,15 +364,18 @@ class View:
         self.duties: Kept[DutyRecord] = Kept()
         self.postings: list[PostingRecord] = []
         self.refusals: list[RefusalRecord] = []
+        self.leaves: list[LeafRecord] = []
+        self.leaves_from = leaves_from
         self.rulebook_sha256 = rulebook_sha256
         self.sequence = 0
         self.posted = 0
         self.refused = 0
+        self.proved = 0
 
     def begin(self, sequence: int) -> None:
         """What follows is in this journal row."""
         self.sequence = sequence
-        self.posted = self.refused = 0
+        self.posted = self.refused = self.proved = 0
 
     def post(
         self,
@@ -396,6 +410,13 @@ class View:
         reasons = (of.violated, of.unknown, of.capacities)
         self.refusals.append(RefusalRecord(*place, *parties, code, detail, *reasons))
 
+    def prove(self, kind: Kind, event: AnyEvent, at_ns: int) -> None:
+        """The event gives a leaf, in a journal row that the log has."""
+        if self.leaves_from is not None and self.sequence >= self.leaves_from:
+            identifier = id_of(kind, event, at_ns)
+            self.leaves.append(LeafRecord(identifier, self.sequence, self.proved, kind.kind))
+            self.proved += 1
+
 
 def number_of(identifier: str) -> int:
     """The counter in an id: 12 of "T12". Raises ValueError for what is no id."""
@@ -407,6 +428,9 @@ def fold(view: View, event: AnyEvent, at_ns: int) -> None:
     handler = HANDLERS.get(type(event))
     if handler is not None:
         handler(view, event, at_ns)
+    kind = kind_of(event)
+    if kind is not None:
+        view.prove(kind, event, at_ns)
 
 
 # ---------------------------------------------------------------------------------------- what is on offer

@@ -54,6 +54,7 @@ from exchange.projection import (
     DutyRecord,
     EntitlementRecord,
     Kept,
+    LeafRecord,
     ListingRecord,
     OrderRecord,
     ParticipantName,
@@ -99,7 +100,10 @@ LOST: Final = (
 
 _ENTRY: Final = msgspec.msgpack.Decoder(Entry)
 
-CURSOR: Final = "SELECT sequence, rulebook_sha256 FROM projection WHERE shard = $1"
+CURSOR: Final = (
+    "SELECT sequence, rulebook_sha256, (SELECT begins FROM evidence_log WHERE shard = $1) AS leaves_from"
+    " FROM projection WHERE shard = $1"
+)
 
 BY_KEY_ONLY: Final = "SET enable_seqscan = off"
 """The planner does not know how few rows are staged, and would read a whole table for each chunk to change some of it."""
@@ -188,6 +192,7 @@ TRADES: Final = Table(
 )
 ENTITLEMENTS: Final = Table("entitlement", EntitlementRecord, ("number",))
 DUTIES: Final = Table("duty", DutyRecord, ("number",))
+LEAVES: Final = Table("evidence_leaf", LeafRecord, ("id", "sequence", "position"))
 POSTINGS: Final = Table("posting", PostingRecord, ("sequence", "position"))
 REFUSALS: Final = Table("refusal", RefusalRecord, ("sequence", "position"), {"unknown": Unknown})
 
@@ -309,6 +314,7 @@ async def write(connection: Any, view: View) -> None:
             await connection.execute(table.update())
     await _copy(connection, POSTINGS, POSTINGS.name, view.postings)
     await _copy(connection, REFUSALS, REFUSALS.name, view.refusals)
+    await _copy(connection, LEAVES, LEAVES.name, view.leaves)
 
 
 async def _copy(connection: Any, table: Table[Any], target: str, rows: Iterable[Any]) -> None:
@@ -458,7 +464,7 @@ class Projector(Progress):
             rows = await next_rows(connection, self.shard, cursor["sequence"])
             reached = rows[-1]["sequence"] if rows else cursor["sequence"]
             if rows:
-                await self._apply(connection, rows, View(cursor["rulebook_sha256"]))
+                await self._apply(connection, rows, View(cursor["rulebook_sha256"], cursor["leaves_from"]))
         self._arrive(reached)
         if self._on_arrival is not None:
             self._on_arrival(reached)
@@ -529,7 +535,8 @@ async def rebuild(connection: Any, shard: int = 0, until: int | None = None) -> 
 
     Memory is that of the rows. Raises JournalBroken for a body that does not decode.
     """
-    view = View()
+    begins = await connection.fetchval("SELECT begins FROM evidence_log WHERE shard = $1", shard)
+    view = View(leaves_from=begins)
     after = 0
     while rows := await next_rows(connection, shard, after):
         rows = [row for row in rows if until is None or row["sequence"] <= until]
@@ -549,7 +556,7 @@ async def compare(connection: Any, shard: int = 0) -> Difference | None:
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         cursor = await connection.fetchrow(CURSOR, shard)
-        sequence, rulebook_sha256 = tuple(cursor) if cursor is not None else (0, "")
+        sequence, rulebook_sha256, _ = tuple(cursor) if cursor is not None else (0, "", None)
         newest = await connection.fetchval(
             "SELECT coalesce(max(sequence), 0) FROM journal WHERE shard = $1", shard
         )
@@ -568,8 +575,10 @@ async def _compare_tables(connection: Any, view: View) -> Difference | None:
         difference = await _compare_table(connection, table, kept.rows.values())
         if difference is not None:
             return difference
-    return await _compare_table(connection, POSTINGS, view.postings) or await _compare_table(
-        connection, REFUSALS, view.refusals
+    return (
+        await _compare_table(connection, POSTINGS, view.postings)
+        or await _compare_table(connection, REFUSALS, view.refusals)
+        or await _compare_table(connection, LEAVES, view.leaves)
     )
 
 

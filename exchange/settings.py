@@ -68,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / "operator.key"
 
     @property
+    def venue_key(self) -> Path:
+        """What checkpoints of the evidence are signed with."""
+        return self.data / "venue.key"
+
+    @property
     def files(self) -> Path:
         """What merchants deliver, by hash."""
         return self.data / "files"

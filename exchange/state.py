@@ -367,6 +367,7 @@ class State:
         self.simulated = False
         self.sequence = 0
         self.rulebook_sha256 = ""
+        self.venue_key = ""
         self.incoming: Order | None = None
         self.cells: dict[tuple[str, str, str, bool], Cell] = {}
         self.parties: dict[str, Party] = {}
@@ -447,6 +448,8 @@ class State:
             later["revenue"] = self.revenue
         if self.bank.says_something():
             later["bank"] = self.bank
+        if self.venue_key:
+            later["venue_key"] = self.venue_key
         return later | {
             "bureau": self.bureau.dump(),
             "ledger": self.ledger.dump(),
@@ -508,6 +511,7 @@ class _Dumped(Struct):
     years: list[tuple[int, tuple[tuple[str, ...], tuple[str, ...]]]] = []
     revenue: Revenue = msgspec.field(default_factory=Revenue)
     bank: Bank = msgspec.field(default_factory=Bank)
+    venue_key: str = ""
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -592,6 +596,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "cured",
         "revenue",
         "bank",
+        "venue_key",
     ):
         setattr(state, name, getattr(dumped, name))
 

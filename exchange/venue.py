@@ -221,6 +221,12 @@ def _adopt(state: State, command: happened.AdoptRulebook, at_ns: int) -> Decisio
     return [happened.RulebookAdopted(command.sha256)]
 
 
+def _adopt_key(state: State, command: happened.AdoptVenueKey, at_ns: int) -> Decision:
+    if command.actor != VENUE:
+        return Refusal(Refused.forbidden, "the venue's own command")
+    return [happened.VenueKeyAdopted(command.public_key)]
+
+
 def _advance(state: State, command: happened.AdvanceClock, at_ns: int) -> Decision:
     if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
         return refusal
@@ -260,6 +266,10 @@ def _apply_ticked(state: State, event: Ticked, at_ns: int) -> None:
 
 def _apply_adopted(state: State, event: happened.RulebookAdopted, at_ns: int) -> None:
     state.rulebook_sha256 = event.sha256
+
+
+def _apply_venue_key(state: State, event: happened.VenueKeyAdopted, at_ns: int) -> None:
+    state.venue_key = event.public_key
 
 
 def _apply_advanced(state: State, event: happened.ClockAdvanced, at_ns: int) -> None:
@@ -354,6 +364,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.CancelOrder: order.cancel,
     happened.OpenVenue: bank.open_venue,
     happened.AdoptRulebook: _adopt,
+    happened.AdoptVenueKey: _adopt_key,
     happened.Tick: _tick,
     happened.AdvanceClock: _advance,
     happened.RegisterParticipant: participant.register,
@@ -483,6 +494,7 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.BreakOpened: bank.apply_opened,
     happened.BreakClosed: bank.apply_closed,
     happened.BankDayEnded: bank.apply_day,
+    happened.VenueKeyAdopted: _apply_venue_key,
 }
 """Event: what it changes."""
 

@@ -4,6 +4,7 @@ The journal is replayed from its first row, never from a snapshot, and beside it
 derived a second time is looked at:
 
     journal      the chain of checksums, missing rows, the columns that repeat what the body says
+    evidence     each leaf is that of the journal, each node and root that of the leaves, in SHA-256 and in SM3
     snapshot     the body hashes to its name, and the replay had that very state at that sequence
     cursor       stands at the journal's last row
     account      row by row what the ledger holds; each asset adds up to zero, here and in memory
@@ -24,6 +25,7 @@ whose comparison holds their rows (`exchange.projector.rebuild`).
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -31,10 +33,12 @@ from typing import Any, Final
 import msgspec
 
 from clearing.bank import OPEN_STATES
+from clearing.evidence import HASH_BYTES
 from clearing.ledger import CNY, ESCROW, unit_asset
 from clearing.money import amount_fen
 from exchange import journal, projector, venue
 from exchange.events import SCHEMA_VERSION, Batch
+from exchange.evidence import Leaf, Log, Row, leaves_in, older_leaf
 from exchange.matching.book import BUY, Order
 from exchange.migration import MigrationRefused, pending, steps
 from exchange.projector import Difference
@@ -97,6 +101,7 @@ class _Audit:
         """Checksums that the next row may continue: after a mismatch the stored one and the one that fits, so
         that one altered row is named and not its neighbour too."""
         self.snapshots: dict[int, bytes] = {}
+        self.evidence = Evidence(connection, self.differ)
 
     def differ(self, table: str, key: str, wrong: str) -> None:
         if len(self.found) < MOST_DIFFERENCES:
@@ -104,7 +109,9 @@ class _Audit:
 
     async def run(self, data_dir: Path | None) -> None:
         await self._read_snapshots()
+        await self.evidence.begin()
         await self._replay()
+        await self.evidence.end(self.sequence)
         await self._compare_cursor()
         if self.whole:
             await self._compare_state(data_dir)
@@ -159,6 +166,7 @@ class _Audit:
     async def _replay(self) -> None:
         async for row in journal.rows(self.connection, 0):
             self._follow(row)
+            await self.evidence.follow(row)
             if self.whole:
                 self._apply(row)
                 self._compare_snapshot()
@@ -310,6 +318,125 @@ class _Audit:
                 self.differ(
                     "file", f"{seller}/{sha256}", f"{wrong}; entitlement {entitlement} gives a right to it"
                 )
+
+
+class Evidence:
+    """The log of evidence beside the journal, row by row.
+
+    One altered byte is one difference: where the stored leaves give the stored root, the log goes on from them, and it is
+    the journal's row or the leaf that is named; where they do not, it goes on from the leaves that the journal gives.
+    """
+
+    def __init__(self, connection: Any, differ: Callable[[str, str, str], None]) -> None:
+        self.connection = connection
+        self.differ = differ
+        self.begins = 0
+        self.log: Log | None = None
+        self.before: Any = None
+        self.ahead: deque[Any] = deque()
+
+    async def begin(self) -> None:
+        begun = await self.connection.fetchrow(
+            "select begins, secret from evidence_log where shard = $1", journal.SHARD
+        )
+        if begun is not None:
+            self.begins, self.log = begun["begins"], Log(begun["secret"])
+
+    async def follow(self, row: Any) -> None:
+        """The evidence of a journal row."""
+        sequence = row["sequence"]
+        stored = await self._stored(sequence)
+        if self.log is None or sequence < self.begins:
+            self.before = row
+            if stored is not None:
+                self.differ("evidence", str(sequence), "the log had not begun")
+            return
+        if sequence == self.begins and self.before is not None:
+            self.log.older = older_leaf(*[self.before[name] for name in ("sequence", "at_ns", "checksum")])
+        try:
+            leaves = leaves_in(journal.entries_of(row))
+        except (journal.JournalBroken, msgspec.MsgspecError):
+            self._skip(stored)
+        else:
+            self._compare(sequence, self.log, leaves, stored)
+
+    async def _stored(self, sequence: int) -> Any:
+        """The evidence row of a journal row. Rows come in order, so they are fetched some at a time."""
+        if not self.ahead or self.ahead[-1]["sequence"] < sequence:
+            self.ahead += await self.connection.fetch(
+                "select * from evidence where shard = $1 and sequence >= $2 order by sequence limit $3",
+                journal.SHARD,
+                max(sequence, self.ahead[-1]["sequence"] + 1 if self.ahead else 0),
+                journal.CHUNK,
+            )
+        while self.ahead and self.ahead[0]["sequence"] < sequence:
+            self._orphan(self.ahead.popleft())
+        return self.ahead.popleft() if self.ahead and self.ahead[0]["sequence"] == sequence else None
+
+    def _orphan(self, row: Any) -> None:
+        self.differ("evidence", str(row["sequence"]), "there is no such journal row")
+
+    def _skip(self, stored: Any) -> None:
+        """The journal row cannot be read, and is named: the log goes on from what was stored of it."""
+        if stored is not None and self.log is not None:
+            self.log.older = None
+            self.log.adopt(stored["leaves"], stored["sha256"], stored["sm3"])
+
+    def _compare(self, sequence: int, log: Log, leaves: list[Leaf], stored: Any) -> None:
+        said = log.copy()
+        expected = said.take(leaves)
+        if expected is None and stored is not None:
+            self.differ("evidence", str(sequence), "the journal row gives no leaf")
+        elif expected is not None and stored is None:
+            self.differ("evidence", str(sequence), f"the row of {expected.leaves} leaves is missing")
+        elif expected is not None and (wrong := _wrong_with(expected, stored)):
+            self.differ("evidence", str(sequence), wrong)
+            self._go_on(said, stored)
+            return
+        self.log = said
+
+    def _go_on(self, said: Log, stored: Any) -> None:
+        assert self.log is not None
+        self.log.older = None
+        kept = self.log.copy()
+        kept.adopt(stored["leaves"], stored["sha256"], stored["sm3"])
+        roots = tuple([tree.root() for tree in kept.trees])
+        self.log = kept if roots == (stored["root_sha256"], stored["root_sm3"]) else said
+
+    async def end(self, sequence: int) -> None:
+        """Rows behind the journal's end."""
+        await self._stored(sequence + 1)
+        for row in self.ahead:
+            self._orphan(row)
+
+
+def _wrong_with(expected: Row, stored: Any) -> str:
+    """What of a stored row is not what the journal gives: the first leaf, else the first node, else a root."""
+    for name in ("first_leaf", "leaves"):
+        if stored[name] != getattr(expected, name):
+            return f"{name} is {stored[name]}, the journal says {getattr(expected, name)}"
+    for name, words in (("sha256", "SHA-256"), ("sm3", "SM3")):
+        at = _first_other(stored[name], getattr(expected, name))
+        if at is not None and at < expected.leaves:
+            return f"leaf {expected.first_leaf + at} ({words}) is not what the journal says"
+        if at is not None:
+            return f"node {at - expected.leaves} over its leaves ({words}) is not what the leaves give"
+    for name, words in (("root_sha256", "SHA-256"), ("root_sm3", "SM3")):
+        if stored[name] != getattr(expected, name):
+            return f"the root ({words}) is not what the leaves give"
+    return ""
+
+
+def _first_other(one: bytes, other: bytes) -> int | None:
+    """The number of the first hash that differs."""
+    if one == other:
+        return None
+    places = range(0, max(len(one), len(other)), HASH_BYTES)
+    return next(
+        at
+        for at, place in enumerate(places)
+        if one[place : place + HASH_BYTES] != other[place : place + HASH_BYTES]
+    )
 
 
 def _wrong_with_file(path: Path, sha256: str) -> str:

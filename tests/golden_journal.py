@@ -95,6 +95,7 @@ def day() -> World:
     world.must(e.AdvanceClock(actor=OPERATOR, seconds=86_400))
     registers(world)
     halts(world)
+    world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     set_aside(world)
     for days in (25, 35):  # what runs for 30 days is reminded of its end between them
         world.wait(days=days)

@@ -15,6 +15,7 @@ PURE = (
     "exchange/board.py",
     "exchange/cash.py",
     "exchange/events.py",
+    "exchange/evidence.py",
     "exchange/grams.py",
     "exchange/listing.py",
     "exchange/matching",

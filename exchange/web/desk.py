@@ -11,6 +11,7 @@ from exchange.board import Board
 from exchange.engine import Engine
 from exchange.monitor import Monitor
 from exchange.projector import Progress
+from exchange.proofs import Prover
 from exchange.web.access import Challenges, Tokens
 from exchange.web.feed import Feed
 from exchange.web.problem import Reasons
@@ -38,6 +39,7 @@ class Desk:
     feed: Feed
     monitor: Monitor
     sessions: Sessions
+    prover: Prover
     name: str = VENUE_NAME
     backup_age_s: Callable[[], float | None] = _never
     """How far the backup folder is behind; None where there is none."""

@@ -35,6 +35,7 @@ TAGS: Final = {
     "attestations": "Accredited providers and what they attest",
     "bank": "The custody bank: withdrawals, payout files, statements, breaks",
     "credit": "Credit score and grade",
+    "evidence": "Evidence: signed checkpoints and proofs",
     "operations": "For operators and auditors",
 }
 _ALWAYS: Final = (Refused.overloaded, Refused.storage_unavailable)
@@ -138,6 +139,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 _PATH_EXAMPLES: Final = {
+    "evidence": "T1",
     "participant": "P2",
     "product": "D1",
     "listing": "L1",

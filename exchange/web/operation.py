@@ -81,6 +81,7 @@ PATH_PATTERNS: Final = {
     "withdrawal": whole("W[1-9][0-9]{0,17}"),
     "batch": whole("[A-Za-z0-9]{1,19}"),
     "bank_break": whole("K[1-9][0-9]{0,17}"),
+    "evidence": whole("[A-Za-z0-9.:-]{1,100}"),
     "board": whole("[a-z][a-z0-9_]{0,39}"),
     "rule": whole("[A-Z][0-9]{2}"),
     "code": whole("[a-z_]{1,40}"),

@@ -17,6 +17,7 @@ from exchange.web import (
     duties,
     entitlements,
     entry,
+    evidence,
     halts,
     listings,
     market,
@@ -65,6 +66,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *revenue.OPERATIONS,
     *bank.OPERATIONS,
     *credit.OPERATIONS,
+    *evidence.OPERATIONS,
 )
 
 

@@ -212,7 +212,7 @@ async def test_an_erased_personal_row_is_lawful(venue: Lived) -> None:
 async def test_a_projection_that_lags_is_lawful(venue: Lived) -> None:
     await venue.alter("DELETE FROM projection")
     tables = ("participant_name", "product_record", "listing_search", "order_record", "trade", "entitlement")
-    for table in (*tables, "posting", "refusal"):
+    for table in (*tables, "posting", "refusal", "evidence_leaf"):
         await venue.alter(f"TRUNCATE {table}")
     assert await venue.verified() == []
 
@@ -233,6 +233,10 @@ async def test_tables_of_an_older_version_are_refused(venue: Lived) -> None:
 
 
 # ---- an altered row
+
+
+def flipped(column: str, place: int) -> str:
+    return f"set_byte({column}, {place}, get_byte({column}, {place}) # 1)"
 
 
 ALTERED = [
@@ -273,6 +277,30 @@ ALTERED = [
     ("journal", "DELETE FROM journal WHERE sequence = 7", "7: journal 7 is missing"),
     ("journal", "DELETE FROM journal WHERE sequence BETWEEN 7 AND 9", "7: journal 7 to 9 is missing"),
     ("journal", "DELETE FROM journal WHERE sequence = 1", "1: journal 1 is missing"),
+    ("evidence", f"UPDATE evidence SET sha256 = {flipped('sha256', 5)}", "leaf 0 (SHA-256) is not"),
+    ("evidence", f"UPDATE evidence SET sm3 = {flipped('sm3', 5)}", "leaf 0 (SM3) is not"),
+    (
+        "evidence",
+        f"UPDATE evidence SET sm3 = {flipped('sm3', 35)} WHERE leaves = 1 AND length(sm3) > 32",
+        "node 0",
+    ),
+    ("evidence", f"UPDATE evidence SET root_sha256 = {flipped('root_sha256', 31)}", "the root (SHA-256)"),
+    ("evidence", f"UPDATE evidence SET root_sm3 = {flipped('root_sm3', 0)}", "the root (SM3)"),
+    ("evidence", "UPDATE evidence SET leaves = leaves + 1", "leaves is 2, the journal says 1"),
+    (
+        "evidence",
+        "UPDATE evidence SET first_leaf = first_leaf + 500 WHERE first_leaf > 2",
+        "first_leaf is 503",
+    ),
+    ("evidence", "DELETE FROM evidence WHERE first_leaf = 3", "the row of 1 leaves is missing"),
+    ("evidence", "UPDATE evidence_log SET secret = sha256(secret)", "leaf 0"),
+    ("evidence", "UPDATE evidence_log SET begins = 5", "1: the log had not begun"),
+    ("evidence", "UPDATE evidence SET sequence = sequence + 1000 WHERE first_leaf = 3", "is missing"),
+    (
+        "evidence_leaf",
+        "DELETE FROM evidence_leaf WHERE id = 'T1'",
+        "T1: is in the journal and not in the table",
+    ),
     ("trade", "UPDATE trade SET amount_fen = amount_fen + 1 WHERE id = 'T1'", "T1"),
     ("posting", "DELETE FROM posting WHERE kind = 'merchant'", "not in the table"),
 ]
@@ -301,6 +329,46 @@ async def test_every_byte_of_a_journal_body_is_guarded(venue: Lived) -> None:
         assert (first.table, first.key) == ("journal", str(sequence)), first
         await venue.alter(flip, place)
     assert await venue.verified() == []
+
+
+async def test_every_byte_of_the_evidence_is_guarded_and_named_once(venue: Lived) -> None:
+    """One byte is one difference: the rows behind it continue what it should have been."""
+    sequence = (await sale_row(venue))[0]
+    for column in ("sha256", "sm3", "root_sha256", "root_sm3"):
+        where = f"evidence WHERE sequence = {sequence}"
+        size = await venue.value(f"SELECT length({column}) FROM {where}")
+        flip = f"UPDATE evidence SET {column} = {flipped(column, 0)} WHERE sequence = {sequence}"
+        for place in range(0, size, 13):
+            await venue.alter(flip.replace(", 0", f", {place}"))
+            assert [(one.table, one.key) for one in await venue.verified()] == [("evidence", str(sequence))]
+            await venue.alter(flip.replace(", 0", f", {place}"))
+    assert await venue.verified() == []
+
+
+async def test_an_altered_sale_is_told_by_its_leaf_too(venue: Lived) -> None:
+    """Also where journal and cursor were chained anew over it: the leaf still is the one that was committed."""
+    sequence, _ = await sale_row(venue)
+    body = await venue.value(f"SELECT body FROM journal WHERE sequence = {sequence}")
+    altered = body.replace(b"market_analysis", b"market_analysiz")
+    assert altered != body
+    await venue.alter("UPDATE journal SET body = $2 WHERE sequence = $1", sequence, altered)
+    await rechain(venue)
+    found = [one for one in await venue.verified() if one.table in ("journal", "evidence")]
+    assert [(one.table, one.key) for one in found] == [("evidence", str(sequence))]
+    assert "is not what the journal says" in found[0].detail
+
+
+async def rechain(venue: Lived) -> None:
+    """Every checksum made anew, as somebody would who can write the whole database."""
+    connection = await asyncpg.connect(venue.dsn)
+    checksum = b""
+    for row in await connection.fetch("SELECT sequence, body FROM journal ORDER BY sequence"):
+        checksum = journal.checksum_of(checksum, row["body"])
+        await connection.execute(
+            "UPDATE journal SET checksum = $2 WHERE sequence = $1", row["sequence"], checksum
+        )
+    await connection.execute("UPDATE cursor SET checksum = $1", checksum)
+    await connection.close()
 
 
 async def sale_row(venue: Lived) -> tuple[int, int]:

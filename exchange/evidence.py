@@ -1,0 +1,268 @@
+"""What of the journal becomes evidence: which event gives a leaf, what the leaf says, and who may be shown it.
+
+A leaf is made from an event and its instant alone, so that the journal gives every leaf again. It says what its kind
+names and nothing else: no free text, and no personal data, which the journal does not have either
+(docs/decisions/0013-personal-data.md). What an event gives is never changed: a proof of it is in somebody's hands. A new
+kind of evidence is a new event with its line in `LEAVES`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+
+from clearing.evidence import HASH_BYTES, Salt, Tree, canonical, find_sm3, leaf_hash, sha256, text_of
+from exchange.events import (
+    ContractOffered,
+    ContractSigned,
+    Entry,
+    Event,
+    Held,
+    HoldReleased,
+    OrderRefused,
+    ProductDecided,
+    RulebookAdopted,
+    Settled,
+    TradeRefused,
+    VenueKeyAdopted,
+)
+
+_ENTRY: Final = msgspec.msgpack.Decoder(Entry)
+
+OLDER: Final = "older"
+"""Kind and id of the leaf that stands for a journal's rows from before the log."""
+
+
+SM3_BY, SM3 = find_sm3()
+"""Who computes SM3 on this machine (hashlib or cryptography), and how. Raises DigestMissing where nobody does."""
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """How an event becomes a leaf."""
+
+    kind: str
+    """trade, verdict, contract, certificate, rulebook, key."""
+    identifier: str
+    """The field by whose value the leaf is asked for; empty: R and the instant; "kind": all of it by the kind's name."""
+    fields: str = ""
+    """What of the event it says, names separated by spaces: no free text, nothing personal."""
+    readers: tuple[str, ...] = ()
+    """The fields that name who may be shown it, and what else has its id; operator and auditor see all."""
+    public: bool = False
+    """Everybody who is signed in may be shown it."""
+    applies: Callable[[Any], bool] | None = None
+
+
+_PARTIES: Final = "listing buyer seller buy_order sell_order quantity price_fen"
+_TERMS: Final = "mechanism purpose territory"
+_BOTH: Final = ("buyer", "seller")
+
+LEAVES: Final[dict[type, Kind]] = {
+    Settled: Kind(
+        "trade",
+        "trade",
+        f"{_PARTIES} {_TERMS} amount_fen fee_fen merchant_fen shares entitlement due_ns facts_sha256",
+        _BOTH,
+    ),
+    Held: Kind(
+        "verdict",
+        "trade",
+        f"{_PARTIES} {_TERMS} accepts_prior amount_fen until_ns violated capacities facts_sha256",
+        _BOTH,
+    ),
+    TradeRefused: Kind(
+        "verdict", "trade", f"{_PARTIES} outcome violated unknown capacities facts_sha256", _BOTH
+    ),
+    HoldReleased: Kind("verdict", "trade", "reason violated capacities blamed"),
+    OrderRefused: Kind(
+        "verdict",
+        "",
+        "participant listing side quantity limit_fen purpose territory accepts_prior"
+        " code violated unknown capacities own",
+        ("participant",),
+    ),
+    ProductDecided: Kind(
+        "certificate",
+        "certificate",
+        "product decision confirmed rights valid_until_ns by",
+        public=True,
+        applies=lambda event: bool(event.certificate),
+    ),
+    ContractOffered: Kind(
+        "contract",
+        "contract",
+        "listing version merchant standard_terms sha256 public_key signature",
+        public=True,
+    ),
+    ContractSigned: Kind(
+        "contract",
+        "signature_id",
+        "contract participant declared_sha256 public_key signature",
+        ("participant",),
+    ),
+    RulebookAdopted: Kind("rulebook", "kind", "sha256", public=True),
+    VenueKeyAdopted: Kind("key", "kind", "public_key", public=True),
+}
+"""Event: the leaf it gives. Every event that is not here gives none."""
+
+
+class Leaf(msgspec.Struct, gc=False):
+    """A leaf before it has its number, and with it its salt."""
+
+    kind: str
+    id: str
+    event: str
+    at_ns: int
+    content: dict[str, Any]
+
+    def body(self, salt: bytes) -> bytes:
+        """What is hashed: canonical JSON."""
+        return canonical(
+            {
+                "at_ns": str(self.at_ns),
+                "content": self.content,
+                "event": self.event,
+                "id": self.id,
+                "kind": self.kind,
+                "salt": salt.hex(),
+            }
+        )
+
+
+def _maker(event: type, kind: Kind) -> Callable[[Any, int], Leaf]:
+    """Which fields are texts, and which integers, is known before: this is done for every trade."""
+    types = {field.name: field.type for field in msgspec.structs.fields(event)}
+    names = tuple(sorted(kind.fields.split()))
+    integers = tuple([name for name in names if types[name] is int])
+    others = tuple([name for name in names if types[name] not in (int, str)])
+    value = attrgetter(*names)
+
+    def make(happened: Any, at_ns: int) -> Leaf:
+        values = value(happened)
+        content = dict(zip(names, values if len(names) > 1 else (values,), strict=True))
+        for name in integers:
+            content[name] = str(content[name])
+        for name in others:
+            content[name] = text_of(content[name])
+        return Leaf(kind.kind, id_of(kind, happened, at_ns), event.__name__, at_ns, content)
+
+    return make
+
+
+_MAKERS: Final = {event: _maker(event, kind) for event, kind in LEAVES.items()}
+
+
+def kind_of(event: Event) -> Kind | None:
+    """The kind of leaf that this event gives; None where it gives none."""
+    kind = LEAVES.get(type(event))
+    return None if kind is None or (kind.applies is not None and not kind.applies(event)) else kind
+
+
+def id_of(kind: Kind, happened: Any, at_ns: int) -> str:
+    """What the leaf is asked for by. No two entries of a journal are of one instant."""
+    if kind.identifier == "kind":
+        return kind.kind
+    return getattr(happened, kind.identifier) if kind.identifier else f"R{at_ns}"
+
+
+_BY_NAME: Final = {event.__name__: kind for event, kind in LEAVES.items()}
+
+
+def readers_of(leaf: Leaf) -> tuple[str, ...] | None:
+    """Participants who may be shown the leaf, and what came later under its id; None: everybody who is signed in."""
+    kind = _BY_NAME.get(leaf.event)
+    if kind is None or kind.public:
+        return None
+    return tuple([leaf.content[field] for field in kind.readers])
+
+
+def leaves_of(at_ns: int, events: Iterable[Event]) -> Iterator[Leaf]:
+    """The leaves of one entry, in the order of its events."""
+    for event in events:
+        if kind_of(event) is not None:
+            yield _MAKERS[type(event)](event, at_ns)
+
+
+def leaves_in(entries: Iterable[bytes]) -> list[Leaf]:
+    """The leaves of a journal row, out of its encoded entries. Raises msgspec.MsgspecError for what is none."""
+    leaves: list[Leaf] = []
+    for raw in entries:
+        entry = _ENTRY.decode(raw)
+        leaves += leaves_of(entry.at_ns, entry.events)
+    return leaves
+
+
+def leaf_at(entries: Iterable[bytes], position: int) -> Leaf:
+    """One leaf of a journal row, counted from 0."""
+    return leaves_in(entries)[position]
+
+
+# ---- the log
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What a journal row adds to the log: its leaves, and of both trees the nodes they complete and the root behind them.
+
+    Nodes are joined, level by level (`clearing.evidence.place_of`).
+    """
+
+    first_leaf: int
+    leaves: int
+    sha256: bytes
+    sm3: bytes
+    root_sha256: bytes
+    root_sm3: bytes
+
+
+class Log:
+    """Where the log stands. `older` is put before the first leaves: what the journal had before the log began."""
+
+    def __init__(self, secret: bytes, older: Leaf | None = None) -> None:
+        self.salt = Salt(secret)
+        self.older = older
+        self.trees = Tree(sha256), Tree(SM3)
+
+    @property
+    def size(self) -> int:
+        return self.trees[0].size
+
+    def take(self, leaves: Sequence[Leaf]) -> Row | None:
+        """A journal row's leaves, in both trees; None where there are none."""
+        if self.older is not None:
+            leaves, self.older = [self.older, *leaves], None
+        if not leaves:
+            return None
+        return self.append(self.bodies(leaves))
+
+    def copy(self) -> "Log":
+        twin = copy(self)
+        twin.trees = self.trees[0].copy(), self.trees[1].copy()
+        return twin
+
+    def adopt(self, leaves: int, *nodes: bytes) -> None:
+        """Go on from a stored row: its leaves, as they stand at the front of its nodes."""
+        for tree, joined in zip(self.trees, nodes, strict=True):
+            tree.append([joined[at : at + HASH_BYTES] for at in range(0, leaves * HASH_BYTES, HASH_BYTES)])
+
+    def bodies(self, leaves: Sequence[Leaf]) -> list[bytes]:
+        """What is hashed of the leaves that come next."""
+        first, salt = self.size, self.salt
+        return [leaf.body(salt.of(first + at)) for at, leaf in enumerate(leaves)]
+
+    def append(self, bodies: Sequence[bytes]) -> Row:
+        first = self.size
+        nodes = [_grown(tree, bodies) for tree in self.trees]
+        return Row(first, len(bodies), *nodes, *[tree.root() for tree in self.trees])
+
+
+def _grown(tree: Tree, bodies: Sequence[bytes]) -> bytes:
+    digest = tree.digest
+    completed = tree.append([leaf_hash(digest, body) for body in bodies])
+    return b"".join([node for level in completed for node in level])
+
+
+def older_leaf(sequence: int, at_ns: int, checksum: bytes) -> Leaf:
+    """Stands for all journal rows up to this one, the last before the log began: each checksum covers the one before."""
+    return Leaf(OLDER, OLDER, "", at_ns, {"checksum": checksum.hex(), "sequence": str(sequence)})

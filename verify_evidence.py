@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""Checks what a Shuji venue proves, with nothing of the venue's: this one file, Python 3.11 and `cryptography`.
+
+    python verify_evidence.py PROOF.json [--key PUBLIC_KEY] [--since EARLIER.json]
+
+PROOF.json is what `shuji prove ID --out PROOF.json` wrote; docs/EVIDENCE.md says what is in it. Checked are
+
+    leaf        its text is canonical JSON (RFC 8785), salted
+    inclusion   leaf -> root by the hashes beside it (RFC 6962, RFC 9162 2.1.3.2), in SHA-256 and in SM3
+    checkpoint  the roots stand in the text that the venue's key signed (Ed25519, RFC 8032)
+    growth      with --since or `shuji prove --since`: the tree has all that was in an earlier checkpoint, unchanged
+                (RFC 9162 2.1.4.2)
+
+The key must come from elsewhere than the proof: from the venue's page, a paper, a proof you kept. Name it with --key (once
+for each where the venue has changed its key); without it, the key that signed is printed for you to compare.
+
+Status 0: all of it holds. 1: something does not, and it is said what. 2: used wrongly.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+FORMAT = "shuji-evidence-1"
+HASH_BYTES = 32
+Hash = Callable[[bytes], bytes]
+
+
+class Wrong(Exception):
+    """Something does not hold; the text says what."""
+
+
+# ---- digests
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def sm3(data: bytes) -> bytes:
+    """GB/T 32905-2016, from OpenSSL: that of Python, or that of `cryptography`."""
+    try:
+        return hashlib.new("sm3", data).digest()
+    except ValueError:
+        work = hashes.Hash(hashes.SM3())
+        work.update(data)
+        return work.finalize()
+
+
+def digests() -> dict[str, Hash]:
+    """Those that this machine can compute; SHA-256 always."""
+    try:
+        sm3(b"")
+    except UnsupportedAlgorithm:
+        return {"sha256": sha256}
+    return {"sha256": sha256, "sm3": sm3}
+
+
+# ---- canonical JSON
+
+
+def canonical(value: Any) -> str:
+    """RFC 8785. Texts, truth values, null, lists and objects; numbers only where they are integers within 2**53."""
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
+        return "{" + ",".join([f"{canonical(name)}:{canonical(value[name])}" for name in names]) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join([canonical(item) for item in value]) + "]"
+    if isinstance(value, str):
+        value.encode()  # a half of a surrogate pair alone is no text
+        return json.dumps(value, ensure_ascii=False)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, int) and abs(value) < 1 << 53:
+        return str(value)
+    raise ValueError(
+        f"{value!r} has no canonical form here: larger integers and fractions are written as texts"
+    )
+
+
+# ---- trees
+
+
+def root_of(digest: Hash, body: bytes, leaf: int, size: int, path: list[bytes]) -> bytes:
+    """The root that a leaf and its path lead to (RFC 9162, 2.1.3.2)."""
+    if not 0 <= leaf < size:
+        raise Wrong(f"leaf {leaf} cannot be among {size}")
+    number, last, root = leaf, size - 1, digest(b"\x00" + body)
+    for node in path:
+        if last == 0:
+            raise Wrong("the path is longer than the tree is high")
+        if number & 1 or number == last:
+            root = digest(b"\x01" + node + root)
+            while number and not number & 1:
+                number, last = number >> 1, last >> 1
+        else:
+            root = digest(b"\x01" + root + node)
+        number, last = number >> 1, last >> 1
+    if last:
+        raise Wrong("the path is shorter than the tree is high")
+    return root
+
+
+def roots_of(digest: Hash, old: int, new: int, old_root: bytes, path: list[bytes]) -> tuple[bytes, bytes]:
+    """The two roots that a consistency path leads to (RFC 9162, 2.1.4.2)."""
+    if not 0 < old <= new:
+        raise Wrong(f"a log of {new} leaves cannot have grown from {old}")
+    if old == new:
+        if path:
+            raise Wrong("there is a path between one and the same size")
+        return old_root, old_root
+    nodes = [old_root, *path] if old & (old - 1) == 0 else path
+    if not nodes:
+        raise Wrong("the path is empty")
+    number, last = old - 1, new - 1
+    while number & 1:
+        number, last = number >> 1, last >> 1
+    before = after = nodes[0]
+    for node in nodes[1:]:
+        if last == 0:
+            raise Wrong("the path is longer than the tree is high")
+        if number & 1 or number == last:
+            before, after = digest(b"\x01" + node + before), digest(b"\x01" + node + after)
+            while number and not number & 1:
+                number, last = number >> 1, last >> 1
+        else:
+            after = digest(b"\x01" + after + node)
+        number, last = number >> 1, last >> 1
+    if last:
+        raise Wrong("the path is shorter than the tree is high")
+    return before, after
+
+
+# ---- checkpoints
+
+
+class Checkpoint:
+    """A signed text, taken apart. Raises Wrong where the signature is not that of the key the text names."""
+
+    def __init__(self, said: Any) -> None:
+        self.text = str(member(said, "text", str))
+        lines = self.text.split("\n")
+        if len(lines) < 4 or lines[-1] or not lines[1].isascii() or not lines[1].isdigit():
+            raise Wrong("the checkpoint's text is not the lines of a checkpoint")
+        self.origin, self.size = lines[0], int(lines[1])
+        extra = dict([line.partition(" ")[::2] for line in lines[3:-1]])
+        self.key, self.sequence, self.at_ns = (
+            extra.get("key", ""),
+            extra.get("sequence", ""),
+            extra.get("at", ""),
+        )
+        self.roots = {"sha256": raw(lines[2]), "sm3": raw(extra.get("sm3", ""))}
+        for name, root in self.roots.items():
+            if said.get(f"root_{name}", root.hex()) != root.hex():
+                raise Wrong(f"root_{name} is not the root of the signed text")
+        if said.get("public_key", self.key) != self.key:
+            raise Wrong("public_key is not the key of the signed text")
+        self._verify(raw(member(said, "signature", str), 64))
+
+    def _verify(self, signature: bytes) -> None:
+        try:
+            Ed25519PublicKey.from_public_bytes(raw(self.key)).verify(signature, self.text.encode())
+        except (InvalidSignature, ValueError):
+            raise Wrong(f"the signature is not that of {self.key} over the checkpoint's text") from None
+
+
+def raw(text: Any, size: int = HASH_BYTES) -> bytes:
+    """Base64 of so many bytes."""
+    try:
+        found = base64.b64decode(text, validate=True)
+    except (ValueError, TypeError):
+        found = b""
+    if len(found) != size or base64.b64encode(found).decode() != text:
+        raise Wrong(f"{str(text)[:60]!r} is not base64 of {size} bytes")
+    return found
+
+
+def hex_path(said: Any, name: str) -> list[bytes]:
+    path = member(said, name, list)
+    if any(not isinstance(node, str) or len(node) != 2 * HASH_BYTES or not is_hex(node) for node in path):
+        raise Wrong(f"{name} is not a list of hashes in lower-case hex")
+    return [bytes.fromhex(node) for node in path]
+
+
+def is_hex(text: str) -> bool:
+    return all(letter in "0123456789abcdef" for letter in text)
+
+
+def member(said: Any, name: str, kind: type) -> Any:
+    if not isinstance(said, dict) or type(said.get(name)) is not kind:
+        raise Wrong(f"{name} is missing, or is not what it should be")
+    return said[name]
+
+
+# ---- a proof
+
+
+def check_leaf(said: Any, under: Checkpoint, known: dict[str, Hash]) -> str:
+    """What the leaf says of itself. Raises Wrong."""
+    body, number = member(said, "body", str), member(said, "leaf", int)
+    try:
+        content = json.loads(body)
+        same = canonical(content) == body
+    except ValueError as error:
+        raise Wrong(f"leaf {number} cannot be read: {error}") from None
+    if not same:
+        raise Wrong(f"leaf {number} is not canonical JSON")
+    if len(str(member(content, "salt", str))) < 32:
+        raise Wrong(f"leaf {number} has no salt")
+    for name, digest in known.items():
+        if root_of(digest, body.encode(), number, under.size, hex_path(said, name)) != under.roots[name]:
+            raise Wrong(f"leaf {number} is not under the {name} root of the checkpoint")
+    return f"leaf {number}: {content.get('kind')} {content.get('id')}"
+
+
+def check_growth(said: Any, new: Checkpoint, known: dict[str, Hash]) -> Checkpoint:
+    """The earlier checkpoint, all of which the new one has. Raises Wrong."""
+    old = Checkpoint(member(said, "from", dict))
+    if old.origin != new.origin:
+        raise Wrong(f"the earlier checkpoint is of another log, {old.origin}")
+    for name, digest in known.items():
+        path = hex_path(said, name)
+        if roots_of(digest, old.size, new.size, old.roots[name], path) != (old.roots[name], new.roots[name]):
+            raise Wrong(
+                f"the {name} tree of the checkpoint is not the earlier one, grown: history was changed"
+            )
+    return old
+
+
+def check_keys(found: list[Checkpoint], trusted: list[str]) -> list[str]:
+    """What to say of the keys that signed. Raises Wrong where one is not among the trusted."""
+    keys = list(dict.fromkeys([one.key for one in found]))
+    for key in keys:
+        if trusted and key not in trusted:
+            raise Wrong(f"signed by {key}, which is not a key you named")
+    return [] if trusted else [f"signed by {key}: compare it with the venue's key (--key)" for key in keys]
+
+
+def check(proof: Any, trusted: list[str], since: Any) -> list[str]:
+    """Lines that say what holds. Raises Wrong at the first thing that does not."""
+    if not isinstance(proof, dict) or proof.get("format") != FORMAT:
+        raise Wrong(f"this is no proof of the format {FORMAT}")
+    known = digests()
+    newest = Checkpoint(member(proof, "checkpoint", dict))
+    checkpoints = [newest]
+    lines = [check_leaf(leaf, newest, known) for leaf in member(proof, "leaves", list)]
+    if since is not None or "growth" in proof:
+        old = check_growth(member(proof, "growth", dict), newest, known)
+        kept = None if since is None else Checkpoint(member(since, "checkpoint", dict))
+        if kept is not None and kept.text != old.text:
+            raise Wrong(
+                "the proof has grown from another checkpoint than the one you kept: ask with --since for it"
+            )
+        checkpoints.append(old)
+        lines.append(f"{old.size} leaves of the earlier checkpoint are unchanged")
+    lines.append(f"checkpoint: {newest.size} leaves of {newest.origin}, journal {newest.sequence}")
+    if "sm3" not in known:
+        lines.append("SM3 was NOT checked: neither Python's OpenSSL nor that of cryptography has it here")
+    return lines + check_keys(checkpoints, trusted)
+
+
+def read(path: str) -> Any:
+    try:
+        return json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise Wrong(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise Wrong(f"{path} is not JSON") from None
+
+
+def main() -> NoReturn:
+    parser = argparse.ArgumentParser(description="check a proof of a Shuji venue 核验数集的存证")
+    parser.add_argument("proof", metavar="PROOF.json")
+    parser.add_argument(
+        "--key", metavar="PUBLIC_KEY", action="append", default=[], help="base64; may be repeated"
+    )
+    parser.add_argument(
+        "--since", metavar="EARLIER.json", help="a proof you kept: the log must have grown from it"
+    )
+    asked = parser.parse_args()
+    try:
+        since = None if asked.since is None else read(asked.since)
+        for line in check(read(asked.proof), asked.key, since):
+            print(line)
+    except (Wrong, RecursionError) as error:
+        print(f"不成立 does not hold: {error}", file=sys.stderr)
+        sys.exit(1)
+    print("成立 holds")
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
