@@ -20,6 +20,7 @@ from msgspec import Struct
 from exchange.postgres import open_database
 from loadtests import (
     bench_catalogue,
+    bench_evidence,
     bench_feed,
     bench_http,
     bench_import,
@@ -75,6 +76,8 @@ async def measure(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
     yield listed(extent)
     async with open_database(folder / "engine") as database:
         async for figure in storage(extent, database.dsn):
+            yield figure
+        async for figure in proved(extent, database.dsn):
             yield figure
         async for figure in searched(extent, database.dsn):
             yield figure
@@ -156,6 +159,27 @@ def listed(extent: Extent) -> Figure:
         unit="bytes",
         reference=found.written,
         compared="listing and product as a snapshot writes them",
+        better="less",
+    )
+
+
+async def proved(extent: Extent, dsn: str) -> AsyncIterator[Figure]:
+    """What evidence costs: in CPU, and of a commit."""
+    appended = bench_evidence.append_speed(extent.storage_seconds)
+    yield Figure(
+        name="evidence_appends",
+        value=appended.leaves,
+        unit="leaves/CPU s",
+        reference=appended.hashed,
+        compared="their hashes alone: SHA-256 and SM3, of leaf and node",
+    )
+    committed = await bench_evidence.commit_speed(dsn, extent.storage_seconds)
+    yield Figure(
+        name="evidence_commit_1000",
+        value=committed.with_leaves,
+        unit="ms",
+        reference=committed.without,
+        compared="the same commit of 1,000 trades without their leaves",
         better="less",
     )
 

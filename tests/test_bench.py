@@ -13,6 +13,8 @@ NAMES = {
     "bytes_a_resting_order",
     "copy_of_postings",
     "transaction_a_trade",
+    "evidence_appends",
+    "evidence_commit_1000",
     *(
         f"settled_{mix}_{how}"
         for mix in ("posted", "book")
