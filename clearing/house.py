@@ -151,7 +151,7 @@ def _of_party(party: Party, phase: Phase, register: str, find: Find, facts: Fact
 
 def _of_trade(finds: _Finds, cell: Cell, facts: Facts, signed: Signed | None) -> Finding:
     """Kept for trades at the cell's own terms, signed or not; others bring a price or a register of their own."""
-    if facts.price is not cell.price or facts.consent is not cell.consent:
+    if facts.price is not cell.price or facts.consent is not cell.consent or facts.xb is not cell.xb:
         return finds.trade(facts)
     if signed is not None and facts.trade is signed.trade:
         known = signed.kept
@@ -190,11 +190,12 @@ class House:
         at_ns: int,
         consent: ConsentFacts | None = None,
         signed: Signed | None = None,
+        xb: CrossBorderFacts | None = None,
     ) -> Verdict:
         """The verdict with every reason.
 
         A party that is not known yet is None: a resting order's counterparty. `consent` is the cell's, unless it says
-        something of this buyer; `signed` is what the buyer has signed.
+        something of this buyer; `signed` is what the buyer has signed; `xb` has what this seller has sent abroad.
         """
         assert phase != "clearing" or (seller is not None and buyer is not None), (
             "clearing knows both parties"
@@ -212,7 +213,7 @@ class House:
             None if buyer is None else buyer.buyer,
             trade,
             price,
-            cell.xb,
+            xb or cell.xb,
         )
         finds = self._finds[phase]
         kept = cell.kept.get(phase)
@@ -240,6 +241,7 @@ class House:
         at_ns: int,
         consent: ConsentFacts | None = None,
         signed: Signed | None = None,
+        xb: CrossBorderFacts | None = None,
     ) -> bytes:
         """Hash of everything that the clearing verdict read: registers by their hashes, then what the fill brings."""
         own = f"{unit_fen};{at_ns}"
@@ -248,6 +250,7 @@ class House:
         elif trade is not cell.trade:
             own += f";{trade!r}"
         own += "" if consent is None else f";{consent!r}"
+        own += "" if xb is None else f";{xb!r}"
         return hashlib.sha256(cell.digest + seller.digest + buyer.digest + own.encode()).digest()
 
     # --- money and units ---

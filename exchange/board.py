@@ -32,6 +32,10 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `public_data_share_bp`, of what remains after the fee, is set apart of every first sale of public data and paid to
     `public_data_account` (广州 12-14: 公共数据收益分配); the board adjusts it here, for trades that settle from then on.
+
+    `excepted_from_38`: its approval is of the kind that 国发〔2011〕38号 excepts
+    (依法设立的证券交易所或国务院批准的从事金融产品交易的交易场所), so that neither five trading days nor 200 holders bind
+    its books (rules F01, F03).
     """
 
     id: str
@@ -45,6 +49,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     approval: str = ""
     public_data_share_bp: int = 0
     public_data_account: str = ""
+    excepted_from_38: bool = False
 
 
 class BoardError(ValueError):
@@ -52,7 +57,7 @@ class BoardError(ValueError):
 
 
 def load(directory: Path | None = None) -> dict[str, Board]:
-    """The boards by id, sorted. Without a directory, the five that the package brings."""
+    """The boards by id, sorted. Without a directory, the six that the package brings."""
     root = directory if directory is not None else resources.files("exchange") / "boards"
     found = {}
     for file in sorted(root.iterdir(), key=lambda entry: entry.name):
@@ -70,6 +75,10 @@ def _read(name: str, text: str) -> Board:
     central = [mechanism for mechanism in board.mechanisms if mechanism in CENTRAL]
     if central and not (board.central_trading_approved and board.approval):
         raise BoardError(f"{name}: {central[0]} needs central_trading_approved and the approval's document")
+    if board.excepted_from_38 and not (board.central_trading_approved and board.approval):
+        raise BoardError(
+            f"{name}: excepted_from_38 needs central_trading_approved and the approval's document"
+        )
     if not 0 <= board.fee_bp <= 10_000 or board.public_notice_days < 0:
         raise BoardError(f"{name}: fee_bp is 0 to 10000, public_notice_days is not negative")
     if not 0 <= board.public_data_share_bp <= 10_000:

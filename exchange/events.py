@@ -1055,6 +1055,12 @@ class Settled(Event, frozen=True, gc=False):
     """In which role each payment of `shares` is made; empty: all contributors."""
     public_fen: int = 0
     """What the trade will count to the revenue of an operator of public data: its price, where it is such a sale."""
+    counted: bool = False
+    """It counts for what 国发〔2011〕38号 counts: `exchange.counters`."""
+    exported_year: int = 0
+    exported_persons: int = 0
+    exported_sensitive: int = 0
+    """Persons whose data it takes abroad, counted for its seller in that year; 0 where none."""
 
 
 class Held(Event, frozen=True):

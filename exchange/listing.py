@@ -21,6 +21,7 @@ from clearing.house import Cell, Party, digest_of
 from clearing.ledger import issue_owner, unit_asset
 from clearing.notrade import Facts, PriceFacts, TradeFacts, capacities
 from exchange.board import CENTRAL
+from exchange.counters import UNCOUNTED, is_abroad
 from exchange.events import (
     VENUE,
     CreateListing,
@@ -458,6 +459,8 @@ def _new_cell(
         buyer_accepts_prior=False,
         is_resale=resold or listing.merchant != product.holder,
         export_licence=licensed_to(state, product.id, territory, at_ns),
+        cross_border=is_abroad(territory),
+        **UNCOUNTED,
         **PAIR_UNSAID,
     )
     cell.open_trade = replace(cell.trade, **dict.fromkeys(PAIR_UNSAID, UNSET))

@@ -15,14 +15,24 @@ import msgspec
 from msgspec import UNSET
 
 from clearing.contract import DECLARED_FACTS, with_declared
-from clearing.house import Cell, Signed, digest_of
+from clearing.house import Cell, Party, Signed, digest_of
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
-from clearing.notrade import ALLOW, ConsentFacts, TradeFacts, Verdict, capacities, place_of
+from clearing.notrade import ALLOW, ConsentFacts, CrossBorderFacts, TradeFacts, Verdict, capacities, place_of
 from credit.conduct import Conduct
 from exchange import revenue
 from exchange.attestation import confirming
 from exchange.contract import to_sign
+from exchange.counters import (
+    counts,
+    exported,
+    exports_of,
+    is_abroad,
+    note_dealing,
+    note_export,
+    of_fill,
+    with_border,
+)
 from exchange.events import (
     CancelOrder,
     Event,
@@ -160,7 +170,9 @@ def _law_refusal(
         else _trade_facts(state, listing, cell, signed, command.actor, command.accepts_prior, at_ns)
     )
     consent = None if buyer is None else _consent_facts(state, listing.product, cell, command.actor, at_ns)
-    verdict = state.house.judge("order", cell, seller, buyer, trade, price, at_ns, consent, signed)
+    bought_by, sold_by = (command.actor, "") if command.side == BUY else ("", command.actor)
+    counted = _with_counters(state, listing, trade, buyer, bought_by, sold_by, at_ns)
+    verdict = state.house.judge("order", cell, seller, buyer, counted, price, at_ns, consent, signed)
     if verdict is ALLOW or verdict.outcome in ("allow", "hold"):
         return None
     without = (None, None) if in_book and command.side == SELL else (seller, None)
@@ -225,6 +237,32 @@ def _trade_facts(
         other_nonexclusive_active=exclusive and _other_nonexclusive(state, product, cell.trade, buyer, at_ns),
         buyer_accepts_prior=accepts_prior,
     )
+
+
+def _with_counters(
+    state: State,
+    listing: Listing,
+    trade: TradeFacts,
+    buyer: Party | None,
+    bought_by: str,
+    sold_by: str,
+    at_ns: int,
+) -> TradeFacts:
+    """The trade with what was counted of its parties; whoever is not known yet is empty. The same object mostly."""
+    if buyer is not None:
+        trade = with_border(trade, buyer.buyer.region)
+    if not counts(state, listing):
+        return trade
+    return msgspec.structs.replace(trade, **of_fill(state, listing, bought_by, sold_by, at_ns))
+
+
+def _export_facts(
+    state: State, listing: Listing, cell: Cell, trade: TradeFacts, seller: str, at_ns: int
+) -> CrossBorderFacts | None:
+    """What this seller has sent abroad, where this trade would send more; None where nothing leaves the country."""
+    if trade.cross_border is not True:
+        return None
+    return exports_of(state, state.products[listing.product], cell.xb, seller, at_ns)
 
 
 def _consent_facts(state: State, product: str, cell: Cell, buyer: str, at_ns: int) -> ConsentFacts | None:
@@ -515,9 +553,11 @@ def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes
     listed = deal.price_fen == listing.terms.price_fen
     price = cell.price if listed else price_at(cell.price, deal.price_fen)
     consent = _consent_facts(state, listing.product, cell, deal.buyer, at_ns)
-    verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns, consent, signed)
-    unit_fen = deal.price_fen
-    read = state.house.facts_sha256(cell, seller, buyer, trade, unit_fen, at_ns, consent, signed)
+    trade = _with_counters(state, listing, trade, buyer, deal.buyer, deal.seller, at_ns)
+    xb = _export_facts(state, listing, cell, trade, deal.seller, at_ns)
+    brought = (consent, signed, xb)
+    verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns, *brought)
+    read = state.house.facts_sha256(cell, seller, buyer, trade, deal.price_fen, at_ns, *brought)
     return (verdict, read) if verdict.outcome != "hold" else _cured(state, deal, verdict, read, at_ns)
 
 
@@ -578,7 +618,14 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
         "" if signature is None else signature.id,
         roles,
         public,
+        counts(state, listing),
+        *exported(state, state.products[listing.product], _leaves(state, deal), at_ns),
     )
+
+
+def _leaves(state: State, deal: Deal) -> bool:
+    """Whether the data goes abroad with this trade, by its territory or by its buyer."""
+    return is_abroad(deal.territory) or is_abroad(state.bureau.participants[deal.buyer].region)
 
 
 def _holding(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes, at_ns: int) -> Held:
@@ -730,6 +777,10 @@ def take(state: State, order_id: str, listing: str, quantity: int) -> None:
 
 def apply_settled(state: State, event: Settled, at_ns: int) -> None:
     listing = state.listings[event.listing]
+    if event.counted:
+        note_dealing(state, event, at_ns)
+    if event.exported_year:
+        note_export(state, event)
     if state.holds.pop(event.trade, None) is None:
         state.took_id(event.trade)
         listing.taken_units += 0 if event.sell_order else event.quantity

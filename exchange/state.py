@@ -191,6 +191,25 @@ class Duty(Struct, kw_only=True, gc=False):
     state: DutyState = "scheduled"
 
 
+class Dealing(Struct, kw_only=True, gc=False):
+    """When a participant last bought and sold units of a listing; 0 is never. Kept where that is counted."""
+
+    listing: str
+    participant: str
+    bought_ns: int = 0
+    sold_ns: int = 0
+
+
+class Exported(Struct, kw_only=True, frozen=True, gc=False):
+    """Persons in a product that a seller has sent abroad in a year (Beijing time), as declared when it last did."""
+
+    seller: str
+    year: int
+    product: str
+    persons: int
+    sensitive_persons: int
+
+
 ReportedTerms = tuple[str, str, str, int, int, str, str, str]
 """Listing, seller, buyer, quantity, price, purpose, territory, contract."""
 
@@ -356,6 +375,9 @@ class State:
         self.calendar: Calendar = PACKAGE
         self.revenue = Revenue()
         self.bank = Bank()
+        self.dealings: dict[tuple[str, str], Dealing] = {}
+        self.holders: dict[str, int] = {}
+        self.exports: dict[tuple[str, int], dict[str, Exported]] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -450,6 +472,10 @@ class State:
             later["bank"] = self.bank
         if self.venue_key:
             later["venue_key"] = self.venue_key
+        if self.dealings:
+            later["dealings"] = list(self.dealings.values())
+        if self.exports:
+            later["exports"] = [row for rows in self.exports.values() for row in rows.values()]
         return later | {
             "bureau": self.bureau.dump(),
             "ledger": self.ledger.dump(),
@@ -512,6 +538,8 @@ class _Dumped(Struct):
     revenue: Revenue = msgspec.field(default_factory=Revenue)
     bank: Bank = msgspec.field(default_factory=Bank)
     venue_key: str = ""
+    dealings: list[Dealing] = []
+    exports: list[Exported] = []
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -557,12 +585,23 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.years = dict(dumped.years)
     for year, (off, worked) in dumped.years:
         state.calendar = state.calendar.with_year(year_of(year, off, worked))
+    _count(state, dumped)
     state.timers = dumped.timers
     heapify(state.timers)
     state.remembered = _oldest_first(dumped.remembered)
     state.aging = deque(state.remembered)
     _copy_plain(state, dumped)
     return state
+
+
+def _count(state: State, dumped: _Dumped) -> None:
+    """`State.holders` counts whoever ever bought, but for the merchant itself."""
+    for dealing in dumped.dealings:
+        state.dealings[dealing.listing, dealing.participant] = dealing
+        if dealing.bought_ns and dealing.participant != state.listings[dealing.listing].merchant:
+            state.holders[dealing.listing] = state.holders.get(dealing.listing, 0) + 1
+    for row in dumped.exports:
+        state.exports.setdefault((row.seller, row.year), {})[row.product] = row
 
 
 class _Aged(Struct, array_like=True, gc=False):

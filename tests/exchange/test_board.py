@@ -46,8 +46,8 @@ def test_a_board_is_read_by_its_id(tmp_path: Path) -> None:
     assert found[1].approval == ""
 
 
-def test_the_package_brings_five() -> None:
-    assert list(board.load()) == ["computing", "general", "health", "public_data", "transport"]
+def test_the_package_brings_six() -> None:
+    assert list(board.load()) == ["computing", "data_ip", "general", "health", "public_data", "transport"]
 
 
 def test_every_board_that_a_rule_names_is_configured() -> None:
