@@ -1,6 +1,6 @@
 """The blotter: open orders of some participants, followed from committed entries, and what those are told of them.
 
-    events of an entry ──fold──> (participant, side, own order, event): placed, traded, closed
+    events of an entry ──fold──> (participant, side, own order, event): placed, traded, closed, owed, reminded
 
 Only those who are followed cost anything. An order is told by its owner's line alone: a fill names both parties, and each
 is told its own side. A trade may have no order of its own on a side: the merchant of a posted price, a hold that settles.
@@ -11,7 +11,18 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from exchange.events import Event, Held, OrderClosed, OrderPlaced, Settled, TradeRefused
+from exchange.events import (
+    DutyBroken,
+    DutyMoved,
+    DutyOpened,
+    EntitlementReminded,
+    Event,
+    Held,
+    OrderClosed,
+    OrderPlaced,
+    Settled,
+    TradeRefused,
+)
 
 BUY: Final = "buy"
 SELL: Final = "sell"
@@ -32,7 +43,13 @@ class Own(Struct, gc=False):
     client_order_id: str
 
 
-Line: TypeAlias = tuple[str, str, Own | None, OrderPlaced | Settled | Held | TradeRefused | OrderClosed]
+Owed: TypeAlias = DutyOpened | DutyMoved | DutyBroken
+Line: TypeAlias = tuple[
+    str,
+    str,
+    Own | None,
+    OrderPlaced | Settled | Held | TradeRefused | OrderClosed | Owed | EntitlementReminded,
+]
 """Whom to tell, on which side they are, their order as it is after the event (None: without one), and the event."""
 
 
@@ -109,6 +126,15 @@ class Blotter:
         else:
             own.filled += event.quantity
 
+    def _owed(self, people: dict[str, dict[str, Own]], event: Owed) -> Iterator[Line]:
+        if event.participant in people:
+            yield event.participant, "", None, event
+
+    def _reminded(self, people: dict[str, dict[str, Own]], event: EntitlementReminded) -> Iterator[Line]:
+        for participant, side in ((event.buyer, BUY), (event.seller, SELL)):
+            if participant in people:
+                yield participant, side, None, event
+
     def _closed(self, people: dict[str, dict[str, Own]], event: OrderClosed) -> Iterator[Line]:
         own = self._orders.get(event.order)
         if own is not None and own.participant in people:
@@ -123,5 +149,9 @@ READ: Final[dict[type, Callable[[Blotter, dict[str, dict[str, Own]], Any], Itera
     Held: Blotter._traded,
     TradeRefused: Blotter._traded,
     OrderClosed: Blotter._closed,
+    DutyOpened: Blotter._owed,
+    DutyMoved: Blotter._owed,
+    DutyBroken: Blotter._owed,
+    EntitlementReminded: Blotter._reminded,
 }
 """Event: what it says to owners of orders."""

@@ -16,7 +16,15 @@ from msgspec import Meta, Struct
 from exchange import projector
 from exchange.blotter import Blotter, Line, Own
 from exchange.engine import Engine
-from exchange.events import OrderClosed, OrderPlaced, Refused
+from exchange.events import (
+    DutyBroken,
+    DutyMoved,
+    DutyOpened,
+    EntitlementReminded,
+    OrderClosed,
+    OrderPlaced,
+    Refused,
+)
 from exchange.projection import OrderRecord
 from exchange.projector import Progress
 from exchange.venue import Outcome
@@ -86,6 +94,28 @@ class ClosedView(Struct, frozen=True, tag_field="type", tag="closed"):
     quantity: int
     filled: int
     reason: str
+
+
+class DutyTold(Struct, frozen=True, tag_field="type", tag="duty"):
+    """An own duty after a trade was opened (`state` scheduled, with its date), or has moved on; `GET /v1/duties/{duty}`."""
+
+    sequence: int
+    at: Text
+    duty: str
+    kind: str
+    trade: str
+    state: str
+    due: Text | None
+
+
+class ReminderTold(Struct, frozen=True, tag_field="type", tag="entitlement_reminder"):
+    """An entitlement that one has bought or sold (`side`) ends soon."""
+
+    sequence: int
+    at: Text
+    entitlement: str
+    side: str
+    until: Text
 
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -189,9 +219,17 @@ class Watchers:
                 for one in these or self._watching.get(line[0], ()):
                     one.tell(text)
 
-    def _view(self, line: Line, sequence: int, at_ns: int) -> PlacedView | TradedView | ClosedView:
+    def _view(
+        self, line: Line, sequence: int, at_ns: int
+    ) -> PlacedView | TradedView | ClosedView | DutyTold | ReminderTold:
         _, side, own, event = line
         at = text_of(at_ns)
+        if isinstance(event, DutyOpened | DutyMoved | DutyBroken):
+            return DutyTold(
+                sequence, at, event.duty, event.kind, event.trade, *_state_and_due(event)
+            )  # fmt: skip
+        if isinstance(event, EntitlementReminded):
+            return ReminderTold(sequence, at, event.entitlement, side, text_of(event.until_ns))
         if isinstance(event, OrderPlaced):
             limit = event.limit_fen or None
             mine = event.client_order_id or None
@@ -211,6 +249,13 @@ class Watchers:
         return TradedView(
             sequence, at, own.order, own.listing, side, state, own.filled, own.remaining, fill
         )  # fmt: skip
+
+
+def _state_and_due(event: DutyOpened | DutyMoved | DutyBroken) -> tuple[str, str | None]:
+    """The date is told once, when the duty is opened."""
+    if isinstance(event, DutyOpened):
+        return "scheduled", text_of(event.due_ns)
+    return (event.state if isinstance(event, DutyMoved) else "broken"), None
 
 
 def _own(row: OrderRecord) -> Own:

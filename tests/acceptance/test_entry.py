@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.story import Person, Site, Venue, done, refused
+from tests.story import Person, Site, Venue, done, refused, sha256_of
 
 PATIENCE_S = 20
 
@@ -309,6 +309,25 @@ def test_a_merchant_is_told_what_its_posted_price_sold(venue: Venue, merchant: P
         trade = venue.trade(buyer, listing, 2)
         told = line.until("trade")
     assert (told["order"], told["side"], told["trade"]["trade"]) == (None, "sell", trade)
+
+
+def test_a_buyer_is_told_what_it_owes_after_a_trade(venue: Venue, merchant: Person) -> None:
+    buyer = venue.buyer()
+    trade = venue.trade(buyer, venue.listing(merchant))
+    venue.complete(merchant, buyer, trade)
+    found = {
+        "rule": "P04",
+        "observed": "advertising",
+        "reason": "the log",
+        "evidence_sha256": sha256_of("log"),
+    }
+    with line_of(buyer) as line:
+        line.ask("watch")
+        done(venue.reviewer().post(f"/v1/trades/{trade}/findings", found))
+        opened = line.until("duty")
+        broken = line.hear()
+    assert (opened["kind"], opened["trade"], opened["state"]) == ("purpose", trade, "scheduled")
+    assert (broken["duty"], broken["state"], broken["due"]) == (opened["duty"], "broken", None)
 
 
 def test_open_lines_do_not_keep_a_venue_from_stopping(venue_to_end: Venue) -> None:

@@ -7,7 +7,9 @@ import pytest
 from exchange import events as e
 from exchange.blotter import Blotter, Own
 from exchange.projection import OrderRecord, View, fold
+from exchange.state import DAY_NS
 from tests.exchange.test_tape import decoded, trading
+from tests.exchange.world import World
 
 
 def projected(entries: list[e.Entry]) -> dict[str, OrderRecord]:
@@ -128,3 +130,29 @@ def test_one_may_be_brought_up_alone_and_then_leave() -> None:
     again.follow(other, [])
     assert told(again, entries) == before
     assert blotter.orders(other) == again.orders(other)
+
+
+def test_what_is_owed_after_a_trade_and_ends_soon_is_told_to_those_it_concerns() -> None:
+    """A reminder of the end to both parties, the duty that follows to its debtor alone."""
+    world = World()
+    shop, buyer = world.merchant(), world.buyer()
+    trade = world.buy(buyer, world.listing(shop))
+    world.deliver(trade)
+    world.accept(trade)
+    (row,) = world.state.entitlements.values()
+    blotter = Blotter()
+    for participant in (shop, buyer):
+        blotter.follow(participant, [])
+    reminded = world.tick_at(row.until_ns - 6 * DAY_NS)
+    assert [(who, side, type(event)) for who, side, _, event in blotter.fold(reminded.events)] == [
+        (buyer, "buy", e.EntitlementReminded),
+        (shop, "sell", e.EntitlementReminded),
+    ]
+    ended = world.tick_at(row.until_ns + 1)
+    assert [(who, type(event)) for who, _, _, event in blotter.fold(ended.events)] == [(buyer, e.DutyOpened)]
+    (duty,) = world.state.duties
+    proven = world.must(e.ProveDuty(actor=buyer, duty=duty, evidence_sha256="ab" * 32))
+    assert [(who, type(event)) for who, _, _, event in blotter.fold(proven.events)] == [
+        (buyer, e.DutyMoved),
+        (buyer, e.DutyMoved),
+    ]
