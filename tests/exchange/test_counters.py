@@ -10,11 +10,9 @@ from exchange import counters
 from exchange import events as e
 from exchange.listing import cell_of
 from exchange.state import DAY_NS, Dealing
-from tests.exchange.world import EVIDENCE, OPERATOR, World, classification, only
+from tests.exchange.world import EVIDENCE, OPERATOR, World, authorisation, classification, consent_of, only
 
-CONSENT: Final = e.Consent(
-    basis="separate_consent", purposes=("market_analysis",), cross_border_separate=True
-)
+CONSENT: Final = consent_of(cross_border_separate=True)
 
 
 class Units:
@@ -165,11 +163,8 @@ class Exporter:
             self.shop,
             classification=held,
             consent=CONSENT,
-            authorisation=e.Authorisation(
-                purposes=("market_analysis",), territories=("CN", "SG"), field_groups=("core",),
-                deals=("licence",), valid_from_ns=world.at_ns, valid_until_ns=world.at_ns + 900 * DAY_NS,
-            ),
-        )  # fmt: skip
+            authorisation=authorisation(world.at_ns, territories=("CN", "SG")),
+        )
         if route != "none":
             world.must(
                 e.EnterRecord(

@@ -10,9 +10,9 @@ from clearing.duties import CLOSED, DUTY_LIFE, KINDS, DutyState, DutyStep, term_
 from clearing.registers import IntellectualProperty
 from exchange import events as e
 from exchange.state import DAY_NS
-from tests.exchange.world import EVIDENCE, OPERATOR, START_NS, World, kinds, only, personal
+from tests.exchange.world import EVIDENCE, OPERATOR, START_NS, World, consent_of, kinds, only, personal
 
-CONSENT: Final = e.Consent(basis="separate_consent", purposes=("market_analysis",))
+CONSENT: Final = consent_of()
 
 
 class Sold:
@@ -315,7 +315,7 @@ def test_withdrawn_before_settlement_nothing_settles() -> None:
     sold = Sold(of_persons=True)
     world = sold.world
     settled = world.buy(sold.buyer, sold.listing)
-    general = e.Consent(basis="general_consent", purposes=("market_analysis",))
+    general = consent_of(basis="general_consent")
     world.must(
         e.AmendFacts(actor=sold.merchant, product=sold.product, evidence_sha256=EVIDENCE, consent=general)
     )
