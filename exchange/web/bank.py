@@ -43,6 +43,7 @@ from exchange.web.iso20022 import StatementError, Transfer, payout_file, read_st
 from exchange.web.money import MOST_FEN
 from exchange.web.operation import Call, Id, Operation, Paging, roles_of
 from exchange.web.participants import OFFICES, Reason, Signature, page_of
+from exchange.web.pattern import whole
 from exchange.web.problem import Refusing
 
 XML: Final = "application/xml"
@@ -50,9 +51,9 @@ STATEMENT_LIMIT: Final = 8 << 20
 SALT_BYTES: Final = 16
 
 BankCode = Annotated[
-    str, Meta(pattern=r"^[0-9]{12}\Z", description="CNAPS number of the bank (联行号), 12 digits")
+    str, Meta(pattern=whole("[0-9]{12}"), description="CNAPS number of the bank (联行号), 12 digits")
 ]
-AccountNumber = Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{4,34}\Z", description="account number")]
+AccountNumber = Annotated[str, Meta(pattern=whole("[0-9A-Za-z-]{4,34}"), description="account number")]
 BankName = Annotated[str, Meta(min_length=1, max_length=140)]
 
 
