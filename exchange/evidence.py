@@ -63,7 +63,8 @@ LEAVES: Final[dict[type, Kind]] = {
     Settled: Kind(
         "trade",
         "trade",
-        f"{_PARTIES} {_TERMS} amount_fen fee_fen merchant_fen shares entitlement due_ns facts_sha256",
+        f"{_PARTIES} {_TERMS} amount_fen fee_fen merchant_fen shares share_roles entitlement due_ns facts_sha256"
+        " contract buyer_signature",
         _BOTH,
     ),
     Held: Kind(
@@ -160,11 +161,16 @@ def kind_of(event: Event) -> Kind | None:
     return None if kind is None or (kind.applies is not None and not kind.applies(event)) else kind
 
 
+def refused_order_id(at_ns: int) -> str:
+    """What has no id of its own is known by its instant: no two entries of a journal are of one."""
+    return f"R{at_ns}"
+
+
 def id_of(kind: Kind, happened: Any, at_ns: int) -> str:
-    """What the leaf is asked for by. No two entries of a journal are of one instant."""
+    """What the leaf is asked for by."""
     if kind.identifier == "kind":
         return kind.kind
-    return getattr(happened, kind.identifier) if kind.identifier else f"R{at_ns}"
+    return getattr(happened, kind.identifier) if kind.identifier else refused_order_id(at_ns)
 
 
 _BY_NAME: Final = {event.__name__: kind for event, kind in LEAVES.items()}

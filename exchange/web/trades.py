@@ -21,6 +21,7 @@ from exchange.events import (
     TradeReported,
     WithdrawReport,
 )
+from exchange.evidence import refused_order_id
 from exchange.projection import RefusalRecord, TradeRecord
 from exchange.venue import Outcome
 from exchange.web import files
@@ -218,7 +219,10 @@ class HoldList(Struct):
 
 
 class RefusalView(Struct, kw_only=True):
-    """A refused order, trade or hold; `code` is the refusal's name, the verdict, or how the hold ended."""
+    """A refused order, trade or hold; `code` is the refusal's name, the verdict, or how the hold ended.
+
+    `evidence` is the id of its leaf: `GET /v1/evidence/leaves/{evidence}`.
+    """
 
     kind: str
     at: str
@@ -230,6 +234,7 @@ class RefusalView(Struct, kw_only=True):
     detail: str
     violated: tuple[Violation, ...]
     unknown: tuple[Unknown, ...]
+    evidence: str
 
 
 class RefusalList(Struct):
@@ -364,6 +369,7 @@ def refusal_view(row: RefusalRecord, reasons: Reasons) -> RefusalView:
         detail=row.detail,
         violated=reasons.violations(row.violated, row.at_ns, row.capacities),
         unknown=unknown_rules(row.unknown),
+        evidence=row.trade or refused_order_id(row.at_ns),
     )
 
 
@@ -597,7 +603,8 @@ OPERATIONS: Final = (
               "trades", asks=Paging, answers=RefusalList, about=_KEPT_REFUSALS,
               example_answer={"items": [{"kind": "order", "at": _WHEN, "participant": "P4", "counterparty": None,
                                          "listing": "L2", "trade": None, "code": "unlawful",
-                                         "detail": "the trade is unlawful", "violated": [_BROKEN], "unknown": []}],
+                                         "detail": "the trade is unlawful", "violated": [_BROKEN], "unknown": [],
+                                         "evidence": "R1795428000000000000"}],
                               "next": None}),
     Operation("POST", "/v1/trade-reports", report, "Report one side of a trade made outside the venue", "orders",
               status=201, asks=TradeReportBody, answers=ReportView,
