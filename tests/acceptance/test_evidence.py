@@ -199,7 +199,6 @@ def test_a_leaf_is_salted_canonical_json_without_numbers(
     assert '"50000"' in bodies[0], "the price is in it"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: leaves of contracts")
 def test_verdicts_contracts_and_certificates_have_leaves(venue: Venue, merchant: Person) -> None:
     """Line: "one ... leaf ... per trade, verdict, contract, certificate"."""
     product = venue.product(merchant)
