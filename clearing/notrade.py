@@ -950,10 +950,6 @@ _NOT_RULES = ("sources.toml", "bases.toml")
 NOT_YET_GATHERED: frozenset[str] = frozenset(
     {
         "A05",
-        "A07",
-        "A09",
-        "C14",
-        "E06",
         "H01",
         "H02",
         "H03",

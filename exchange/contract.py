@@ -78,7 +78,7 @@ def sign(state: State, command: SignContract, at_ns: int) -> Refusal | list[Even
     listing = state.listings.get(command.listing)
     if listing is None or not may_see(state, listing, command.actor, at_ns):
         return Refusal(Refused.not_found, f"there is no listing {command.listing}")
-    if listing.merchant == command.actor:
+    if not may_buy(listing, command.actor):
         return Refusal(
             Refused.own_case, "its merchant signs as merchant: send `security` instead of declarations"
         )
@@ -106,6 +106,11 @@ def sign(state: State, command: SignContract, at_ns: int) -> Refusal | list[Even
             command.signature,
         )
     ]
+
+
+def may_buy(listing: Listing, participant: str) -> bool:
+    """Nobody contracts with itself; in a book a merchant buys units back from those who hold them."""
+    return participant != listing.merchant or listing.terms.mechanism == "continuous_auction"
 
 
 def _buyer_refusal(state: State, command: SignContract, at_ns: int) -> Refusal | None:

@@ -63,6 +63,7 @@ C01 C02 C05 C07 D01 D02 D05 D06 E01 E02 E03 E05 F02
 """
 RULES = FIRST_RULES.split()
 
+BUYING = ("/v1/orders", "/v1/orders/batch", "/v1/trade-reports")
 HONEST = {
     "for_foreign_judicial": False,
     "reidentification_intent": False,
@@ -250,7 +251,10 @@ class Person:
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         return self.ask("GET", path, params=parameters)
 
-    def post(self, path: str, body: Any = None, key: str = "") -> httpx.Response:
+    def post(self, path: str, body: Any = None, key: str = "", *, signed: bool = True) -> httpx.Response:
+        """Whoever orders, or reports a purchase, signs the listing's contract first, unless told not to."""
+        if signed and path in BUYING:
+            self.venue.agree_for(self, body)
         headers = {"Idempotency-Key": key} if key else {}
         return self.ask("POST", path, json={} if body is None else body, headers=headers)
 
@@ -343,6 +347,12 @@ class Site:
             self._offer_as_merchant(buyer, listing)
         if shown.json()["own"] is not None or self.sign_contract(buyer, listing).status_code == 201:
             self._agreed[buyer.participant, listing] = None
+
+    def agree_for(self, buyer: Person, body: Any) -> None:
+        """What an order, a batch of them or a report of a purchase needs to be signed."""
+        for one in body if isinstance(body, list) else [body]:
+            if isinstance(one, dict) and one.get("side", "buy") == "buy" and one.get("listing"):
+                self.agree(buyer, str(one["listing"]))
 
     def _offer_as_merchant(self, buyer: Person, listing: str) -> None:
         """Where its merchant is one of the people here."""
@@ -810,10 +820,8 @@ class Venue(Site):
     ) -> httpx.Response:
         """A buyer signs the contract first, where it has not yet."""
         body = {"listing": listing, "quantity": quantity, "purpose": "market_analysis", **changes}
-        if signed and body.get("side", "buy") == "buy":
-            self.agree(buyer, listing)
         self.tell_persons_of(buyer, self._offered.get(listing, ""))
-        return buyer.post("/v1/orders", body)
+        return buyer.post("/v1/orders", body, signed=signed)
 
     def trade(self, buyer: Person, listing: str, quantity: int = 1, **changes: Any) -> str:
         """An order that must settle at once; gives the trade's id."""

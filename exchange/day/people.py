@@ -80,21 +80,21 @@ class Town:
     def _owner(self, label: str) -> str:
         return f"owner-{self.run}-{label}"
 
-    def verify(self, person: Person, owned_as: str = "") -> None:
-        """By the same owner as another label where one is given."""
+    def verify(self, person: Person, owned_as: str = "", grouped_as: str = "") -> None:
+        """By the same owner as another label, or in its group, where one is given."""
         body = {
             "accept": True,
             "owner_id": self._owner(owned_as or person.label),
-            "group_id": f"group-{self.run}-{person.label}",
+            "group_id": f"group-{self.run}-{grouped_as or person.label}",
             "mandate_until": self.in_days(TWO_YEARS_DAYS),
             "evidence_sha256": sha256_of("licence and mandate"),
             "reasons": [],
         }
         self.reviewer.post(f"/v1/participants/{person.participant}/identity", body)
 
-    def buyer(self, label: str, cash_fen: int = CASH_FEN, owned_as: str = "") -> Person:
+    def buyer(self, label: str, cash_fen: int = CASH_FEN, owned_as: str = "", grouped_as: str = "") -> Person:
         person = self.newcomer(label, "buyer")
-        self.verify(person, owned_as)
+        self.verify(person, owned_as, grouped_as)
         if cash_fen:
             self.cash_in(person, cash_fen)
         return person

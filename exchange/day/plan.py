@@ -108,7 +108,9 @@ class Planner:
             quantity = 1 if trap.once else quantity
             fills = (Fill("held", quantity, trap.stall.price_fen, trap.rules),)
             fate = self._fate(trap.stall) if trap.hold == "cured" else trap.hold
-        outcome = Outcome("placed", fills=fills) if trap.hold else Outcome(trap.code, trap.rules)
+        if trap.code == "refused":
+            fills = (Fill("refused", quantity, trap.stall.price_fen, trap.rules),)
+        outcome = Outcome("placed", fills=fills) if fills else Outcome(trap.code, trap.rules)
         return self._planned(actor, trap.stall, quantity, trap.body, outcome, fate, trap=trap)
 
     # -- turns

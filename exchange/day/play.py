@@ -27,6 +27,8 @@ from exchange.day.stalls import (
 
 HOURS: Final = 8
 HOLD_DAYS: Final = 10
+RECORDED: Final = ("B11", "C02")
+"""Holds whose cure mends the product's register."""
 PRIORS: Final = 4
 """Exclusive licences over earlier ones (B17), each good for one order; with many orders there are more."""
 ORDERS_A_PRIOR: Final = 2_000
@@ -199,7 +201,7 @@ class Day:
         return grades
 
     def _cure(self) -> None:
-        """One cure mends a product's register, and with it all its holds; prior licences each buyer accepts alone.
+        """Some cures mend a product's register, and with it all its holds; any other is of its trade alone.
 
         What is on hold and was not planted so is a difference already, and is left to run out.
         """
@@ -210,7 +212,7 @@ class Day:
             way, [rule], product = planned.trap.hold, planned.trap.rules, planned.stall.product
             if way == "revoked" and product not in mended:
                 self.town.record(product, "registration_revoked")
-            elif way == "cured" and (rule == "B17" or product not in mended):
+            elif way == "cured" and (rule not in RECORDED or product not in mended):
                 self._cure_one(trade, deal, rule)
             mended[product] = rule
             if way == "cured":

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from msgspec.structs import replace
+
 from exchange.day.door import Person
 from exchange.day.expectation import Outcome
-from exchange.day.people import Town
+from exchange.day.people import HONEST, Town
 
 Character = Literal["honest", "careless", "dishonest"]
 NOTICE_DAYS: Final = 5
@@ -70,8 +72,9 @@ class Stall:
 class Trap:
     """An order that must not simply settle. `by` is the only one who may walk into it; empty: anybody.
 
-    `code` is the refusal's name, or `held`; `body` is what is special in the order. `once`: one order, no more.
-    `hold` says how its holds end: the rule is cured, they run out, or the registration is revoked under them.
+    `code` is the refusal's name, `held`, or `refused` by clearing; `body` is what is special in the order. `once`: one
+    order, no more. `hold` says how its holds end: the rule is cured, they run out, or the registration is revoked
+    under them.
     """
 
     label: str
@@ -257,6 +260,7 @@ class Builder:
         self._exclusives()
         self._right_sold()
         self._parties()
+        self._declared()
         self._plain_refusals()
         return self.market
 
@@ -401,6 +405,24 @@ class Builder:
             Trap("banned buyer", lawful, ("E03",), by="banned-buyer"),
             Trap("same owner", lawful, ("E05",), by="sister"),
             Trap("unverified buyer", lawful, (), "not_verified", by="unverified", guard_of="E02"),
+        ]
+
+    def _declared(self) -> None:
+        """What a buyer declares with its signature on the contract decides."""
+        town, lawful = self.town, self.market.posted[0]
+        personal = next(stall for stall in self.market.posted if stall.label == "consented records")
+        for label, stall, declared in (
+            ("snoop", lawful, {"reidentification_intent": True}),
+            ("subpoenaed", lawful, {"for_foreign_judicial": True}),
+            ("refuser", personal, {"security_terms_accepted": False}),
+        ):
+            town.agree(town.buyer(label), stall.listing, replace(HONEST, **declared))
+        town.buyer("cousin", grouped_as=lawful.seller)
+        self.market.traps += [
+            Trap("re-identification", lawful, ("C14",), by="snoop"),
+            Trap("for a foreign court", lawful, ("A09",), "refused", by="subpoenaed"),
+            Trap("security duties refused", personal, ("A07",), "held", by="refuser", hold="cured"),
+            Trap("relation not disclosed", lawful, ("E06",), "held", by="cousin", hold="cured"),
         ]
 
     def _plain_refusals(self) -> None:

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from clearing import contract as standard
 from clearing.contract import Contract, Declarations, Duty, Method, Particulars, Security, signing_text
-from exchange.contract import draft, drawn_up, merchants_signature, next_version, standard_terms
+from exchange.contract import draft, drawn_up, may_buy, merchants_signature, next_version, standard_terms
 from exchange.events import (
     ContractOffered,
     ContractSigned,
@@ -221,7 +221,7 @@ def _draft_view(state: State, listing: Listing, security: Security, visitor: str
 
 def _view(state: State, agreement: Agreement, visitor: str) -> ContractView:
     to_sign = None
-    if agreement.live and visitor and visitor != agreement.offer.merchant:
+    if agreement.live and visitor and may_buy(state.listings[agreement.listing], visitor):
         to_sign = f"shuji-contract:buyer:{visitor}:{agreement.sha256}:"
     own = [row for row in state.signatures[agreement.id].values() if row.participant == visitor]
     return _contract_view(

@@ -39,14 +39,18 @@ def venue_to_end(tmp_path: Path) -> Iterator[Venue]:
 class Line:
     """A connection, and the requests on it."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, person: Person | None = None) -> None:
         self.socket = socket
+        self.person = person
         self.number = 0
         self.told: list[dict[str, Any]] = []
         """What came that was no answer."""
 
     def say(self, op: str, **more: Any) -> int:
+        """Whoever orders has signed the listing's contract before."""
         self.number += 1
+        if self.person is not None:
+            self.person.venue.agree_for(self.person, more.get("order") or more.get("orders"))
         self.socket.send(json.dumps({"op": op, "request": self.number, **more}))
         return self.number
 
@@ -87,7 +91,7 @@ def address(venue: Site) -> str:
 def line_of(person: Person) -> Iterator[Line]:
     headers = {"Authorization": f"Bearer {person.token}"}
     with connect(address(person.venue), additional_headers=headers) as socket:
-        yield Line(socket)
+        yield Line(socket, person)
 
 
 def order(listing: str, quantity: int = 1, **more: Any) -> dict[str, Any]:
@@ -223,7 +227,7 @@ def test_too_many_under_way_are_refused_and_the_rest_is_done(
 def test_sign_in_by_message_and_nobody_without(venue: Venue, merchant: Person, buyer: Person) -> None:
     listing = venue.listing(merchant)
     with connect(address(venue)) as socket:
-        line = Line(socket)
+        line = Line(socket, buyer)
         assert line.ask("place", order=order(listing))["problem"]["code"] == "not_signed_in"
         assert line.ask("watch")["problem"]["code"] == "not_signed_in"
         assert line.ask("sign_in", token=buyer.token)["participant"] == buyer.participant
@@ -380,6 +384,7 @@ def test_the_page_alone_says_how(venue: Venue, merchant: Person, buyer: Person) 
         if line.startswith("say")
     ]
     listing = venue.listing(merchant)
+    venue.agree(buyer, listing)
     with connect(address(venue)) as socket:
         line = Line(socket)
         for text in shown:

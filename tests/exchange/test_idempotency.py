@@ -45,6 +45,7 @@ def test_the_same_id_and_another_body_is_a_conflict(world: World) -> None:
     world.must(command)
     assert world.code(changed(command, amount_fen=101)) == "id_conflict"
     listing, buyer = world.listing(world.merchant()), world.buyer()
+    world.agree(buyer, listing)
     order = e.PlaceOrder(actor=OPERATOR, key=command.key, listing=listing, quantity=1)
     assert world.code(order) == "id_conflict", "another kind of command is another body"
     assert world.do(changed(order, actor=buyer)).refusal is None, "ids are each participant's own"
@@ -58,6 +59,7 @@ def test_without_an_id_nothing_is_remembered(world: World) -> None:
 
 def test_a_refusal_that_is_kept_is_repeated_also_when_the_reason_is_gone(world: World) -> None:
     listing, buyer = world.listing(world.merchant()), world.buyer(cash_fen=0)
+    world.agree(buyer, listing)
     order = e.PlaceOrder(actor=buyer, key=world.new_id(), listing=listing, quantity=1)
     assert world.code(order) == "funds_insufficient"
     world.pay_in(buyer, 500)
@@ -162,6 +164,7 @@ def test_nobody_makes_the_ids_of_others_expire(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(venue, "REMEMBERED", 5)
     world = World(simulated)
     listing, poor = world.listing(world.merchant()), world.buyer(cash_fen=0)
+    world.agree(poor, listing)
     ahead_ns = 10**18 if simulated else (AHEAD_MS - 20) * 1_000_000
     dated = [command_id(world.at_ns + ahead_ns + number * 1_000_000, number) for number in range(20)]
     orders = [e.PlaceOrder(actor=poor, key=key, listing=listing, quantity=1) for key in dated]
@@ -212,8 +215,9 @@ def test_a_quarantined_command_keeps_its_answer(world: World) -> None:
 
 
 def test_an_answer_is_read_back_from_its_entry_alone(world: World) -> None:
-    listing = world.listing(world.merchant())
-    order = e.PlaceOrder(actor=world.buyer(), key=world.new_id(), listing=listing, quantity=2)
+    listing, buyer = world.listing(world.merchant()), world.buyer()
+    world.agree(buyer, listing)
+    order = e.PlaceOrder(actor=buyer, key=world.new_id(), listing=listing, quantity=2)
     outcome = world.must(order)
     entry = msgspec.msgpack.decode(outcome.entry, type=e.Entry)
     assert (entry.actor, entry.key, entry.events) == (order.actor, order.key, outcome.events)
@@ -226,6 +230,7 @@ def test_a_snapshot_forgets_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -
     world = World()
     buyer = world.buyer()
     listing = world.listing(world.merchant())
+    world.agree(buyer, listing)
 
     def both(number: int) -> None:
         """The buyer's id is the older one, and the operator's sorts before it."""

@@ -119,7 +119,9 @@ def test_a_purchase(world: World) -> None:
     off_venue = world.listing(shop, product, mechanism="off_venue")
     seller_only = world.person("merchant")
     world.verify(seller_only)
-    rich = world.buyer()
+    rich, poor = world.buyer(), world.buyer(cash_fen=1)
+    for buyer in (seller_only, rich, poor):
+        world.agree(buyer, listing)
     wrong = e.PlaceOrder(
         actor=world.person("buyer"),
         key="no id",
@@ -145,7 +147,7 @@ def test_a_purchase(world: World) -> None:
             ("out_of_bounds", {"quantity": 2}),
             ("not_verified", {"actor": seller_only}),
             ("unlawful", {"purpose": "market_analysis", "key": command_id(world.at_ns, 2)}),
-            ("standing_denied", {"actor": world.buyer(cash_fen=1)}),
+            ("standing_denied", {"actor": poor}),
             ("nothing_to_match", {"limit_fen": 500, "key": command_id(world.at_ns, 3)}),
             ("supply_exhausted", {"quantity": 1, "key": command_id(world.at_ns, 4)}),
             ("funds_insufficient", {"actor": rich, "key": command_id(world.at_ns, 5)}),

@@ -7,7 +7,17 @@ from msgspec.structs import replace
 
 from exchange import events as e
 from exchange.state import DAY_NS, decode_state, encode_state
-from tests.exchange.world import EVIDENCE, OPERATOR, World, boards, kinds, only, personal, rulebook
+from tests.exchange.world import (
+    EVIDENCE,
+    OPERATOR,
+    World,
+    boards,
+    consent_of,
+    kinds,
+    only,
+    personal,
+    rulebook,
+)
 
 
 def on_general_consent() -> tuple[World, str, str]:
@@ -17,7 +27,7 @@ def on_general_consent() -> tuple[World, str, str]:
     product = world.product(
         shop,
         classification=personal(),
-        consent=e.Consent(basis="general_consent", purposes=("market_analysis",)),
+        consent=consent_of(basis="general_consent"),
     )
     return world, product, world.listing(shop, product)
 

@@ -113,8 +113,9 @@ def test_free_data_costs_nothing_and_is_licensed_all_the_same(world: World) -> N
 )
 def test_a_purchase_is_refused(world: World, fields: dict[str, Any], code: str) -> None:
     listing = world.listing(world.merchant())
-    order = {"listing": listing, "quantity": 1, **fields}
-    outcome = world.do(e.PlaceOrder(actor=world.buyer(), **order))
+    order, buyer = {"listing": listing, "quantity": 1, **fields}, world.buyer()
+    world.agree(buyer, listing)
+    outcome = world.do(e.PlaceOrder(actor=buyer, **order))
     assert code_of(outcome) == code
     assert bool(outcome.entry) == e.Refused[code].kept
     world.check()
@@ -612,8 +613,9 @@ def test_a_market_order_needs_the_money_of_its_sweep(market: Market) -> None:
 def test_an_order_in_the_book_is_refused(world: World, fields: dict[str, Any], code: str) -> None:
     """Ten units have one price here: quantities are multiples of ten."""
     book = world.book(world.merchant(), price_per_units=10)
-    order = {"quantity": 10, "limit_fen": 100, **fields}
-    assert code_of(world.do(e.PlaceOrder(actor=world.buyer(), listing=book, **order))) == code
+    order, buyer = {"quantity": 10, "limit_fen": 100, **fields}, world.buyer()
+    world.agree(buyer, book)
+    assert code_of(world.do(e.PlaceOrder(actor=buyer, listing=book, **order))) == code
     world.check()
 
 

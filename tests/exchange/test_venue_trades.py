@@ -393,6 +393,7 @@ class Bilateral:
         whole = {"mechanism": "off_venue", "price_fen": 1_000, **terms}
         self.listing = self.world.listing(self.merchant, self.product, **whole)
         self.buyer = self.world.buyer(cash_fen=100_000)
+        self.world.agree(self.buyer, self.listing)
 
     def report(self, side: str, **fields: Any) -> e.ReportTrade:
         actor, other = (self.merchant, self.buyer) if side == "sell" else (self.buyer, self.merchant)
