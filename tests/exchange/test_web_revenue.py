@@ -7,10 +7,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from clearing.contract import Security
 from exchange import board, events
+from exchange.contract import draft
 from exchange.state import DAY_NS
 from tests.exchange.web_venue import Doors, Person, doors
-from tests.exchange.world import GROUPS, authorisation, credit_code, description, terms
+from tests.exchange.world import GROUPS, HARMLESS, HONEST, authorisation, credit_code, description, terms
 
 SHA = "ab" * 32
 YEAR_NS = 365 * DAY_NS
@@ -137,8 +139,15 @@ async def declared(market: Market, reviewer: Person, shop: Person, processor: Pe
             "secret_kind": "none",
             "pi_state": "none",
             "open_class": "unconditional",
+            **as_json(HARMLESS),
         },
-        "source": {"channel": "self_generated", "statement": "our own sensors"},
+        "source": {
+            "channel": "self_generated",
+            "statement": "our own sensors",
+            "bypassed_controls": False,
+            "sharing_provider_consent": True,
+            "operation_until": "2049-01-01T00:00:00Z",
+        },
         "authorisation": {
             "purposes": told.purposes,
             "territories": told.territories,
@@ -202,9 +211,25 @@ async def sold(market: Market, shop: Person, buyer: Person, listing: str) -> str
             actor="P1", participant=buyer.participant, amount_fen=100_000, bank_reference="bank 1"
         )
     )
+    await agree(market, shop, buyer, listing)
     found = await market.must(events.PlaceOrder(actor=buyer.participant, listing=listing, quantity=1))
     trade = next(event.trade for event in found if isinstance(event, events.Settled))
     delivery = events.Delivery(kind="address", url="https://data.example/rows")
     await market.must(events.Deliver(actor=shop.participant, trade=trade, delivery=delivery))
     await market.must(events.AcceptDelivery(actor=buyer.participant, trade=trade))
     return trade
+
+
+async def agree(market: Market, shop: Person, buyer: Person, listing: str) -> None:
+    """Both sides sign the listing's contract; the door that checks signatures is not what is tested here."""
+    security = Security(method="dataset", duties=("encryption", "deletion"))
+    sha256 = await market.engine.read(lambda state: draft(state, state.listings[listing], security).sha256)
+    signed: dict[str, str] = {"listing": listing, "sha256": sha256, "signature": "signed"}
+    await market.must(
+        events.OfferContract(actor=shop.participant, security=security, public_key=shop.public_key, **signed)
+    )
+    await market.must(
+        events.SignContract(
+            actor=buyer.participant, declarations=HONEST, public_key=buyer.public_key, **signed
+        )
+    )
