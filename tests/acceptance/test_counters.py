@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.test_rule_stories import Entry, Play, Side, Story
+from tests.acceptance.test_rule_stories import ASSESSED as IMPACT_ASSESSED
+from tests.acceptance.test_rule_stories import NAMED, Entry, Play, Side, Story
 from tests.story import Person, Venue, done, rules_named, settled, unlawful
 
 
@@ -64,6 +65,7 @@ def abroad(*entries: Entry, separate: bool = True, **classification: Any) -> Sid
             "basis": "separate_consent", "purposes": ["market_analysis", "risk_control"],
             "cross_border_separate": separate,
         }  # fmt: skip
+        entries = (*entries, IMPACT_ASSESSED, NAMED)
     where = {"territories": ["CN", "SG"]}
     return Side(declared=groups, terms=where, ordered={"territory": "SG"}, entries=entries)
 

@@ -35,7 +35,8 @@ def test_a_day_without_a_difference(played: tuple[Path, dict[str, Any]]) -> None
 def test_unlawful_orders_of_every_rule(played: tuple[Path, dict[str, Any]], venue: Venue) -> None:
     """Every loaded rule was met, or stands behind a guard that was met instead."""
     _, told = played
-    rules = {row["rule"] for row in venue.http.get("/v1/rules").json()["items"]}
+    items = venue.http.get("/v1/rules").json()["items"]
+    rules = {row["rule"] for row in items if row["phases"] != ["post_trade"]}
     met = set(told["refused_by_rule"]) | set(told.get("held_by_rule", {}))
     assert rules - met - set(told["guarded"]) == set()
     assert len(met) >= len(rules) - 5
