@@ -144,3 +144,20 @@ def test_prove_says_what_it_needs(venue: Venue, tmp_path: Path) -> None:
     run = shuji("prove", "--out", file, "--url", venue.url)
     assert run.returncode == 0, run.stderr
     assert holds(tmp_path, json.loads(Path(file).read_text()))
+
+
+def test_a_refused_order_is_proved_by_the_id_that_its_refusal_names(venue: Venue, tmp_path: Path) -> None:
+    listing = venue.listing(venue.merchant(), price_fen=10)
+    buyer, other = venue.buyer(cash_fen=0), venue.buyer(cash_fen=0)
+    refused = buyer.post("/v1/orders", {"listing": listing, "quantity": 1, "purpose": "market_analysis"})
+    assert refused.status_code in (409, 422), refused.text
+    [kept] = buyer.every("/v1/refusals")
+    proof = proved(venue, buyer, kept["evidence"])
+    [leaf] = proof["leaves"]
+    said = json.loads(leaf["body"])
+    assert (said["kind"], said["id"]) == ("verdict", kept["evidence"])
+    assert said["content"]["code"] == kept["code"] == refused.json()["code"]
+    assert said["content"]["quantity"] == "1"
+    assert kept["detail"] not in leaf["body"], "no text of ours either"
+    assert holds(tmp_path, proof)
+    assert other.get(f"/v1/evidence/leaves/{kept['evidence']}").status_code == 404
