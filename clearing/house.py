@@ -13,7 +13,7 @@ acceptance pays out, or, for transferable units, money and units change hands in
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -43,6 +43,20 @@ from clearing.notrade import (
 
 NEVER_NS = 1 << 62
 """Later than any date."""
+
+
+MOST_SEEN: Final = 4_096
+"""How many different sets of facts are remembered before they are counted, at about 30 us each."""
+
+COVERED: Final = ("fired", "passed", "not_applicable", "unknown")
+
+
+class _Seen(msgspec.Struct):
+    """Facts that were judged, and how often. It keeps what its key is made of alive."""
+
+    facts: Facts
+    cell: Any
+    times: int = 1
 
 
 class Kept(msgspec.Struct, gc=False):
@@ -167,15 +181,34 @@ def _of_trade(finds: _Finds, cell: Cell, facts: Facts, signed: Signed | None) ->
     return kept.finding
 
 
+def facts_of(
+    phase: Phase,
+    cell: Cell,
+    seller: Party,
+    buyer: Party,
+    trade: TradeFacts,
+    price: PriceFacts,
+    at_ns: int,
+    consent: ConsentFacts | None = None,
+    xb: CrossBorderFacts | None = None,
+) -> Facts:
+    """The facts of a fill as one whole: `Rulebook.judge` on them says what `House.judge` says of the parts."""
+    parts = (cell.venue, cell.product, cell.source, cell.registration, cell.auth, consent or cell.consent)
+    whole = Facts(phase, at_ns, *parts, seller.seller, buyer.buyer, trade, price, xb or cell.xb)
+    return _with_term_end(whole, trade)
+
+
 class House:
     """Rulebook and ledger together."""
 
-    __slots__ = ("_finds", "ledger", "rulebook")
+    __slots__ = ("_counted", "_finds", "_seen", "ledger", "rulebook")
 
     def __init__(self, rulebook: Rulebook, ledger: Ledger) -> None:
         self.rulebook = rulebook
         self.ledger = ledger
         self._finds = {phase: _Finds(*_finds_of(rulebook, phase)) for phase in PHASES}
+        self._seen: dict[tuple[str, int, int, int], _Seen] = {}
+        self._counted: dict[str, dict[str, int]] = {}
 
     # --- judging ---
 
@@ -228,8 +261,39 @@ class House:
         )
         for finding in findings:
             if finding is not CLEAN:
+                self._count(facts, 1)
                 return self.rulebook.conclude(phase, findings)
+        self._note(facts, cell)
         return ALLOW
+
+    def _note(self, facts: Facts, cell: Cell) -> None:
+        """Remember what was allowed, for `coverage`: trades of these parties in this licence class are counted together.
+
+        What is not allowed is counted at once and by itself.
+        """
+        key = (facts.phase, id(cell), id(facts.seller), id(facts.buyer))
+        seen = self._seen.get(key)
+        if seen is not None:
+            seen.times += 1
+            return
+        if len(self._seen) >= MOST_SEEN:
+            self._count_seen()
+        self._seen[key] = _Seen(facts, cell)
+
+    def _count_seen(self) -> None:
+        for seen in self._seen.values():
+            self._count(seen.facts, seen.times)
+        self._seen.clear()
+
+    def _count(self, facts: Facts, times: int) -> None:
+        for rule, what in self.rulebook.coverage(facts).items():
+            counts = self._counted.setdefault(rule, dict.fromkeys(COVERED, 0))
+            counts[what] += times
+
+    def coverage(self) -> dict[str, dict[str, int]]:
+        """Rule: how often it fired, passed, did not apply or was unknown, since this house judges."""
+        self._count_seen()
+        return {rule: dict(counts) for rule, counts in self._counted.items()}
 
     @staticmethod
     def facts_sha256(

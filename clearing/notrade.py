@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import date, datetime, timedelta, timezone
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -557,12 +557,15 @@ class _Compiled(msgspec.Struct, frozen=True):
     reads: tuple[tuple[Fact, str, str], ...]  # (fact, section, field)
     sections: tuple[str, ...]
     register: Register
+    does_not_apply: Callable[[Facts], bool]
+    is_kept: Callable[[Facts], bool]
 
 
 class Rulebook:
     """The rules, compiled. `sha256` is over what the rules say, so it names the rulebook in every verdict.
 
-    `boards` are the ids of those configured, as in `load`.
+    `boards` are the ids of those configured, as in `load`; `texts` its files by name and `narrowings` what was added
+    to rules since.
     """
 
     def __init__(
@@ -570,13 +573,18 @@ class Rulebook:
         rules: Iterable[Rule],
         bases: Mapping[str, dict[str, Any]] | None = None,
         boards: Collection[str] = (),
+        texts: Mapping[str, str] | None = None,
+        narrowings: "Sequence[Narrowing]" = (),
     ) -> None:
         ordered = sorted(rules, key=lambda rule: rule.id)
         self.rules = {rule.id: rule for rule in ordered}
         self.bases = dict(bases or {})
+        self.boards = tuple(boards)
+        self.texts = dict(texts or {})
+        self.narrowings = tuple(narrowings)
         self.sha256 = _digest(ordered)
         known = vocabulary_of(boards)
-        compiled = [_compile_rule(rule, known) for rule in ordered]
+        compiled = self._compiled = [_compile_rule(rule, known) for rule in ordered]
         self._parts = {
             (phase, register): _compile_part(phase, register, compiled, known)
             for phase in PHASES
@@ -585,6 +593,18 @@ class Rulebook:
         self._phases = {
             phase: tuple(self._parts[phase, register].find for register in REGISTERS) for phase in PHASES
         }
+
+    def edited(self, files: Mapping[str, str], narrowings: "Sequence[Narrowing]" = ()) -> "Rulebook":
+        """This rulebook with these files in it, and these narrowings alone. Raises RulebookError."""
+        return of_texts({**self.texts, **files}, narrowings, boards=self.boards)
+
+    def coverage(self, facts: Facts) -> dict[str, str]:
+        """Rule of the phase: `fired`, `passed`, `not_applicable` or `unknown` on these facts; about 30 us."""
+        found: dict[str, str] = {}
+        for one in self._compiled:
+            if facts.phase in one.rule.phases:
+                found[one.rule.id] = _covered(one, facts)
+        return found
 
     def part(self, phase: Phase, register: Register) -> Part:
         """Every rule of the phase is in exactly one of its parts."""
@@ -716,13 +736,30 @@ def _compile_rule(rule: Rule, known: Vocabulary) -> _Compiled:
     applies = expression.parse(rule.applies_when, known, rule.file)
     violated = expression.parse(rule.violated_when, known, rule.file)
     facts = expression.facts_of(expression.Both((applies, violated)))
-    source = expression.emit(expression.Both((applies, violated)), True)
-    lines = ["def is_violated(facts):", *_indent(_loading(facts, "")), f"    return {source}"]
+    conditions: dict[str, Node] = {
+        "is_violated": expression.Both((applies, violated)),
+        "does_not_apply": expression.Not(applies),
+        "is_kept": expression.Both((applies, expression.Not(violated))),
+    }
+    lines: list[str] = []
+    for name, node in conditions.items():
+        lines += [f"def {name}(facts):", *_indent(_loading(facts, ""))]
+        lines.append(f"    return {expression.emit(node, True)}")
     names = {**_nothings(), **expression.constants(facts)}
     reads = tuple((fact, *_split(fact.path)) for fact in facts)
     is_violated = _define(lines, names, "is_violated", rule.file)
     sections = tuple(dict.fromkeys(section for _, section, _ in reads if section))
-    return _Compiled(rule, applies, violated, is_violated, reads, sections, _register_of(rule.facts))
+    register = _register_of(rule.facts)
+    others = (names["does_not_apply"], names["is_kept"])
+    return _Compiled(rule, applies, violated, is_violated, reads, sections, register, *others)
+
+
+def _covered(one: _Compiled, facts: Facts) -> str:
+    if one.is_violated(facts):
+        return "fired"
+    if one.does_not_apply(facts):
+        return "not_applicable"
+    return "passed" if one.is_kept(facts) else "unknown"
 
 
 def _register_of(facts: Sequence[str]) -> Register:
@@ -936,14 +973,6 @@ class _Theme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: tuple[_Written, ...]
 
 
-class _Readable(Protocol):
-    """A file of the package or of a folder."""
-
-    @property
-    def name(self) -> str: ...
-    def read_text(self, encoding: str | None = None) -> str: ...
-
-
 _Shape = TypeVar("_Shape")
 _NOT_RULES = ("sources.toml", "bases.toml")
 
@@ -960,39 +989,95 @@ NOT_YET_GATHERED: frozenset[str] = frozenset(
 makes the venue gather a rule's facts takes its id out."""
 
 
+Narrowing = tuple[str, str]
+"""(rule, what it is violated by as well): the emergency path, which can only narrow."""
+
+
 def load(directory: Path | None = None, *, complete: bool = False, boards: Collection[str] = ()) -> Rulebook:
     """The rulebook of the package, or of a folder of the same shape; called once, at start-up (about 0.3 s).
 
     The venue's leaves out the rules in NOT_YET_GATHERED; `complete` has them all, for contexts that bring their
     own facts and for the page. `boards` are the ids of those configured: a rule that names another does not load,
     a fact that does is unknown. Raises RulebookError, with file and line, for a rule that does not type-check,
-    whose examples do not kill it, or that cites a source that is not declared.
+    that lacks an example, or that cites a source that is not declared; `prove` holds the examples against it.
     """
     folder = resources.files("clearing").joinpath("rulebook") if directory is None else directory
-    files = {entry.name: cast(_Readable, entry) for entry in folder.iterdir() if entry.name.endswith(".toml")}
-    sources = _read(files, "sources.toml", dict[str, _Source])
-    bases = _read(files, "bases.toml", dict[str, dict[str, Any]])
-    names = [name for name in sorted(files) if name not in _NOT_RULES]
+    try:
+        texts = {
+            entry.name: entry.read_text(encoding="utf-8")
+            for entry in folder.iterdir()
+            if entry.name.endswith(".toml")
+        }
+    except (OSError, UnicodeDecodeError) as error:
+        raise RulebookError(f"{folder}: {error}") from error
+    return of_texts(texts, complete=complete, boards=boards)
+
+
+def of_texts(
+    texts: Mapping[str, str],
+    narrowings: Sequence[Narrowing] = (),
+    *,
+    complete: bool = False,
+    boards: Collection[str] = (),
+) -> Rulebook:
+    """The rulebook that these files are, by name, each rule narrowed as said. Raises RulebookError as `load`."""
+    sources = _read(texts, "sources.toml", dict[str, _Source])
+    bases = _read(texts, "bases.toml", dict[str, dict[str, Any]])
+    names = [name for name in sorted(texts) if name not in _NOT_RULES]
     known = vocabulary_of(boards)
-    rules = [rule for name in names for rule in _read_theme(files, name, sources, known)]
+    rules = [rule for name in names for rule in _read_theme(texts, name, sources, known)]
     _check(rules, bases)
-    return Rulebook([rule for rule in rules if complete or rule.id not in NOT_YET_GATHERED], bases, boards)
+    kept = {rule.id: rule for rule in rules if complete or rule.id not in NOT_YET_GATHERED}
+    for rule, also in narrowings:
+        kept[rule] = _narrowed(kept, rule, also, known)
+    return Rulebook(kept.values(), bases, boards, texts, narrowings)
 
 
-def _read(files: Mapping[str, _Readable], name: str, shape: type[_Shape]) -> _Shape:
+def _narrowed(rules: Mapping[str, Rule], rule_id: str, also: str, known: Vocabulary) -> Rule:
+    """The rule, violated by something else as well: it never forbids less than before."""
+    if rule_id not in rules:
+        raise RulebookError(f"narrowing: there is no rule {rule_id}")
+    rule = rules[rule_id]
+    try:
+        expression.parse(also, known, f"narrowing of {rule_id}")
+        whole = f"({rule.violated_when}) or ({also})"
+        both = (
+            expression.parse(rule.applies_when, known, rule.file),
+            expression.parse(whole, known, rule.file),
+        )
+    except expression.ExpressionError as error:
+        raise RulebookError(str(error)) from error
+    facts = tuple(fact.path for fact in expression.facts_of(expression.Both(both)))
+    return msgspec.structs.replace(rule, violated_when=whole, facts=facts)
+
+
+def prove(rulebook: Rulebook) -> None:
+    """Hold every example against the whole rulebook (about a second). Raises RulebookError for the first that differs."""
+    for rule in rulebook.rules.values():
+        for number, example in enumerate(rule.examples, 1):
+            verdict = rulebook.judge(read_context(rulebook.context(example.base, example.set)))
+            if (verdict.outcome, verdict.violated) != (example.verdict, tuple(sorted(example.rules))):
+                found = f"{verdict.outcome} ({', '.join(verdict.violated) or 'no rule'})"
+                said = f"{example.verdict} ({', '.join(example.rules) or 'no rule'})"
+                raise RulebookError(
+                    f"{rule.file}: rule {rule.id}, its example {number} ({example.kind}): {found}, should be {said}"
+                )
+
+
+def _read(files: Mapping[str, str], name: str, shape: type[_Shape]) -> _Shape:
     if name not in files:
         raise RulebookError(f"{name}: the rulebook needs this file")
     try:
-        return msgspec.toml.decode(files[name].read_text(encoding="utf-8"), type=shape)
+        return msgspec.toml.decode(files[name], type=shape)
     except (msgspec.MsgspecError, ValueError) as error:
         raise RulebookError(f"{name}: {error}") from error
 
 
 def _read_theme(
-    files: Mapping[str, _Readable], name: str, sources: Mapping[str, _Source], known: Vocabulary
+    files: Mapping[str, str], name: str, sources: Mapping[str, _Source], known: Vocabulary
 ) -> Iterator[Rule]:
     theme = _read(files, name, _Theme)
-    lines = _lines_of(files[name].read_text(encoding="utf-8"))
+    lines = _lines_of(files[name])
     for written in theme.rule:
         first = lines[written.id, "id"]
         where = {

@@ -104,11 +104,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_rooms(commands: Any) -> None:
     """Commands that live in rooms of their own."""
-    from exchange import contracting, desk, export, prove
+    from exchange import contracting, desk, export, prove, ruling
     from exchange.day import command as day
     from exchange.importing import command as importing
 
-    for room in (contracting, importing, export, day, desk, prove):
+    for room in (contracting, importing, export, day, desk, prove, ruling):
         room.add(commands)
 
 

@@ -114,7 +114,7 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
         pool,
         tokens,
         Challenges(),
-        Reasons(rulebook, settings.jurisdiction),
+        Reasons(lambda: engine.state.rulebook, settings.jurisdiction),
         boards,
         _files_folder(settings),
         Feed(engine, projector, pool),

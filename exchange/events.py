@@ -432,6 +432,26 @@ class EnterRecord(Command, frozen=True, kw_only=True):
     void: bool = False
 
 
+class DraftRulebook(Command, frozen=True, kw_only=True):
+    """Files that are to replace those of their name in the rulebook in force, from an instant on."""
+
+    files: dict[str, str]
+    effective_from_ns: int
+    reason: str
+
+
+class ApproveDraft(Command, frozen=True, kw_only=True):
+    draft: str
+
+
+class NarrowRule(Command, frozen=True, kw_only=True):
+    """In an emergency: what else a rule is violated by, in force at once. Nothing here can make a rule wider."""
+
+    rule: str
+    also_violated_when: str
+    reason: str
+
+
 class CreateListing(Command, frozen=True, kw_only=True):
     product: str
     board: str
@@ -775,7 +795,10 @@ class VenueOpened(Event, frozen=True):
 
 
 class RulebookAdopted(Event, frozen=True):
+    """`draft`: the approved draft that comes into force; empty where the venue starts with another rulebook."""
+
     sha256: str
+    draft: str = ""
 
 
 class VenueKeyAdopted(Event, frozen=True):
@@ -1515,6 +1538,32 @@ class BankDayEnded(Event, frozen=True):
     equality: Equality
 
 
+class RulebookDrafted(Event, frozen=True):
+    """`sha256` is that of the rulebook that these files make of the one in force when they were drafted."""
+
+    draft: str
+    files: dict[str, str]
+    sha256: str
+    effective_from_ns: int
+    reason: str
+    by: str
+
+
+class DraftApproved(Event, frozen=True):
+    draft: str
+    by: str
+
+
+class RuleNarrowed(Event, frozen=True):
+    """`sha256` is that of the rulebook in force from now on."""
+
+    rule: str
+    also_violated_when: str
+    sha256: str
+    reason: str
+    by: str
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -1587,6 +1636,9 @@ AnyEvent = (
     | BreakClosed
     | BankDayEnded
     | VenueKeyAdopted
+    | RulebookDrafted
+    | DraftApproved
+    | RuleNarrowed
 )
 
 

@@ -15,10 +15,19 @@ import msgspec
 from msgspec import UNSET
 
 from clearing.contract import DECLARED_FACTS, with_declared
-from clearing.house import Cell, Party, Signed, digest_of
+from clearing.house import Cell, Party, Signed, digest_of, facts_of
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
-from clearing.notrade import ALLOW, ConsentFacts, CrossBorderFacts, TradeFacts, Verdict, capacities, place_of
+from clearing.notrade import (
+    ALLOW,
+    ConsentFacts,
+    CrossBorderFacts,
+    Facts,
+    TradeFacts,
+    Verdict,
+    capacities,
+    place_of,
+)
 from credit.conduct import Conduct
 from exchange import revenue
 from exchange.attestation import confirming
@@ -584,6 +593,42 @@ def _cure_of(state: State, deal: Deal, rule: str, at_ns: int) -> str:
         return "hold"
     found = confirming(state, deal.listing.product, deal.buyer, rule, at_ns)
     return next((attestation.id for attestation in found), "")
+
+
+def clearing_facts(state: State, deal: Deal, at_ns: int) -> Facts:
+    """All that clearing reads of a fill, in one: what `judge_clearing` asks for in parts."""
+    listing = deal.listing
+    cell = _sold_by(state, listing, deal.cell, deal.seller, at_ns)
+    seller, buyer = seller_of(state, listing, deal.seller, at_ns), party_of(state, deal.buyer, at_ns)
+    signed = signed_by(state, listing, cell, deal.buyer)
+    trade = _trade_facts(state, listing, cell, signed, deal.buyer, deal.accepts_prior, at_ns)
+    price = price_at(cell.price, deal.price_fen)
+    consent = _consent_facts(state, listing.product, cell, deal.buyer, at_ns)
+    trade = _with_counters(state, listing, trade, buyer, deal.buyer, deal.seller, at_ns)
+    xb = _export_facts(state, listing, cell, trade, deal.seller, at_ns)
+    return facts_of("clearing", cell, seller, buyer, trade, price, at_ns, consent, xb)
+
+
+def would(
+    state: State, listing: Listing, buyer: str, quantity: int, purpose: str, territory: str, at_ns: int
+) -> tuple[Verdict, bytes]:
+    """What clearing would say of this buyer's purchase from the listing's merchant at its price; changes nothing."""
+    terms = listing.terms
+    deal = Deal(
+        listing=listing,
+        cell=cell_of(state, listing, purpose, territory, at_ns),
+        buyer=buyer,
+        seller=listing.merchant,
+        buy_order="",
+        sell_order="",
+        quantity=quantity,
+        price_fen=terms.price_fen,
+        rest_fen=0,
+        purpose=purpose,
+        territory=territory,
+        accepts_prior=False,
+    )
+    return judge_clearing(state, deal, at_ns)
 
 
 def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Settled:

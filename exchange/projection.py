@@ -59,6 +59,7 @@ from exchange.events import (
     ProductSubmitted,
     Refunded,
     RulebookAdopted,
+    RuleNarrowed,
     Settled,
     Terms,
     TradeRefused,
@@ -446,7 +447,7 @@ def _renamed(view: View, event: IdentityResubmitted, at_ns: int) -> None:
     view.participants.change(event.participant).legal_name = event.legal_name
 
 
-def _rulebook(view: View, event: RulebookAdopted, at_ns: int) -> None:
+def _rulebook(view: View, event: RulebookAdopted | RuleNarrowed, at_ns: int) -> None:
     view.rulebook_sha256 = event.sha256
 
 
@@ -910,6 +911,7 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ParticipantRegistered: _participant,
     IdentityResubmitted: _renamed,
     RulebookAdopted: _rulebook,
+    RuleNarrowed: _rulebook,
     ProductSubmitted: _product,
     FactsAmended: _amended,
     ListingCreated: _listing,

@@ -41,6 +41,28 @@ REMEMBERED: Final = 200_000
 """How many answered command ids are remembered, of all participants together."""
 
 
+class Edition(Struct, frozen=True):
+    """What the rulebook in force has that the packaged one has not: files by name, and narrowings of rules."""
+
+    files: dict[str, str] = {}
+    narrowings: tuple[tuple[str, str], ...] = ()
+    since_ns: int = 0
+
+
+class Draft(Struct, kw_only=True):
+    """Files of a rulebook to come. `over` is how many narrowings there were that it takes the place of."""
+
+    id: str
+    files: dict[str, str]
+    sha256: str
+    effective_from_ns: int
+    reason: str
+    by: str
+    over: int = 0
+    approvals: tuple[str, ...] = ()
+    state: str = "draft"
+
+
 class Exclusive(Struct, frozen=True, gc=False):
     """A right that nobody else may have beside its buyer.
 
@@ -394,10 +416,22 @@ class State:
         self.cells: dict[tuple[str, str, str, bool], Cell] = {}
         self.parties: dict[str, Party] = {}
         self.registers = Registers()
+        self.packaged = rulebook
+        self.edition = Edition()
+        self.drafts: dict[str, Draft] = {}
 
     @property
     def rulebook(self) -> Rulebook:
         return self.house.rulebook
+
+    def use_edition(self, edition: Edition) -> None:
+        """Judge by another rulebook from now on; every finding that was kept is of the old one."""
+        self.edition = edition
+        plain = not edition.files and not edition.narrowings
+        rulebook = self.packaged if plain else self.packaged.edited(edition.files, edition.narrowings)
+        self.house = House(rulebook, self.ledger)
+        self.cells.clear()
+        self.parties.clear()
 
     def next_id(self, kind: str) -> str:
         """The id that the next object of this kind gets; the event that names it advances the counter."""
@@ -454,6 +488,8 @@ class State:
         later: dict[str, Any] = {"halts": self.halts} if self.halts else {}
         if self.registers.entries:
             later["registers"] = dumped(self.registers)
+        if self.drafts or self.edition != Edition():
+            later["edition"], later["drafts"] = self.edition, list(self.drafts.values())
         if self.renewals:
             later["renewals"] = list(self.renewals.values())
         if self.contracts:
@@ -527,6 +563,8 @@ class _Dumped(Struct):
     rulebook_sha256: str
     halts: dict[str, Halt] = {}
     registers: list[Entry] = []
+    edition: Edition = Edition()
+    drafts: list[Draft] = []
     renewals: list[Renewal] = []
     contracts: list[Agreement] = []
     signatures: list[Signature] = []
@@ -563,6 +601,8 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.bureau = Bureau.load(dumped.bureau)
     state.ledger = Ledger.load(dumped.ledger)
     state.house = House(rulebook, state.ledger)
+    state.drafts = {row.id: row for row in dumped.drafts}
+    state.use_edition(dumped.edition)
     state.products = {row.id: row for row in dumped.products}
     state.listings = {row.id: row for row in dumped.listings}
     state.orders = {row.id: row for row in dumped.orders}

@@ -28,6 +28,7 @@ from exchange import (
     product,
     registers,
     revenue,
+    rulebook,
     trade,
 )
 from exchange import events as happened
@@ -204,21 +205,22 @@ def _forget(state: State, actor: str, key: str) -> None:
 # ---- replaying
 
 
-def replay(state: State, raw: bytes) -> Entry:
-    """Apply one journal entry. Decides nothing: rules and code may have changed since."""
+def replay(state: State, raw: bytes, look: Callable[[Event, int], None] | None = None) -> Entry:
+    """Apply one journal entry. Decides nothing: rules and code may have changed since.
+
+    `look` sees each event and its instant before it is applied.
+    """
     entry = _ENTRY.decode(raw)
     at_ns = entry.at_ns
     for event in entry.events:
+        if look is not None:
+            look(event, at_ns)
         APPLY[type(event)](state, event, at_ns)
     _close_entry(state, at_ns, entry.actor, entry.key, entry.digest, raw)
     return entry
 
 
 # ---- the venue's own commands
-
-
-def _adopt(state: State, command: happened.AdoptRulebook, at_ns: int) -> Decision:
-    return [happened.RulebookAdopted(command.sha256)]
 
 
 def _adopt_key(state: State, command: happened.AdoptVenueKey, at_ns: int) -> Decision:
@@ -262,10 +264,6 @@ def _due(state: State, at_ns: int) -> Iterator[Event]:
 def _apply_ticked(state: State, event: Ticked, at_ns: int) -> None:
     while state.timers and state.timers[0][0] <= event.until_ns:
         heappop(state.timers)
-
-
-def _apply_adopted(state: State, event: happened.RulebookAdopted, at_ns: int) -> None:
-    state.rulebook_sha256 = event.sha256
 
 
 def _apply_venue_key(state: State, event: happened.VenueKeyAdopted, at_ns: int) -> None:
@@ -363,8 +361,11 @@ HANDLERS: Final[dict[type, Handler]] = {
     PlaceOrder: order.place,
     happened.CancelOrder: order.cancel,
     happened.OpenVenue: bank.open_venue,
-    happened.AdoptRulebook: _adopt,
     happened.AdoptVenueKey: _adopt_key,
+    happened.AdoptRulebook: rulebook.adopt,
+    happened.DraftRulebook: rulebook.draft,
+    happened.ApproveDraft: rulebook.approve,
+    happened.NarrowRule: rulebook.narrow,
     happened.Tick: _tick,
     happened.AdvanceClock: _advance,
     happened.RegisterParticipant: participant.register,
@@ -431,7 +432,10 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.Held: order.apply_held,
     happened.TradeRefused: order.apply_trade_refused,
     happened.VenueOpened: participant.apply_opened,
-    happened.RulebookAdopted: _apply_adopted,
+    happened.RulebookAdopted: rulebook.apply_adopted,
+    happened.RulebookDrafted: rulebook.apply_drafted,
+    happened.DraftApproved: rulebook.apply_approved,
+    happened.RuleNarrowed: rulebook.apply_narrowed,
     Ticked: _apply_ticked,
     happened.ClockAdvanced: _apply_advanced,
     happened.ParticipantRegistered: participant.apply_registered,
@@ -519,5 +523,6 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "report": trade.on_report_due,
     "standing": order.on_standing_due,
     "bank": bank.on_due,
+    "rulebook": rulebook.on_due,
 }
 """Kind of timer: what happens when its instant has passed."""

@@ -25,6 +25,7 @@ from tests.exchange.world import (
     only,
     personal,
     public_key,
+    rulebook,
 )
 
 FOLDER: Final = Path(__file__).parent / "golden"
@@ -94,6 +95,7 @@ def day() -> World:
     bank(world)
     world.must(e.AdvanceClock(actor=OPERATOR, seconds=86_400))
     registers(world)
+    rules(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     set_aside(world)
@@ -324,6 +326,25 @@ def statement(world: World, number: int, *entries: BankEntry) -> None:
             file_sha256=EVIDENCE,
         )
     )  # fmt: skip
+
+
+def rules(world: World) -> None:
+    """A draft that two others approve comes into force at its date; then a rule is narrowed."""
+    author, *others = [world.person() for _ in range(3)]
+    for person in (author, *others):
+        world.must(e.GrantRole(actor=OPERATOR, participant=person, role="reviewer"))
+    text = rulebook().texts["venue.toml"]
+    drafted = e.DraftRulebook(
+        actor=author, files={"venue.toml": f"# a new edition\n{text}"}, effective_from_ns=world.at_ns + 10**10,
+        reason="as the law asks",
+    )  # fmt: skip
+    draft = only(world.must(drafted), e.RulebookDrafted).draft
+    for other in others:
+        world.must(e.ApproveDraft(actor=other, draft=draft))
+    world.wait(ns=10**10)
+    world.tick()
+    also = "price.unit_fen == 123456789"
+    world.must(e.NarrowRule(actor=OPERATOR, rule="B07", also_violated_when=also, reason="an emergency"))
 
 
 def halts(world: World) -> None:

@@ -85,6 +85,7 @@ PATH_PATTERNS: Final = {
     "board": whole("[a-z][a-z0-9_]{0,39}"),
     "rule": whole("[A-Z][0-9]{2}"),
     "code": whole("[a-z_]{1,40}"),
+    "draft": whole("K[1-9][0-9]{0,17}"),
     "step": whole("submit|approve|return|suspend|resume|withdraw"),
 }
 """What each path parameter looks like; anything else is 404 before a handler sees it."""
@@ -132,6 +133,7 @@ class Operation:
     headers: tuple[tuple[str, str], ...] = ()
     hot: bool = False
     limit: int = BODY_LIMIT
+    longest_text: int = LONGEST_TEXT
     about: str = ""
     media: str = "*/*"
     says: Any = None
@@ -308,10 +310,12 @@ def problem_response(desk: Desk, error: Refusing) -> Response[bytes]:
 # ---- decoding
 
 
-def bounds_fault(value: Any, path: str = "$", depth: int = 0) -> problem.FieldError | None:
+def bounds_fault(
+    value: Any, path: str = "$", depth: int = 0, longest: int = LONGEST_TEXT
+) -> problem.FieldError | None:
     """The first value that no field of the API can hold: NUL, absurd lengths, integers beyond 2**53."""
     if isinstance(value, str):
-        return _text_fault(value, path)
+        return _text_fault(value, path, longest)
     if isinstance(value, int | float):
         out = not -MOST_INTEGER <= value <= MOST_INTEGER
         return problem.FieldError(path, "beyond 2**53, where JSON numbers are not exact") if out else None
@@ -319,15 +323,15 @@ def bounds_fault(value: Any, path: str = "$", depth: int = 0) -> problem.FieldEr
         return None
     if depth > DEEPEST or len(value) > LONGEST_LIST:
         return problem.FieldError(path, f"at most {LONGEST_LIST} entries and {DEEPEST} levels")
-    faults = (bounds_fault(part, where, depth + 1) for part, where in _parts(value, path))
+    faults = (bounds_fault(part, where, depth + 1, longest) for part, where in _parts(value, path))
     return next((fault for fault in faults if fault is not None), None)
 
 
-def _text_fault(text: str, path: str) -> problem.FieldError | None:
+def _text_fault(text: str, path: str, longest: int) -> problem.FieldError | None:
     if "\0" in text:
         return problem.FieldError(path, "holds a NUL character")
-    if len(text) > LONGEST_TEXT:
-        return problem.FieldError(path, f"longer than {LONGEST_TEXT} characters")
+    if len(text) > longest:
+        return problem.FieldError(path, f"longer than {longest} characters")
     return None
 
 
@@ -341,20 +345,20 @@ def _parts(value: Any, path: str) -> Iterator[tuple[Any, str]]:
         yield part, f"{path}.{key}"
 
 
-def check_bounds(tree: Any) -> None:
-    fault = bounds_fault(tree)
+def check_bounds(tree: Any, longest: int = LONGEST_TEXT) -> None:
+    fault = bounds_fault(tree, longest=longest)
     if fault is not None:
         raise Refusing(Refused.malformed, f"{fault.message} at {fault.path}", errors=(fault,))
 
 
-def body_decoder(asks: Any) -> Callable[[bytes], Any]:
+def body_decoder(asks: Any, longest: int = LONGEST_TEXT) -> Callable[[bytes], Any]:
     """Bytes to the struct; an empty body is an empty object."""
     decoder = msgspec.json.Decoder(asks)
 
     def decode(body: bytes) -> Any:
         content = body or b"{}"
         try:
-            check_bounds(msgspec.json.decode(content))
+            check_bounds(msgspec.json.decode(content), longest)
             return decoder.decode(content)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise problem.malformed(error, asks) from error
@@ -408,7 +412,11 @@ def performer(operation: Operation) -> "Callable[[Call], Awaitable[Response[Any]
     """The whole of an operation: decoded, handled, and answered also where it is refused."""
     in_query = operation.asks is not None and operation.asks_in_query
     from_query = query_decoder(operation.asks) if in_query else None
-    from_body = body_decoder(operation.asks) if operation.asks is not None and not in_query else None
+    from_body = (
+        body_decoder(operation.asks, operation.longest_text)
+        if operation.asks is not None and not in_query
+        else None
+    )
 
     async def handled(call: Call) -> Response[Any]:
         _check_path(call.path)

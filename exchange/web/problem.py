@@ -5,7 +5,7 @@ A refusal is a value everywhere inside; here it becomes an answer. `code` is sta
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -80,15 +80,27 @@ class Source(Struct, frozen=True):
     authority: str
     binding: bool
     whom: str
+    source: str = ""
+    article: str = ""
+    where: str = "CN"
+    since: str = msgspec.field(name="from", default="")
+    until: str | None = None
+    confidence: str = ""
 
 
 class Violation(Struct, frozen=True):
-    """A broken rule, in words, with the articles it stands on."""
+    """A broken rule, in words, with the articles it stands on.
+
+    `ground_zh` and `ground_en` say on what it stands here and now: on articles that bind, or as 本所规则, a venue rule that
+    is modelled on others.
+    """
 
     rule: str
     message_zh: str
     message_en: str
     citations: tuple[Cited, ...]
+    ground_zh: str = ""
+    ground_en: str = ""
 
 
 class Unknown(Struct, frozen=True):
@@ -149,11 +161,16 @@ def refusing(refusal: Refusal, at_ns: int) -> Refusing:
 class Reasons:
     """Puts broken rules into words: the articles that bind at this venue, at that instant."""
 
-    def __init__(self, rulebook: Rulebook, jurisdiction: str) -> None:
-        self.rulebook = rulebook
+    def __init__(self, in_force: Callable[[], Rulebook], jurisdiction: str) -> None:
+        self._in_force = in_force
         self.jurisdiction = jurisdiction
         self.told: dict[str, int] = {}
         """Code: how often it was answered since this process started, the repeated ones too."""
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """The one in force now: a draft may come into force, a rule be narrowed."""
+        return self._in_force()
 
     def violations(
         self, rules: Iterable[str], at_ns: int, capacities: Sequence[str]
@@ -174,19 +191,32 @@ class Reasons:
     def _violation(self, rule_id: str, at_ns: int, capacities: Sequence[str]) -> Violation:
         rule = self.rulebook.rules.get(rule_id)
         if rule is None:
-            return Violation(rule_id, "该规则已不在现行规则集中", "no longer in the rulebook in force", ())
+            gone = ("该规则已不在现行规则集中", "no longer in the rulebook in force")
+            return Violation(rule_id, *gone, (), *gone)
         grounds = self.rulebook.citations(rule_id, self.jurisdiction, at_ns, capacities)
         cited = tuple(
             Cited(one.zh, one.en, one.authority, bool(grounds.binding))
             for one in grounds.binding or grounds.modelled_on
         )
-        return Violation(rule_id, rule.message.zh, rule.message.en, cited)
+        return Violation(rule_id, rule.message.zh, rule.message.en, cited, grounds.zh, grounds.en)
 
     def sources(self, rule_id: str, at_ns: int) -> tuple[Source, ...]:
         """All that a rule stands on, each with whom it addresses and whether it binds them here and now."""
         place = place_of(self.jurisdiction)
         return tuple(
-            Source(one.zh, one.en, one.authority, one.binds(place, at_ns, (one.whom,)), one.whom)
+            Source(
+                one.zh,
+                one.en,
+                one.authority,
+                one.binds(place, at_ns, (one.whom,)),
+                one.whom,
+                one.title_zh,
+                one.article,
+                one.where,
+                one.effective_from.isoformat(),
+                None if one.effective_until is None else one.effective_until.isoformat(),
+                one.confidence,
+            )
             for one in self.rulebook.rules[rule_id].citations
         )
 

@@ -32,6 +32,7 @@ from exchange.web import (
     reference,
     registers,
     revenue,
+    rulebook,
     stream,
     trades,
 )
@@ -51,6 +52,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *participants.OPERATIONS,
     *products.OPERATIONS,
     *registers.OPERATIONS,
+    *rulebook.OPERATIONS,
     *catalogue.OPERATIONS,
     *listings.OPERATIONS,
     *contracts.OPERATIONS,

@@ -27,7 +27,8 @@ from exchange.web.orders import EntryDoor, Order, command_of, decode_order, read
 from exchange.web.problem import Reasons, Refusing
 
 NOW = 1_795_428_000_000_000_000
-REASONS = Reasons(notrade.load(), "CN-46")
+RULEBOOK = notrade.load()
+REASONS = Reasons(lambda: RULEBOOK, "CN-46")
 TOKENS = Tokens(b"k" * 32)
 ANYBODY = ("everyone", "venue")
 PEOPLE = {"P4": Participant(id="P4", legal_name="name")}
