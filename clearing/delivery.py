@@ -34,6 +34,9 @@ A renewal whose trade comes to nothing `lapse`s, and the deletion is due after a
        └──────────reject───────────┘ │ └──expire───────│─│─┴────────────┤        │
                                      └──renew───> renewed ──lapse───────┘   revoke, from each of the three
 
+Until it is completed both parties may also agree that all of the price goes back (`agree`): refunded, at nobody's fault.
+With a delivery in hand they may agree that a part does (`settle`): the buyer keeps it at the lower price.
+
 What is not in a table cannot happen. A date is the last instant at which the act is in time: the tick that
 makes it late comes at any later instant. Days are 24 hours, whole nanoseconds of UTC.
 """
@@ -55,6 +58,8 @@ TradeStep = Literal[
     "redeliver",
     "miss",
     "reject_again",
+    "agree",
+    "settle",
 ]
 EntitlementState = Literal["granted", "active", "suspended", "renewed", "expired", "revoked", "deleted"]
 EntitlementStep = Literal[
@@ -84,6 +89,12 @@ TRADE_LIFE: Final[dict[tuple[TradeState, TradeStep], TradeState]] = {
     ("redelivered", "accept"): "completed",
     ("redelivered", "silence"): "completed",
     ("redelivered", "reject_again"): "refunded",
+    ("settled", "agree"): "refunded",
+    ("delivered", "agree"): "refunded",
+    ("rejected", "agree"): "refunded",
+    ("redelivered", "agree"): "refunded",
+    ("delivered", "settle"): "completed",
+    ("redelivered", "settle"): "completed",
 }
 
 ENTITLEMENT_LIFE: Final[dict[tuple[EntitlementState, EntitlementStep], EntitlementState]] = {

@@ -240,6 +240,11 @@ class Ledger:
         account.watched, account.touched = True, False
         self._touch(account)
 
+    def watch_quietly(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Watch these accounts of a loaded ledger, in which nothing has moved."""
+        for owner, asset in keys:
+            self.account(owner, asset).watched = True
+
     def unwatch(self, account: Account) -> None:
         account.watched = False
 

@@ -36,6 +36,7 @@ from clearing.bank import (
 from clearing.ledger import CASH, CNY, FEES
 from clearing.revenue import PUBLIC_PREFIX
 from exchange import cash, participant
+from exchange.debt import debt_refusal
 from exchange.events import (
     VENUE,
     BankDayEnded,
@@ -132,6 +133,8 @@ def request(state: State, command: RequestWithdrawal, at_ns: int) -> Refusal | l
     """Reserved at once, so that it can be spent on nothing else while the bank works."""
     if command.amount_fen <= 0:
         return Refusal(Refused.out_of_bounds, "amount_fen is at least 1")
+    if (refusal := debt_refusal(state, command.actor)) is not None:
+        return refusal
     if command.actor not in state.bank.accounts:
         return Refusal(
             Refused.wrong_state, "say first where to: POST /v1/bank/payout-account names your bank account"
@@ -207,7 +210,8 @@ def payout_refusal(state: State) -> Refusal | None:
 def _netted(state: State, without: tuple[str, ...]) -> tuple[Payment, ...]:
     waiting: dict[str, list[Withdrawal]] = {}
     for row in state.bank.withdrawals.values():
-        if row.state == "requested" and row.participant not in without:
+        payable = row.participant not in without and row.participant not in state.claims.debts
+        if row.state == "requested" and payable:
             waiting.setdefault(row.participant, []).append(row)
     return tuple(
         Payment(
@@ -352,10 +356,10 @@ def _left_out(state: State, before: Taken | None, command: BookStatement) -> Ite
     number, jump_fen = command.sequence, command.opening_fen - before.closing_fen
     if before.sequence and number > before.sequence + 1:
         subject = f"{before.sequence + 1}-{number - 1}"
-        opened = _opened(state, "gap", subject, jump_fen, statement=command.statement)
-        yield replace(opened, first=before.sequence + 1, last=number - 1)
+        found = opened(state, "gap", subject, jump_fen, statement=command.statement)
+        yield replace(found, first=before.sequence + 1, last=number - 1)
     elif jump_fen:
-        yield _opened(state, "gap", command.statement, jump_fen, statement=command.statement)
+        yield opened(state, "gap", command.statement, jump_fen, statement=command.statement)
 
 
 def _filled(state: State, gap: str, statement: str) -> Iterator[Event]:
@@ -364,7 +368,7 @@ def _filled(state: State, gap: str, statement: str) -> Iterator[Event]:
         yield BreakClosed(gap, f"statement {statement} has come 缺失的对账单已补齐", "book", "", 0, "", VENUE)
 
 
-def _opened(
+def opened(
     state: State,
     kind: BreakKind,
     subject: str,
@@ -383,7 +387,7 @@ def _entry(state: State, entry: BankEntry, command: BookStatement) -> Iterator[E
         yield found
         yield from _arrived(state, entry, command)
         return
-    yield _opened(
+    yield opened(
         state,
         "unmatched",
         entry.reference,
@@ -435,12 +439,12 @@ def _missing(state: State, until_ns: int) -> Iterator[Event]:
     told = {(row.kind, row.subject): None for row in bank.breaks.values()}
     for reference, ahead in list(bank.ahead.items()):
         if ahead.at_ns < until_ns and ("missing_cash", reference) not in told:
-            yield _opened(state, "missing_cash", reference, -ahead.amount_fen, participant=ahead.participant)
+            yield opened(state, "missing_cash", reference, -ahead.amount_fen, participant=ahead.participant)
     for end_to_end, made_ns in list(bank.under_way.items()):
         late = made_ns + PAYOUT_DAYS * DAY_NS < until_ns
         if late and ("missing_payout", end_to_end) not in told:
             payment = bank.payments[end_to_end]
-            yield _opened(
+            yield opened(
                 state, "missing_payout", end_to_end, payment.amount_fen, participant=payment.participant
             )
 
@@ -448,7 +452,7 @@ def _missing(state: State, until_ns: int) -> Iterator[Event]:
 def _unequal(state: State) -> Iterator[Event]:
     taken = state.bank.taken
     if taken is not None and (untold := state.bank.untold_fen(equality_of(state))):
-        yield _opened(state, "inequality", taken.id, untold, statement=taken.id)
+        yield opened(state, "inequality", taken.id, untold, statement=taken.id)
 
 
 def equality_of(state: State) -> Equality:
@@ -611,7 +615,7 @@ def on_due(state: State, identifier: str, due_ns: int, at_ns: int) -> Iterator[E
     taken = bank.taken
     late = taken is not None and taken.until_ns + LATE_DAYS * DAY_NS < at_ns
     if late and taken is not None and bank.open_break("late", taken.id) is None:
-        yield _opened(state, "late", taken.id, 0, statement=taken.id)
+        yield opened(state, "late", taken.id, 0, statement=taken.id)
     yield from _unequal(state)
 
 

@@ -223,6 +223,7 @@ def forget_key(state: State, entitlement: str) -> None:
 def apply_ended(state: State, event: EntitlementEnded, at_ns: int) -> None:
     forget_key(state, event.entitlement)
     entitlement = state.entitlements.pop(event.entitlement)
+    state.claims.refunded_fen.pop(entitlement.trade, None)
     end_exclusive(state.products[state.listings[entitlement.listing].product], entitlement.trade)
     renewal = state.renewals.get(event.entitlement)
     if renewal is None:

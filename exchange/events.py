@@ -67,6 +67,7 @@ class Refused(enum.Enum):
     file_mismatch = (29, 422, False)
     clock_is_real = (30, 409, False)
     halted = (31, 409, False)
+    in_debt = (32, 409, False)
 
     @property
     def number(self) -> int:
@@ -554,6 +555,50 @@ class CloseBreak(Command, frozen=True, kw_only=True):
     reason: str
     remedy: str = "none"
     account: str = ""
+
+
+Legs = tuple[tuple[str, str, str, int], ...]
+"""Movements of the ledger, one after the other: source, target, asset, amount (`clearing.ledger.Leg`)."""
+
+
+class PayDeposit(Command, frozen=True, kw_only=True):
+    """From the merchant's own cash into its deposit."""
+
+    amount_fen: int
+
+
+class TakeDeposit(Command, frozen=True, kw_only=True):
+    """Back out of the deposit, as much as no open sale and no offered refund needs."""
+
+    amount_fen: int
+
+
+class OfferRefund(Command, frozen=True, kw_only=True):
+    """One party of a trade offers that so much of its price goes back; the other sends the same amount to agree.
+
+    `price_fen` (what the trade cost) and `entitlement` are what the query tables say of the trade; the door adds them.
+    Both never change once a trade has settled, so that a repeated command is the same command.
+    """
+
+    trade: str
+    amount_fen: int
+    reason: str
+    price_fen: int = 0
+    entitlement: str = ""
+
+
+class ReverseTransaction(Command, frozen=True, kw_only=True):
+    """An operator's proposal to reverse a transaction, and with the same content another operator's consent.
+
+    `transaction` is a trade's id, or `bank:` and the bank's reference of a booking. `legs` are its postings in their
+    order, and `refunded_fen` what of the trade's price has gone back, as the query tables say: the door adds them.
+    """
+
+    transaction: str
+    reason: str
+    legs: Legs = ()
+    entitlement: str = ""
+    refunded_fen: int = 0
 
 
 class HaltTrading(Command, frozen=True, kw_only=True):
@@ -1203,14 +1248,17 @@ class DeliveryRejected(Event, frozen=True):
 
 
 class Completed(Event, frozen=True):
-    """Accepted (`step` accept) or silence (`step` silence): escrow pays merchant, contributors and fee."""
+    """Accepted (`step` accept), silence (silence) or agreed at a lower price (settle).
+
+    Escrow pays merchant, contributors and fee.
+    """
 
     trade: str
     step: str
 
 
 class Refunded(Event, frozen=True):
-    """`step`: miss (nothing delivered by its date) or reject_again."""
+    """`step`: miss (nothing delivered by its date), reject_again, or agree (both parties agreed to give all back)."""
 
     trade: str
     step: str
@@ -1564,6 +1612,109 @@ class RuleNarrowed(Event, frozen=True):
     by: str
 
 
+class DepositPaid(Event, frozen=True):
+    participant: str
+    amount_fen: int
+
+
+class DepositTaken(Event, frozen=True):
+    participant: str
+    amount_fen: int
+
+
+class RefundOffered(Event, frozen=True):
+    """Waits for the other party until `until_ns`; a new one takes the place of the same party's earlier one."""
+
+    trade: str
+    by: str
+    amount_fen: int
+    reason: str
+    until_ns: int
+
+
+class RefundOfferEnded(Event, frozen=True):
+    """The other party did not agree. `reason`: expired."""
+
+    trade: str
+    by: str
+    reason: str
+
+
+class PriceLowered(Event, frozen=True):
+    """Agreed before acceptance: `amount_fen` goes back out of escrow; fee, merchant and shares are what is left to pay.
+
+    Where all of it goes back the trade is `Refunded` instead.
+    """
+
+    trade: str
+    amount_fen: int
+    fee_fen: int
+    merchant_fen: int
+    shares: tuple[tuple[str, int], ...] = ()
+
+
+class RefundPaid(Event, frozen=True):
+    """Agreed after acceptance: out of the seller's deposit, then out of its cash; what lacks is a debt (`debt` its id)."""
+
+    trade: str
+    buyer: str
+    seller: str
+    deposit_fen: int
+    cash_fen: int
+    debt_fen: int = 0
+    debt: str = ""
+
+
+class DebtSetOff(Event, frozen=True):
+    """Money that came to a debtor goes to its creditor; the claim shrinks by as much."""
+
+    debt: str
+    debtor: str
+    creditor: str
+    amount_fen: int
+
+
+class ReversalProposed(Event, frozen=True):
+    """One operator has asked for it; another has to agree until `until_ns`."""
+
+    reversal: str
+    transaction: str
+    reason: str
+    legs: Legs
+    by: str
+    until_ns: int
+
+
+class ReversalEnded(Event, frozen=True):
+    """No other operator agreed. `reason`: expired."""
+
+    reversal: str
+    transaction: str
+    reason: str
+
+
+class Reversed(Event, frozen=True):
+    """The opposite of a transaction: its `legs` backwards, the last one first. The transaction itself stands.
+
+    `trade`: it is a trade, else an entry of the bank.
+    """
+
+    reversal: str
+    transaction: str
+    legs: Legs
+    by: str
+    trade: bool
+
+
+class MovementRefused(Event, frozen=True):
+    """A movement of money that was asked for under an id and refused: the id stays refused, whatever comes in later."""
+
+    participant: str
+    movement: str
+    code: str
+    detail: str
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -1639,6 +1790,17 @@ AnyEvent = (
     | RulebookDrafted
     | DraftApproved
     | RuleNarrowed
+    | DepositPaid
+    | DepositTaken
+    | RefundOffered
+    | RefundOfferEnded
+    | PriceLowered
+    | RefundPaid
+    | DebtSetOff
+    | ReversalProposed
+    | ReversalEnded
+    | Reversed
+    | MovementRefused
 )
 
 

@@ -22,6 +22,7 @@ from clearing.ledger import issue_owner, unit_asset
 from clearing.notrade import Facts, PriceFacts, TradeFacts, capacities
 from exchange.board import CENTRAL
 from exchange.counters import UNCOUNTED, is_abroad
+from exchange.debt import debt_refusal
 from exchange.events import (
     VENUE,
     CreateListing,
@@ -92,7 +93,7 @@ MAX_DAYS: Final = 3_660
 
 
 def create(state: State, command: CreateListing, at_ns: int) -> Refusal | list[Event]:
-    refusal = standing_refusal(state, command.actor, "list", at_ns)
+    refusal = standing_refusal(state, command.actor, "list", at_ns) or debt_refusal(state, command.actor)
     if refusal is not None:
         return refusal
     product = state.products.get(command.product)
@@ -215,7 +216,9 @@ def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event
     if command.step in ("submit", "approve"):
         if product.state != "registered":
             return Refusal(Refused.wrong_state, f"the product is {product.state}: have it registered first")
-        refusal = transfer_refusal(product, listing.merchant, listing.terms)
+        refusal = transfer_refusal(product, listing.merchant, listing.terms) or debt_refusal(
+            state, listing.merchant
+        )
         if refusal is not None:
             return refusal
         looked = replace(listing, tariff_sha256=command.tariff_sha256)

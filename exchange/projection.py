@@ -17,6 +17,13 @@ owner to another:
     Settled, units at once      buyer ──────────────> fees, seller, shares   fee, merchant, share
                                 seller ─────────────> buyer                  units
     published with a book       issue:<listing> ────> merchant               issue
+    PriceLowered                venue:escrow ───────> buyer                  refund
+    RefundPaid                  deposit, seller ────> buyer                  refund
+      what lacks, of debt:CNY   debtor:<seller> ────> buyer                  debt
+    DebtSetOff                  debtor ─────────────> creditor               set_off
+      of debt:CNY               creditor ───────────> debtor:<debtor>        set_off
+    DepositPaid, DepositTaken   participant <───────> deposit:<participant>  deposit, deposit_return
+    Reversed                    the transaction's postings, the last first, the other way   reversal
 """
 
 from collections.abc import Callable
@@ -25,15 +32,28 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from clearing.delivery import ENTITLEMENT_ENDS
-from clearing.ledger import CASH, CNY, ESCROW, FEES, issue_owner, unit_asset
+from clearing.ledger import (
+    CASH,
+    CNY,
+    DEBT,
+    ESCROW,
+    FEES,
+    debtor_owner,
+    deposit_owner,
+    issue_owner,
+    unit_asset,
+)
 from exchange.events import (
     AnyEvent,
     BreakClosed,
     CashBooked,
     Completed,
+    DebtSetOff,
     Delivered,
     Delivery,
     DeliveryRejected,
+    DepositPaid,
+    DepositTaken,
     DutyBroken,
     DutyMoved,
     DutyOpened,
@@ -50,14 +70,18 @@ from exchange.events import (
     ListingCreated,
     ListingMoved,
     ListingRevised,
+    MovementRefused,
     OrderClosed,
     OrderPlaced,
     OrderRefused,
     ParticipantRegistered,
     PayoutConfirmed,
     PayoutEnded,
+    PriceLowered,
     ProductSubmitted,
     Refunded,
+    RefundPaid,
+    Reversed,
     RulebookAdopted,
     RuleNarrowed,
     Settled,
@@ -135,6 +159,10 @@ class OrderRecord(Struct, kw_only=True, gc=False):
     `state`: open, partly_filled, filled, closed. Closed has a `closed_reason`: that of `OrderClosed`, or
     `held` while the last of it is on hold, or `hold_` and the reason why that hold ended, or
     `hold_released` where the rest was filled after an earlier hold had ended.
+
+    `reserved` is what the order set aside (fen for a buy, units for a sale); of it `posted` went into settled trades and
+    `moved` to holds, which keep it under the trade's id. The rest is set aside while the order is open, and has gone
+    back once it is not.
     """
 
     number: int
@@ -156,6 +184,9 @@ class OrderRecord(Struct, kw_only=True, gc=False):
     client_order_id: str
     placed_at_ns: int
     updated_at_ns: int
+    reserved: int = 0
+    posted: int = 0
+    moved: int = 0
 
 
 class TradeRecord(Struct, kw_only=True, gc=False):
@@ -166,6 +197,8 @@ class TradeRecord(Struct, kw_only=True, gc=False):
     `rulebook_sha256` is the rulebook in force then. `closed_reason` is the step that ended it: accept,
     silence, hand_over, miss, reject_again, or why a hold was released. A trade refused at once has no
     amount: nothing was to be paid. `share_roles` go with `shares`; empty: all contributors.
+    amount: nothing was to be paid. `refunded_fen` is what of the amount has gone back by agreement; before acceptance
+    fee, merchant and shares are lowered with it.
     """
 
     number: int
@@ -211,6 +244,7 @@ class TradeRecord(Struct, kw_only=True, gc=False):
     contract: str = ""
     buyer_signature: str = ""
     share_roles: tuple[str, ...] = ()
+    refunded_fen: int = 0
 
 
 class EntitlementRecord(Struct, kw_only=True, gc=False):
@@ -273,7 +307,7 @@ class PostingRecord(Struct, gc=False):
     """One movement: `amount` (fen, or units of `asset`) left `source` and reached `target`. Never zero.
 
     `sequence` is that of the journal row, `position` counts the postings in it. `reference` is the bank's
-    for money paid in, else empty.
+    for money paid in, the reversal's id for what it moved, the debt's for what is owed and set off, else empty.
     """
 
     sequence: int
@@ -289,9 +323,9 @@ class PostingRecord(Struct, gc=False):
 
 
 class RefusalRecord(Struct, gc=False):
-    """`kind` is order, trade or hold; of an order, `code` is its `Refused` name, of a trade its verdict, of
-    a hold `hold_` and why it ended. `participant` placed the order or is the buyer; `counterparty` is the
-    seller of a trade.
+    """`kind` is order, trade, hold or movement; of an order and a movement, `code` is its `Refused` name, of a trade
+    its verdict, of a hold `hold_` and why it ended; a movement (of money) has no listing. `participant` placed the order
+    or is the buyer; `counterparty` is the seller of a trade.
     """
 
     sequence: int
@@ -589,6 +623,7 @@ def _placed(view: View, event: OrderPlaced, at_ns: int) -> None:
             client_order_id=event.client_order_id,
             placed_at_ns=at_ns,
             updated_at_ns=at_ns,
+            reserved=event.reserved,
         )
     )
 
@@ -608,9 +643,13 @@ def _match(view: View, identifier: str, filled: int, held: int, at_ns: int) -> N
     order.updated_at_ns = at_ns
 
 
-def _take(view: View, identifier: str, quantity: int) -> None:
+def _take(view: View, identifier: str, quantity: int, posted: int = 0, moved: int = 0) -> None:
+    """A fill or a hold takes this quantity of an order, and fen or units out of its reservation."""
     if is_order(identifier):
-        view.orders.change(identifier).remaining -= quantity
+        order = view.orders.change(identifier)
+        order.remaining -= quantity
+        order.posted += posted
+        order.moved += moved
 
 
 def _restate(view: View, trade: TradeRecord, after_hold: str = "hold_released") -> None:
@@ -653,8 +692,8 @@ def _settled(view: View, event: Settled, at_ns: int) -> None:
             view, event, at_ns, "settled", "allow", event.mechanism, event.purpose, event.territory
         )
         held = 0
-        _take(view, trade.buy_order, event.quantity)
-        _take(view, trade.sell_order, event.quantity)
+        _take(view, trade.buy_order, event.quantity, event.amount_fen)
+        _take(view, trade.sell_order, event.quantity, event.quantity)
     else:
         trade, held = view.trades.change(event.trade), -event.quantity
         _judged(view, trade, "allow", event.facts_sha256, at_ns)
@@ -751,8 +790,8 @@ def _held(view: View, event: Held, at_ns: int) -> None:
     trade = _new_trade(view, event, at_ns, "held", "hold", event.mechanism, event.purpose, event.territory)
     trade.amount_fen, trade.violated, trade.held_until_ns = event.amount_fen, event.violated, event.until_ns
     trade.capacities = event.capacities
-    for order in (event.buy_order, event.sell_order):
-        _take(view, order, event.quantity)
+    for order, moved in ((event.buy_order, event.amount_fen), (event.sell_order, event.quantity)):
+        _take(view, order, event.quantity, moved=moved)
         _match(view, order, 0, event.quantity, at_ns)
     _restate(view, trade)
 
@@ -812,8 +851,29 @@ def _completed(view: View, event: Completed, at_ns: int) -> None:
 
 def _refunded(view: View, event: Refunded, at_ns: int) -> None:
     trade = _ended(view, event.trade, "refunded", event.step, at_ns)
-    view.post(at_ns, "refund", ESCROW, trade.buyer, trade.amount_fen, trade=trade.id)
+    view.post(at_ns, "refund", ESCROW, trade.buyer, trade.amount_fen - trade.refunded_fen, trade=trade.id)
     _entitlement_state(view, trade.entitlement, "revoked", at_ns)
+
+
+def _lowered(view: View, event: PriceLowered, at_ns: int) -> None:
+    trade = view.trades.change(event.trade)
+    trade.refunded_fen += event.amount_fen
+    trade.fee_fen, trade.merchant_fen, trade.shares = event.fee_fen, event.merchant_fen, event.shares
+    trade.updated_at_ns = at_ns
+    view.post(at_ns, "refund", ESCROW, trade.buyer, event.amount_fen, trade=trade.id)
+
+
+def _refund_paid(view: View, event: RefundPaid, at_ns: int) -> None:
+    trade = view.trades.change(event.trade)
+    trade.refunded_fen += event.deposit_fen + event.cash_fen + event.debt_fen
+    trade.updated_at_ns = at_ns
+    for source, amount_fen in (
+        (deposit_owner(event.seller), event.deposit_fen),
+        (event.seller, event.cash_fen),
+    ):
+        view.post(at_ns, "refund", source, event.buyer, amount_fen, trade=event.trade)
+    debtor = debtor_owner(event.seller)
+    view.post(at_ns, "debt", debtor, event.buyer, event.debt_fen, DEBT, event.trade, event.debt)
 
 
 def _ended(view: View, identifier: str, state: str, reason: str, at_ns: int) -> TradeRecord:
@@ -821,6 +881,40 @@ def _ended(view: View, identifier: str, state: str, reason: str, at_ns: int) -> 
     trade.state, trade.closed_reason = state, reason
     trade.closed_at_ns = trade.updated_at_ns = at_ns
     return trade
+
+
+# ------------------------------------------------------------------------------------------------- ledger
+
+
+def _set_off(view: View, event: DebtSetOff, at_ns: int) -> None:
+    debtor, creditor, amount_fen = event.debtor, event.creditor, event.amount_fen
+    view.post(at_ns, "set_off", debtor, creditor, amount_fen, reference=event.debt)
+    view.post(at_ns, "set_off", creditor, debtor_owner(debtor), amount_fen, DEBT, reference=event.debt)
+
+
+def _deposit_paid(view: View, event: DepositPaid, at_ns: int) -> None:
+    view.post(at_ns, "deposit", event.participant, deposit_owner(event.participant), event.amount_fen)
+
+
+def _deposit_taken(view: View, event: DepositTaken, at_ns: int) -> None:
+    view.post(at_ns, "deposit_return", deposit_owner(event.participant), event.participant, event.amount_fen)
+
+
+def _reversed(view: View, event: Reversed, at_ns: int) -> None:
+    """The trade stays what it was; its postings of the other direction carry its id and the reversal's."""
+    trade = event.transaction if event.trade else ""
+    for source, target, asset, amount in reversed(event.legs):
+        view.post(at_ns, "reversal", target, source, amount, asset, trade, event.reversal)
+    if trade:
+        row = view.trades.change(trade)
+        row.closed_reason, row.updated_at_ns = "reversed", at_ns
+
+
+def _movement_refused(view: View, event: MovementRefused, at_ns: int) -> None:
+    view.refused += 1
+    detail = f"{event.movement}: {event.detail}"
+    place = (view.sequence, view.refused, at_ns, "movement")
+    view.refusals.append(RefusalRecord(*place, event.participant, "", "", "", event.code, detail))
 
 
 # -------------------------------------------------------------------------------------------- entitlements
@@ -941,5 +1035,12 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     DutyMoved: _duty_moved,
     DutyBroken: _duty_broken,
     DutyRescheduled: _duty_rescheduled,
+    PriceLowered: _lowered,
+    RefundPaid: _refund_paid,
+    DebtSetOff: _set_off,
+    DepositPaid: _deposit_paid,
+    DepositTaken: _deposit_taken,
+    Reversed: _reversed,
+    MovementRefused: _movement_refused,
 }
 """Events that the query tables do not tell of are not in it."""

@@ -45,7 +45,10 @@ from exchange.events import (
     ListingMoved,
     ListingRevised,
     OrderClosed,
+    PriceLowered,
     Refunded,
+    RefundPaid,
+    Reversed,
     Settled,
     TradeRefused,
 )
@@ -256,6 +259,10 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                 wanted.orders[event.order] = None
             case HoldCured() | HoldReleased() | Delivered() | DeliveryRejected() | Completed() | Refunded():
                 wanted.trades[event.trade] = None
+            case PriceLowered() | RefundPaid():
+                wanted.trades[event.trade] = None
+            case Reversed() if event.trade:
+                wanted.trades[event.transaction] = None
             case KeyIssued() | EntitlementEnded() | EntitlementMoved() | EntitlementRenewed():
                 wanted.entitlements[event.entitlement] = None
             case DutyMoved():

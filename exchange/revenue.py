@@ -83,6 +83,12 @@ def complete(state: State, trade: str, seller: str, at_ns: int) -> None:
         state.revenue.earn(seller, amount_fen, at_ns)
 
 
+def lower(state: State, trade: str, amount_fen: int) -> None:
+    """So much of the price has gone back before acceptance: it will not be earned."""
+    if trade in state.revenue.open_fen:
+        state.revenue.open_fen[trade] -= amount_fen
+
+
 def forget(state: State, trade: str) -> None:
     """A refunded trade has earned nothing."""
     state.revenue.open_fen.pop(trade, None)

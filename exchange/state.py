@@ -18,7 +18,7 @@ from clearing.calendar import PACKAGE, Calendar, year_of
 from clearing.contract import Declarations, Offer, Security
 from clearing.duties import DutyKind, DutyState
 from clearing.house import Cell, House, Party
-from clearing.ledger import Ledger, LedgerDump
+from clearing.ledger import CNY, Ledger, LedgerDump
 from clearing.notrade import Rulebook
 from clearing.registers import Entry, Registers, dumped, loaded
 from clearing.revenue import Revenue
@@ -30,6 +30,7 @@ from exchange.events import (
     Consent,
     Delivery,
     Description,
+    Legs,
     OrderClosed,
     Source,
     Terms,
@@ -343,6 +344,67 @@ class Attestation(Struct, kw_only=True):
     revoked_reason: str = ""
 
 
+class Debt(Struct, kw_only=True):
+    """What a participant owes another out of a refund that its deposit and its cash did not cover."""
+
+    id: str
+    debtor: str
+    creditor: str
+    trade: str
+    amount_fen: int
+    left_fen: int
+    since_ns: int
+
+
+class RefundOffer(Struct, frozen=True):
+    """One party's word, waiting for the other's."""
+
+    trade: str
+    by: str
+    amount_fen: int
+    reason: str
+    until_ns: int
+
+
+class Reversal(Struct, kw_only=True):
+    """Of one transaction, by two operators. `legs` are the transaction's; `at_ns` is 0 until it is made."""
+
+    id: str
+    transaction: str
+    reason: str
+    legs: Legs
+    proposed_by: str
+    until_ns: int
+    approved_by: str = ""
+    at_ns: int = 0
+
+
+def offer_key(trade: str, party: str) -> str:
+    """Where a party's offer stands in `Claims.offers`: each has one of its own."""
+    return f"{trade}:{party}"
+
+
+class Claims(Struct):
+    """What is owed, offered and taken back, beside what the ledger's accounts hold.
+
+    `debts`: debtor, then the debt's id. `refunded_fen`: what of a price has gone back by agreement, while the licence
+    lasts. `proposals` and `reversals` by the transaction that they are about. `offers`: see `offer_key`.
+    """
+
+    debts: dict[str, dict[str, Debt]] = {}
+    offers: dict[str, RefundOffer] = {}
+    refunded_fen: dict[str, int] = {}
+    proposals: dict[str, Reversal] = {}
+    reversals: dict[str, Reversal] = {}
+
+    def forget_offers(self, trade: str, *parties: str) -> None:
+        for party in parties:
+            self.offers.pop(offer_key(trade, party), None)
+
+    def says_something(self) -> bool:
+        return bool(self.debts or self.offers or self.refunded_fen or self.proposals or self.reversals)
+
+
 class Remembered(Struct, array_like=True, gc=False):
     """The answer to a command id: digest of the body, the encoded journal entry."""
 
@@ -400,6 +462,7 @@ class State:
         self.dealings: dict[tuple[str, str], Dealing] = {}
         self.holders: dict[str, int] = {}
         self.exports: dict[tuple[str, int], dict[str, Exported]] = {}
+        self.claims = Claims()
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -512,6 +575,8 @@ class State:
             later["dealings"] = list(self.dealings.values())
         if self.exports:
             later["exports"] = [row for rows in self.exports.values() for row in rows.values()]
+        if self.claims.says_something():
+            later["claims"] = self.claims
         return later | {
             "bureau": self.bureau.dump(),
             "ledger": self.ledger.dump(),
@@ -578,6 +643,7 @@ class _Dumped(Struct):
     venue_key: str = ""
     dealings: list[Dealing] = []
     exports: list[Exported] = []
+    claims: Claims = msgspec.field(default_factory=Claims)
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -631,6 +697,7 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.remembered = _oldest_first(dumped.remembered)
     state.aging = deque(state.remembered)
     _copy_plain(state, dumped)
+    state.ledger.watch_quietly([(debtor, CNY) for debtor in state.claims.debts])
     return state
 
 
@@ -676,6 +743,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "revenue",
         "bank",
         "venue_key",
+        "claims",
     ):
         setattr(state, name, getattr(dumped, name))
 

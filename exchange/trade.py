@@ -65,6 +65,12 @@ REPORT_NS: Final = 10 * DAY_NS
 RECORDED: Final = ("B11", "C02")
 """Holds whose cure changes a register of the product; every other cure is of its trade alone."""
 
+REFUND_FAULTS: Final[dict[str, ConductKind]] = {
+    "miss": "not_delivered",
+    "reject_again": "redelivery_rejected",
+}
+"""Step that refunds: the seller's fault in it. What both agree to is nobody's."""
+
 
 # ---- delivery
 
@@ -104,10 +110,10 @@ def accept(state: State, command: AcceptDelivery, at_ns: int) -> Refusal | list[
     trade = state.trades.get(command.trade)
     if trade is None or trade.buyer != command.actor:
         return Refusal(Refused.not_found, f"you have no open purchase {command.trade}")
-    return _step_refusal(trade, "accept", at_ns) or _completed(state, trade, "accept", at_ns)
+    return _step_refusal(trade, "accept", at_ns) or completed(state, trade, "accept", at_ns)
 
 
-def _completed(state: State, trade: Trade, step: str, at_ns: int) -> list[Event]:
+def completed(state: State, trade: Trade, step: str, at_ns: int) -> list[Event]:
     """A term that ran out while the buyer could still reject ends now."""
     events: list[Event] = [Completed(trade.id, step)]
     entitlement = state.entitlements[trade.entitlement]
@@ -427,7 +433,7 @@ def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> list[Event]:
     step = WHEN_LATE[trade.state]  # type: ignore[index]
     if step == "expire":
         return [_expired(state, trade, at_ns)]
-    return _completed(state, trade, "silence", at_ns) if step == "silence" else [Refunded(trade_id, "miss")]
+    return completed(state, trade, "silence", at_ns) if step == "silence" else [Refunded(trade_id, "miss")]
 
 
 def _expired(state: State, trade: Trade, at_ns: int) -> HoldReleased:
@@ -498,7 +504,10 @@ def apply_refunded(state: State, event: Refunded, at_ns: int) -> None:
     trade = state.trades.pop(event.trade)
     state.house.refund(trade.buyer, trade.amount_fen)
     revenue.forget(state, trade.id)
-    _conduct(state, "not_delivered" if event.step == "miss" else "redelivery_rejected", trade, at_ns)
+    if event.step in REFUND_FAULTS:
+        _conduct(state, REFUND_FAULTS[event.step], trade, at_ns)
+    state.claims.forget_offers(trade.id, trade.buyer, trade.seller)
+    state.claims.refunded_fen.pop(trade.id, None)
     _give_back(state, trade)
     drop_renewal(state, trade.id)
     forget_key(state, trade.entitlement)

@@ -19,6 +19,8 @@ from exchange import (
     attestation,
     bank,
     contract,
+    debt,
+    deposit,
     duty,
     entitlement,
     halt,
@@ -26,13 +28,25 @@ from exchange import (
     order,
     participant,
     product,
+    refund,
     registers,
     revenue,
+    reversal,
     rulebook,
     trade,
 )
 from exchange import events as happened
-from exchange.events import VENUE, Entry, Event, OrderRefused, PlaceOrder, Refusal, Refused, Ticked
+from exchange.events import (
+    VENUE,
+    Entry,
+    Event,
+    MovementRefused,
+    OrderRefused,
+    PlaceOrder,
+    Refusal,
+    Refused,
+    Ticked,
+)
 from exchange.participant import role_refusal
 from exchange.state import REMEMBERED, Remembered, State
 
@@ -79,10 +93,10 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
             return known
     decision = HANDLERS[type(command)](state, command, at_ns)
     if isinstance(decision, Refusal):
-        if not decision.code.kept or type(command) is not PlaceOrder:
+        kept = _kept(command, decision) if decision.code.kept else None
+        if kept is None:
             return Outcome((), decision, at_ns)
-        kept = _kept(command, decision)
-        APPLY[OrderRefused](state, kept, at_ns)
+        APPLY[type(kept)](state, kept, at_ns)
         return _finish(state, command, digest, (kept,), decision, at_ns)
     decided = []
     for event in decision:
@@ -93,6 +107,10 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
         for further in following:
             APPLY[type(further)](state, further, at_ns)
             decided.append(further)
+    if state.ledger.stirred:
+        for event in debt.set_off(state):
+            APPLY[type(event)](state, event, at_ns)
+            decided.append(event)
     return _finish(state, command, digest, tuple(decided), None, at_ns)
 
 
@@ -107,13 +125,25 @@ def _finish(
 def _close_entry(state: State, at_ns: int, actor: str, key: str, digest: bytes, raw: bytes) -> None:
     if state.incoming is not None:
         order.rest(state)
+    if state.ledger.stirred:
+        state.ledger.stirred.clear()
     state.now_ns = at_ns
     state.sequence += 1
     if key:
         _remember(state, f"{actor}:{key}", digest, raw)
 
 
-def _kept(command: PlaceOrder, refusal: Refusal) -> OrderRefused:
+def _kept(command: Any, refusal: Refusal) -> OrderRefused | MovementRefused | None:
+    """What of a refusal is stored: an order's, and that of a movement of money which came under an id."""
+    if type(command) is PlaceOrder:
+        return _kept_order(command, refusal)
+    movement = MOVEMENTS.get(type(command))
+    if movement is None or not command.key:
+        return None
+    return MovementRefused(command.actor, movement, refusal.code.name, refusal.detail)
+
+
+def _kept_order(command: PlaceOrder, refusal: Refusal) -> OrderRefused:
     return OrderRefused(
         command.actor,
         command.listing,
@@ -171,6 +201,8 @@ def answer_of(raw: bytes) -> Outcome:
     refusal = None
     if len(entry.events) == 1 and isinstance(entry.events[0], happened.Quarantined):
         refusal = Refusal(Refused.quarantined, "this command is set aside: tell the operator its id")
+    if len(entry.events) == 1 and isinstance(entry.events[0], MovementRefused):
+        refusal = Refusal(Refused[entry.events[0].code], entry.events[0].detail)
     if len(entry.events) == 1 and isinstance(entry.events[0], OrderRefused):
         kept = entry.events[0]
         refusal = Refusal(
@@ -421,8 +453,20 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.FindBreach: duty.find,
     happened.PublishYear: duty.publish_year,
     happened.RecountDuties: duty.recount,
+    happened.PayDeposit: deposit.pay,
+    happened.TakeDeposit: deposit.take,
+    happened.OfferRefund: refund.offer,
+    happened.ReverseTransaction: reversal.reverse,
 }
 """Command: who decides it."""
+
+MOVEMENTS: Final[dict[type, str]] = {
+    happened.PayDeposit: "deposit",
+    happened.TakeDeposit: "deposit_return",
+    happened.RequestWithdrawal: "withdrawal",
+    happened.ReverseTransaction: "reversal",
+}
+"""Commands that move money: what they are called where one is refused for lack of it. Its id stays refused."""
 
 APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.OrderPlaced: order.apply_placed,
@@ -499,6 +543,17 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.BreakClosed: bank.apply_closed,
     happened.BankDayEnded: bank.apply_day,
     happened.VenueKeyAdopted: _apply_venue_key,
+    happened.DepositPaid: deposit.apply_paid,
+    happened.DepositTaken: deposit.apply_taken,
+    happened.RefundOffered: refund.apply_offered,
+    happened.RefundOfferEnded: refund.apply_offer_ended,
+    happened.PriceLowered: refund.apply_lowered,
+    happened.RefundPaid: refund.apply_paid,
+    happened.DebtSetOff: debt.apply_set_off,
+    happened.ReversalProposed: reversal.apply_proposed,
+    happened.ReversalEnded: reversal.apply_proposal_ended,
+    happened.Reversed: reversal.apply_reversed,
+    MovementRefused: _apply_nothing,
 }
 """Event: what it changes."""
 
@@ -524,5 +579,7 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "standing": order.on_standing_due,
     "bank": bank.on_due,
     "rulebook": rulebook.on_due,
+    "refund_offer": refund.on_offer_due,
+    "reversal": reversal.on_proposal_due,
 }
 """Kind of timer: what happens when its instant has passed."""

@@ -9,6 +9,7 @@ derived a second time is looked at:
     cursor       stands at the journal's last row
     account      row by row what the ledger holds; each asset adds up to zero, here and in memory
     reservation  each belongs to an open order, a hold or a withdrawal, each of these has exactly what it needs
+    debt         the debtors' accounts hold what the debts say, and nothing of it could be set off
     book         every invariant, and every open order rests in its book
     bank_row     a bank account or a statement hashes to its name (an erased row is none, and lawful)
     personal     the row hashes to what its participant registered (an erased row is none, and lawful)
@@ -34,7 +35,7 @@ import msgspec
 
 from clearing.bank import OPEN_STATES
 from clearing.evidence import HASH_BYTES
-from clearing.ledger import CNY, ESCROW, unit_asset
+from clearing.ledger import CNY, DEBT, DEBTOR_PREFIX, ESCROW, unit_asset
 from clearing.money import amount_fen
 from exchange import journal, projector, venue
 from exchange.events import SCHEMA_VERSION, Batch
@@ -470,6 +471,7 @@ def invariants(state: State) -> Iterator[tuple[str, str, str]]:
         yield "ledger", "all", wrong
     yield from _compare_reservations(state)
     yield from _check_escrow(state)
+    yield from _check_debts(state)
     for listing, book in state.books.items():
         wrong = _failing(book.check)
         if wrong:
@@ -537,6 +539,20 @@ def _check_escrow(state: State) -> Iterator[tuple[str, str, str]]:
     kept = state.ledger.available(ESCROW, CNY)
     if kept != posted:
         yield "escrow", CNY, f"{kept} fen are kept, trades under way have posted {posted}"
+
+
+def _check_debts(state: State) -> Iterator[tuple[str, str, str]]:
+    """What the ledger's debtors owe is the sum of their debts, and no debtor has money that is not set off."""
+    for account in state.ledger.dump()["accounts"]:
+        owner, asset, balance, _ = account
+        if asset != DEBT or not owner.startswith(DEBTOR_PREFIX):
+            continue
+        debtor = owner.removeprefix(DEBTOR_PREFIX)
+        owed = sum(debt.left_fen for debt in state.claims.debts.get(debtor, {}).values())
+        if -balance != owed:
+            yield "debt", debtor, f"owes {-balance} fen by its account, {owed} by its debts"
+        if owed and (idle := state.ledger.available(debtor, CNY)):
+            yield "debt", debtor, f"{idle} fen are available to a debtor and not set off"
 
 
 def _check_resting(state: State) -> Iterator[tuple[str, str, str]]:

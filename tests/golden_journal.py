@@ -93,6 +93,7 @@ def day() -> World:
     licences(world, shop, product, buyer)
     public_data(world, friend, buyer)
     bank(world)
+    ledger(world)
     world.must(e.AdvanceClock(actor=OPERATOR, seconds=86_400))
     registers(world)
     rules(world)
@@ -345,6 +346,37 @@ def rules(world: World) -> None:
     world.tick()
     also = "price.unit_fen == 123456789"
     world.must(e.NarrowRule(actor=OPERATOR, rule="B07", also_violated_when=also, reason="an emergency"))
+
+
+def ledger(world: World) -> None:
+    """A deposit, refunds by agreement before and after payout, a debt set off, a reversal made and one that ends."""
+    shop, buyer, second = world.merchant(cash_fen=1_000), world.buyer(), world.person()
+    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    listing = world.listing(shop, price_fen=10_000)
+    world.must(e.PayDeposit(actor=shop, amount_fen=1_000))
+    world.must(e.TakeDeposit(actor=shop, amount_fen=400))
+    world.do(e.PayDeposit(actor=shop, amount_fen=10**9, key=world.new_id()))
+    trade = world.buy(buyer, listing)
+    entitlement = world.state.trades[trade].entitlement
+    offer = e.OfferRefund(
+        actor=buyer, trade=trade, amount_fen=3_000, reason="agreed", price_fen=10_000, entitlement=entitlement
+    )
+    for actor in (buyer, shop):
+        world.must(msgspec.structs.replace(offer, actor=actor))
+    world.deliver(trade)
+    world.accept(trade)
+    spare = world.listing(world.merchant(), price_fen=world.money(shop)[0])
+    world.buy(shop, spare)
+    for actor in (buyer, shop):
+        world.must(msgspec.structs.replace(offer, actor=actor))
+    world.must(e.BookCashIn(actor=OPERATOR, participant=shop, amount_fen=5_000, bank_reference="sets off"))
+    world.must(msgspec.structs.replace(offer, amount_fen=1))
+    legs = (("bank:cash", shop, "CNY", 500),)
+    reversal = e.ReverseTransaction(actor=OPERATOR, transaction="bank:sets off", reason="wrong", legs=legs)
+    for actor in (OPERATOR, second):
+        world.must(msgspec.structs.replace(reversal, actor=actor))
+    world.must(e.BookCashIn(actor=OPERATOR, participant=shop, amount_fen=600, bank_reference="nobody agrees"))
+    world.must(msgspec.structs.replace(reversal, transaction="bank:nobody agrees"))
 
 
 def halts(world: World) -> None:

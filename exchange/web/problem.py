@@ -39,6 +39,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "not_verified": ("身份未核验", "The identity is not verified"),
     "not_accredited": ("未取得数据商资格", "Not accredited as a data merchant"),
     "standing_denied": ("暂不得交易", "May not trade now"),
+    "in_debt": ("有未清偿债务", "A debt is open"),
     "halted": ("已停牌", "Trading is halted"),
     "listing_closed": ("挂牌未开放", "The listing is not open"),
     "unlawful": ("违反禁止交易规则", "A no-trade rule forbids it"),

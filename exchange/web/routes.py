@@ -19,6 +19,7 @@ from exchange.web import (
     entry,
     evidence,
     halts,
+    ledger,
     listings,
     market,
     metrics,
@@ -67,6 +68,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *money.OPERATIONS,
     *revenue.OPERATIONS,
     *bank.OPERATIONS,
+    *ledger.OPERATIONS,
     *credit.OPERATIONS,
     *evidence.OPERATIONS,
 )

@@ -175,6 +175,7 @@ class TradeView(Struct, kw_only=True):
     contract: ContractCited | None
     cures: tuple[CureOf, ...]
     """Of a trade on hold: what cures each rule, who must bring it, until when."""
+    refunded_fen: int = 0
 
 
 class TradeList(Struct):
@@ -228,7 +229,7 @@ class RefusalView(Struct, kw_only=True):
     at: str
     participant: str
     counterparty: str | None
-    listing: str
+    listing: str | None
     trade: str | None
     code: str
     detail: str
@@ -287,6 +288,7 @@ def trade_view(row: TradeRecord, reasons: Reasons) -> TradeView:
         verdict=_verdict(row, reasons),
         contract=_cited(row),
         cures=cures_of(row, reasons) if row.state == "held" else (),
+        refunded_fen=row.refunded_fen,
     )
 
 
@@ -363,7 +365,7 @@ def refusal_view(row: RefusalRecord, reasons: Reasons) -> RefusalView:
         at=text_of(row.at_ns),
         participant=row.participant,
         counterparty=row.counterparty or None,
-        listing=row.listing,
+        listing=row.listing or None,
         trade=row.trade or None,
         code=row.code,
         detail=row.detail,
@@ -553,6 +555,7 @@ _TRADE: Final[dict[str, Any]] = {
                 "unknown": []},
     "contract": {"contract": "L1-1", "merchant_signature": "L1-1-merchant", "buyer_signature": "L1-1-P4-1"},
     "cures": [],
+    "refunded_fen": 0,
 }  # fmt: skip
 _BROKEN: Final = {
     "rule": "B17", "message_zh": "独占许可须经买方确认在先许可。", "message_en": "The buyer must accept prior licences.",
@@ -570,6 +573,7 @@ _KEPT_REFUSALS: Final = """
 Kept are the refusals that judged a well-formed command at an instant:
 kind order  unlawful, supply_exhausted, funds_insufficient, units_insufficient, nothing_to_match: the order was not taken
 kind trade  two orders met and the law refused them at the fill; code is the verdict
+kind movement  money that was not there for a deposit, a return or a reversal, asked for under an Idempotency-Key
 kind hold   a trade on hold ended without being cured; code is how it ended (hold_expired, hold_refused)
 The others (malformed, not_verified, outside_terms, listing_closed, halted, ...) are told in the answer once and stored
 nowhere: the same command may succeed later. You see those in which you are a side; operators and auditors see all.

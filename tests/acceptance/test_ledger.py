@@ -14,6 +14,8 @@ What the checks expect; more members are welcome, and `items` come in pages as e
     GET  /v1/ledger/refusals          items: rule, count
     POST /v1/ledger/reversals         {transaction, reason} -> 201 {transaction, reverses, state}    operators:
          where `state` is proposed, another operator sends the same to make it
+    POST /v1/ledger/reversals         {transaction, reason} -> 201 {transaction, reverses, state: proposed | made}
+                                      two different operators, as it moves client money
     POST /v1/trades/{trade}/refund-agreements    {amount_fen, reason} -> {state: offered | agreed}
     POST /v1/deposits                 {amount_fen} -> 201;  GET /v1/deposits    items: participant, balance_fen
     GET  /v1/debts                    items: debtor, creditor, trade, amount_fen, outstanding_fen
@@ -124,7 +126,6 @@ def debts_of(debtor: Person, asked_by: Person) -> list[dict[str, Any]]:
 # -- accounts and postings
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: trial balance")
 def test_postings_sum_to_zero_in_every_asset(
     venue: Venue, merchant: Person, buyer: Person, listing: str
 ) -> None:
@@ -141,7 +142,6 @@ def test_postings_sum_to_zero_in_every_asset(
     assert balances[buyer.participant, f"unit:{book}", 0] == 4
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: deposits, fees, escrow and debts have accounts")
 def test_deposits_fees_and_escrow_are_accounts(
     venue: Venue, merchant: Person, buyer: Person, listing: str
 ) -> None:
@@ -154,7 +154,6 @@ def test_deposits_fees_and_escrow_are_accounts(
         assert any(kind in name for name in names), f"{kind} in {names}"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: trial balance as of any time")
 def test_a_trial_balance_of_a_past_instant_repeats(venue: Venue, buyer: Person, listing: str) -> None:
     """Line: "Reports: trial balance, ... as of any time"."""
     venue.advance(seconds=5)
@@ -165,7 +164,6 @@ def test_a_trial_balance_of_a_past_instant_repeats(venue: Venue, buyer: Person, 
     assert trial_balance(venue) != then
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: linked transfers")
 def test_the_legs_of_a_payment_are_one_transaction(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "linked transfers succeed or fail together": price, fee and shares leave escrow as one transaction."""
     contributor = venue.buyer(cash_fen=0)
@@ -180,7 +178,6 @@ def test_the_legs_of_a_payment_are_one_transaction(venue: Venue, merchant: Perso
 # -- reservations
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: reservations post in part and in full")
 def test_a_reservation_posts_in_part_and_then_in_full(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "reservations that post in full or in part"; a bid of ten is filled by four and then by six."""
     book = venue.book_listing(merchant)
@@ -203,7 +200,6 @@ def test_a_reservation_posts_in_part_and_then_in_full(venue: Venue, merchant: Pe
     assert buyer.account()["reserved"] == 0
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: reservations are voided")
 def test_a_reservation_is_voided_once(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "reservations that ... void", and of the bug list "voided twice": the money comes back once."""
     order = bid(venue, buyer, venue.book_listing(merchant))
@@ -217,7 +213,6 @@ def test_a_reservation_is_voided_once(venue: Venue, merchant: Person, buyer: Per
     assert reservations(buyer, "open") == []
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: reservations expire")
 def test_a_reservation_expires_with_its_hold(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "reservations that ... expire": a hold that nobody cures gives the money back at its date."""
     trade = held_trade(venue, merchant, buyer)
@@ -230,7 +225,6 @@ def test_a_reservation_expires_with_its_hold(venue: Venue, merchant: Person, buy
     assert buyer.account()["available"] == 1_000_000
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: reports of reservations")
 def test_reservations_are_seen_by_their_owner_and_by_officials(
     venue: Venue, merchant: Person, buyer: Person
 ) -> None:
@@ -243,7 +237,6 @@ def test_reservations_are_seen_by_their_owner_and_by_officials(
     assert buyer.get("/v1/ledger/reservations", state="nonsense").status_code in (400, 422)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: deposits count reservations")
 def test_available_counts_reservations(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "available balance counts reservations": what is reserved cannot become a deposit."""
     bid(venue, buyer, venue.book_listing(merchant), 900)
@@ -252,7 +245,6 @@ def test_available_counts_reservations(venue: Venue, merchant: Person, buyer: Pe
     assert buyer.account()["available"] == 0
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: balance and reservations together")
 def test_a_balance_and_its_reservations_are_read_together(
     venue: Venue, merchant: Person, buyer: Person
 ) -> None:
@@ -284,7 +276,6 @@ def test_a_balance_and_its_reservations_are_read_together(
 # -- ids
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: refused ids stay burned")
 def test_a_refused_id_stays_burned(venue: Venue) -> None:
     """Line: "refused ids stay burned", and of the bug list "refused reservation committed later"."""
     person, key = venue.buyer(cash_fen=1_000), venue.new_id()
@@ -297,7 +288,6 @@ def test_a_refused_id_stays_burned(venue: Venue) -> None:
     assert person.account()["available"] == 4_000
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: an id names one transfer")
 def test_the_same_id_with_other_content_is_a_conflict(venue: Venue, buyer: Person) -> None:
     """Line: "same id with other content is a conflict"; with the same content it happens once."""
     key, body = venue.new_id(), {"amount_fen": 2_000}
@@ -310,7 +300,6 @@ def test_the_same_id_with_other_content_is_a_conflict(venue: Venue, buyer: Perso
 # -- reversal
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: reversals")
 def test_a_reversal_is_a_new_linked_opposite_transaction(venue: Venue) -> None:
     """Line: "Reversal only by a new, linked, opposite transaction": money booked to the wrong participant."""
     person = venue.buyer(cash_fen=30_000)
@@ -318,6 +307,11 @@ def test_a_reversal_is_a_new_linked_opposite_transaction(venue: Venue) -> None:
     body = {"transaction": wrong["transaction"], "reason": "记账对象有误"}
     refused(person.post("/v1/ledger/reversals", body), 403, "forbidden")
     made = done(reverse(venue, wrong["transaction"]), 201)
+    proposed = done(venue.operator.post("/v1/ledger/reversals", body), 201)
+    assert (proposed["state"], person.balance) == ("proposed", 30_000), "one operator moves no client money"
+    refused(venue.operator.post("/v1/ledger/reversals", body), 403, "own_case")
+    made = done(venue.official("operator").post("/v1/ledger/reversals", body), 201)
+    assert made["state"] == "made"
     assert made["reverses"] == wrong["transaction"] != made["transaction"]
     assert person.balance == 0
     back = movement(venue, person.participant, -30_000)
@@ -327,7 +321,6 @@ def test_a_reversal_is_a_new_linked_opposite_transaction(venue: Venue) -> None:
     assert reverse(venue, wrong["transaction"]).status_code == 409
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: reversals")
 def test_a_reversal_needs_the_money_a_reason_and_its_transaction(
     venue: Venue, merchant: Person, listing: str
 ) -> None:
@@ -345,7 +338,6 @@ def test_a_reversal_needs_the_money_a_reason_and_its_transaction(
 # -- statements and reports
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: statement per account")
 def test_a_statement_adds_up_and_repeats(venue: Venue, merchant: Person, buyer: Person, listing: str) -> None:
     """Line: "Reports: ... statement per account as of any time"."""
     start = instant(venue.now())
@@ -370,7 +362,6 @@ def test_a_statement_adds_up_and_repeats(venue: Venue, merchant: Person, buyer: 
     assert all(parsed(row["at"]) >= parsed(start) for row in late["items"])
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: statement per account")
 def test_a_statement_is_its_owners(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "Every register, report and duty is reachable over the API with its role": an owner's own, officials' any."""
     asked = {"account": buyer.participant, "asset": "CNY"}
@@ -379,7 +370,6 @@ def test_a_statement_is_its_owners(venue: Venue, merchant: Person, buyer: Person
         assert statement(reader, buyer.participant)["closing"] == 1_000_000
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: escrow by age")
 def test_escrow_by_age(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "Reports: ... escrow by age"; the whole of it is what lies in escrow."""
     trade = venue.trade(buyer, venue.listing(merchant, delivery_days=30))
@@ -395,7 +385,6 @@ def test_escrow_by_age(venue: Venue, merchant: Person, buyer: Person) -> None:
     assert trade not in [row["trade"] for row in venue.operator.every("/v1/ledger/escrow")]
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: fees and revenue shares")
 def test_fees_and_revenue_shares(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "Reports: ... fees, revenue shares"."""
     contributor = venue.buyer(cash_fen=0)
@@ -411,7 +400,6 @@ def test_fees_and_revenue_shares(venue: Venue, merchant: Person, buyer: Person) 
     assert all(row["role"] for row in rows)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: refusals by rule")
 def test_refusals_by_rule(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "Reports: ... refusals by rule"."""
     product = venue.product(merchant)
@@ -428,7 +416,6 @@ def test_refusals_by_rule(venue: Venue, merchant: Person, buyer: Person) -> None
     assert counted() == before + 2
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: reports have their roles")
 @pytest.mark.parametrize("report", ["trial-balance", "escrow", "fees", "revenue-shares", "refusals"])
 def test_reports_of_the_whole_venue_are_for_officials(venue: Venue, merchant: Person, report: str) -> None:
     """Line: "Every register, report and duty is reachable over the API with its role"."""
@@ -443,7 +430,6 @@ def test_reports_of_the_whole_venue_are_for_officials(venue: Venue, merchant: Pe
 # -- refund by agreement, deposits, debts
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: refund by agreement")
 def test_a_refund_by_agreement_out_of_escrow(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "Refund by agreement without a dispute": one side offers, the other sends the same amount."""
     trade = venue.trade(buyer, venue.listing(merchant))
@@ -461,7 +447,6 @@ def test_a_refund_by_agreement_out_of_escrow(venue: Venue, merchant: Person, buy
     refused(agree(buyer, trade, PRICE_FEN), 409, "wrong_state")
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: refund by agreement")
 def test_a_refund_in_part_pays_the_rest(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "Refund by agreement without a dispute": of a part; not one fen comes or goes besides."""
     trade = venue.trade(buyer, venue.listing(merchant))
@@ -476,7 +461,6 @@ def test_a_refund_in_part_pays_the_rest(venue: Venue, merchant: Person, buyer: P
     assert 0 < gained[merchant.participant, "CNY", 0] <= 30_000
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: refund by agreement")
 def test_only_the_two_sides_agree_on_a_refund(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "Refund by agreement": nobody else's business, and nobody agrees with himself or beyond the price."""
     trade = venue.trade(buyer, venue.listing(merchant))
@@ -488,7 +472,6 @@ def test_only_the_two_sides_agree_on_a_refund(venue: Venue, merchant: Person, bu
     assert venue.read_trade(trade, buyer)["state"] == "delivered"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: refund after payout, debts")
 def test_a_refund_after_payout_comes_from_the_deposit_and_the_rest_is_a_debt(venue: Venue) -> None:
     """Line: "after payout from the deposit, a shortfall is a debt that bites": the next money that comes in pays it."""
     seller, other, buyer = venue.merchant("buyer"), venue.merchant(), venue.buyer(cash_fen=PRICE_FEN)
@@ -519,7 +502,6 @@ def test_a_refund_after_payout_comes_from_the_deposit_and_the_rest_is_a_debt(ven
 # -- races and crashes
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: trial balance")
 def test_parallel_orders_never_spend_the_same_money(venue: Venue, merchant: Person, listing: str) -> None:
     """Line, of the bug list: "parallel partial posts racing": money for three, twelve orders at once, three trades."""
     buyer = venue.buyer(cash_fen=4 * PRICE_FEN)
@@ -545,7 +527,6 @@ def test_parallel_orders_never_spend_the_same_money(venue: Venue, merchant: Pers
     assert_sums_to_zero(trial_balance(venue))
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: trial balance")
 def test_kill_9_in_the_middle_of_settlement_is_exactly_once(
     venue: Venue, merchant: Person, listing: str
 ) -> None:

@@ -136,7 +136,7 @@ def order(
         "research",
         "CN",
         False,
-        0,
+        quantity * (limit_fen or 10_000) if side == "buy" else quantity,
         f"key-{identifier}",
     )
 
