@@ -23,10 +23,11 @@ from exchange.projection import DutyRecord
 from exchange.state import State
 from exchange.web.instant import optional_text, text_of
 from exchange.web.operation import Call, Operation, Paging, Sha256
+from exchange.web.pattern import whole
 from exchange.web.problem import Refusing, Violation
 
 SEE_ALL: Final = ("reviewer", "operator", "auditor")
-Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", description="a Beijing day, ISO 8601")]
+Day = Annotated[str, Meta(pattern=whole("[0-9]{4}-[0-9]{2}-[0-9]{2}"), description="a Beijing day, ISO 8601")]
 Reason = Annotated[str, Meta(max_length=500)]
 
 
