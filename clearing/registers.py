@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -28,11 +28,16 @@ class _Facts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
 
 
 class Pledge(_Facts, frozen=True, kw_only=True, tag="pledges"):
-    """A pledge of the registered right. `number` is that of the pledge; `consented`: the pledgee agrees to trades."""
+    """A pledge of the registered right. `number` is that of the pledge; `consented`: the pledgee agrees to trades.
+
+    `pledgee` is a participant, who may consent to trades and release the pledge without a reviewer; of a pledge that was
+    traded here `number` is the trade.
+    """
 
     number: Word
     state: Literal["pledged", "released"]
     consented: bool = False
+    pledgee: Word | UnsetType = UNSET
 
 
 class Freeze(_Facts, frozen=True, kw_only=True, tag="freezes"):

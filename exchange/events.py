@@ -383,6 +383,15 @@ class DecideProduct(Command, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
 
 
+class RenewCertificate(Command, frozen=True, kw_only=True):
+    """By a reviewer, before the certificate expires: `valid_until_ns` is its new end."""
+
+    product: str
+    valid_until_ns: int
+    evidence_sha256: str
+    reason: str
+
+
 class AmendFacts(Command, frozen=True, kw_only=True):
     """The holder declares one group of facts anew; it stays unknown until a reviewer confirms it."""
 
@@ -1715,6 +1724,17 @@ class MovementRefused(Event, frozen=True):
     detail: str
 
 
+class CertificateRenewed(Event, frozen=True):
+    """The certificate keeps its number and is good until `valid_until_ns`."""
+
+    product: str
+    certificate: str
+    valid_until_ns: int
+    evidence_sha256: str
+    reason: str
+    by: str
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -1801,6 +1821,7 @@ AnyEvent = (
     | ReversalEnded
     | Reversed
     | MovementRefused
+    | CertificateRenewed
 )
 
 

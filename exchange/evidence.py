@@ -15,6 +15,7 @@ import msgspec
 
 from clearing.evidence import HASH_BYTES, Salt, Tree, canonical, find_sm3, leaf_hash, sha256, text_of
 from exchange.events import (
+    CertificateRenewed,
     ContractOffered,
     ContractSigned,
     Entry,
@@ -90,6 +91,9 @@ LEAVES: Final[dict[type, Kind]] = {
         "product decision confirmed rights valid_until_ns by",
         public=True,
         applies=lambda event: bool(event.certificate),
+    ),
+    CertificateRenewed: Kind(
+        "certificate", "certificate", "product valid_until_ns evidence_sha256 by", public=True
     ),
     ContractOffered: Kind(
         "contract",

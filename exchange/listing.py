@@ -80,7 +80,9 @@ LISTABLE: Final = ("pending", "registered", "suspended")
 """States of a product in which a listing may be drafted; to be submitted it must be registered."""
 
 SUPPLIES: Final = ("unlimited", "limited", "exclusive")
-DEALS: Final = ("licence", "exclusive_licence", "transfer")
+DEALS: Final = ("licence", "exclusive_licence", "transfer", "pledge")
+WHOLE_DEALS: Final = ("transfer", "pledge")
+"""Deals in the registered right itself, which only its holder makes; whoever buys a pledge is the pledgee (民法典 444)."""
 REGIMES: Final = ("market", "gov_guided", "cost_recovery")
 TARIFF_FACTS: Final = ("price.regime", "price.cap_fen")
 """Of public data these are unknown until a reviewer has held them against the tariff (发改价格〔2025〕65号)."""
@@ -128,11 +130,10 @@ def revise(state: State, command: ReviseListing, at_ns: int) -> Refusal | list[E
 
 
 def transfer_refusal(product: Product, merchant: str, terms: Terms) -> Refusal | None:
-    """The right itself is its holder's to sell; a licensee has no more than a licence to pass on."""
-    if terms.deal == "transfer" and merchant != product.holder:
-        return Refusal(
-            Refused.forbidden, "only the registered holder transfers the right: offer a licence instead"
-        )
+    """The right itself is its holder's to sell or to pledge; a licensee has no more than a licence to pass on."""
+    if terms.deal in WHOLE_DEALS and merchant != product.holder:
+        detail = f"only the registered holder makes a {terms.deal} of the right: offer a licence instead"
+        return Refusal(Refused.forbidden, detail)
     return None
 
 
@@ -185,7 +186,7 @@ def _fit_refusal(terms: Terms) -> Refusal | None:
             "supply_units is above zero where supply is 'limited', at most 1 where it is 'exclusive', else 0"
         )
         return Refusal(Refused.out_of_bounds, detail)
-    if (terms.deal == "exclusive_licence" or terms.deal == "transfer") and terms.supply != "exclusive":
+    if terms.deal != "licence" and terms.supply != "exclusive":
         return Refusal(Refused.out_of_bounds, f"deal {terms.deal} can be sold once: supply is 'exclusive'")
     if terms.mechanism == "continuous_auction":
         if terms.supply != "limited" or len(terms.purposes) != 1 or len(terms.territories) != 1:
@@ -416,7 +417,7 @@ def seller_of(state: State, listing: Listing, participant: str, at_ns: int) -> P
     """
     party = party_of(state, participant, at_ns)
     product = state.products[listing.product]
-    if participant == product.holder or listing.terms.deal == "transfer":
+    if participant == product.holder or listing.terms.deal in WHOLE_DEALS:
         return party
     resells = listing.terms.mechanism == "continuous_auction" and participant != listing.merchant
     if not resells and participant not in product.licensees:

@@ -57,7 +57,7 @@ from exchange.events import (
 )
 from exchange.gathering import of_pair, recipient_named
 from exchange.halt import halted_refusal
-from exchange.listing import VISIBLE, cell_of, price_at, seller_of
+from exchange.listing import VISIBLE, WHOLE_DEALS, cell_of, price_at, seller_of
 from exchange.matching.book import BUY, SELL, Order
 from exchange.participant import party_of, standing_refusal, ultimate_owner
 from exchange.state import DAY_NS, Entitlement, Exclusive, Listing, Product, State, Trade, closing
@@ -71,7 +71,7 @@ MONEY_REFUSALS: Final = {
     "amount_too_large": "price times quantity is too large",
     "price_too_large": "limit_fen is too large",
 }
-EXCLUSIVE_DEALS: Final = ("exclusive_licence", "transfer")
+EXCLUSIVE_DEALS: Final = ("exclusive_licence", *WHOLE_DEALS)
 _DECLARED: Final = tuple(fact.removeprefix("trade.") for fact in DECLARED_FACTS)
 
 
@@ -308,8 +308,8 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _other_exclusive(state: State, product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
-    """A transfer takes the right whole: neither fields nor territory keep it apart from another exclusive right."""
-    whole = trade.deal == "transfer"
+    """A transfer or a pledge takes the right whole: neither fields nor territory keep it apart from another one."""
+    whole = trade.deal in WHOLE_DEALS
     return any(
         row.buyer != buyer
         and (row.trade in state.trades or _runs(row.until_ns, at_ns))
@@ -903,14 +903,14 @@ def note_exclusive(state: State, listing: Listing, trade: str, buyer: str, terri
     terms = listing.terms
     if terms.deal not in EXCLUSIVE_DEALS:
         return
-    whole = terms.deal == "transfer"
+    whole = terms.deal in WHOLE_DEALS
     row = Exclusive(trade, buyer, "" if whole else terms.field_group, "" if whole else territory)
     product = state.products[listing.product]
     product.exclusives = (*(other for other in product.exclusives if other.trade != trade), row)
 
 
 def end_exclusive(product: Product, trade: str) -> None:
-    """The right that this trade had taken is free again, or its buyer has become the holder."""
+    """What this trade had taken is free again, or its buyer is the holder now, or the pledgee on record."""
     if product.exclusives:
         product.exclusives = tuple(row for row in product.exclusives if row.trade != trade)
 

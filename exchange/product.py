@@ -1,6 +1,6 @@
 """A data product: what its merchant declares, what a reviewer confirms, and its registration certificate.
 
-    submitted ──register──> registered ──suspend──> suspended ──resume──> registered
+    submitted ──register──> registered ──suspend──> suspended ──resume──> registered   (renewed before it expires)
         │                        ├──revoke──> revoked
         ├──return──> returned    └──cancel──> cancelled
         └──refuse──> refused
@@ -37,6 +37,7 @@ from clearing.revenue import ROLES, refuse_roles, refuse_shares
 from exchange.board import Board
 from exchange.events import (
     AmendFacts,
+    CertificateRenewed,
     Classification,
     ConfirmFacts,
     DecideProduct,
@@ -49,6 +50,7 @@ from exchange.events import (
     RecordFact,
     Refusal,
     Refused,
+    RenewCertificate,
     SubmitProduct,
 )
 from exchange.gathering import of_product, of_registration, of_source, until_ns
@@ -262,21 +264,32 @@ def _register(state: State, product: Product, command: DecideProduct, at_ns: int
         return refusal
     if not command.rights or any(right not in RIGHTS for right in command.rights):
         return Refusal(Refused.out_of_bounds, f"rights names at least one of {', '.join(RIGHTS)}")
-    if not at_ns < command.valid_until_ns <= at_ns + CERTIFICATE_MAX_YEARS * _YEAR_NS:
-        return Refusal(
-            Refused.out_of_bounds, f"valid_until lies within {CERTIFICATE_MAX_YEARS} years from now"
-        )
+    if (refusal := _term_refusal(command.valid_until_ns, at_ns)) is not None:
+        return refusal
     confirmed = dict.fromkeys(command.confirmed, command.actor)
     looked = msgspec.structs.replace(product, confirmed=confirmed, rights=command.rights)
-    verdict = judge_registration(state, looked, at_ns)
-    if verdict.outcome in ("reject", "indeterminate"):
-        detail = "registration breaks a rule" if verdict.outcome == "reject" else "facts are not confirmed"
-        cell = cell_facts(state, looked, at_ns)
-        bound = capacities(cell.product, cell.source)
-        return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown, bound)
+    if (refusal := _registration_refusal(state, looked, at_ns)) is not None:
+        return refusal
     return [
         _decided(product, command, f"SJ-{at_ns // 1_000_000_000}-{command.product}", command.valid_until_ns)
     ]
+
+
+def _term_refusal(until_ns: int, at_ns: int) -> Refusal | None:
+    if at_ns < until_ns <= at_ns + CERTIFICATE_MAX_YEARS * _YEAR_NS:
+        return None
+    return Refusal(Refused.out_of_bounds, f"valid_until lies within {CERTIFICATE_MAX_YEARS} years from now")
+
+
+def _registration_refusal(state: State, looked: Product, at_ns: int) -> Refusal | None:
+    """No certificate, and no longer one, for what may not be registered."""
+    verdict = judge_registration(state, looked, at_ns)
+    if verdict.outcome not in ("reject", "indeterminate"):
+        return None
+    detail = "registration breaks a rule" if verdict.outcome == "reject" else "facts are not confirmed"
+    cell = cell_facts(state, looked, at_ns)
+    bound = capacities(cell.product, cell.source)
+    return Refusal(Refused.unlawful, detail, verdict.violated, verdict.unknown, bound)
 
 
 def _decided(
@@ -311,6 +324,41 @@ def judge_registration(state: State, product: Product, at_ns: int) -> Verdict:
         party.seller,
     )
     return state.rulebook.judge(facts)
+
+
+def renew(state: State, command: RenewCertificate, at_ns: int) -> Refusal | list[Event]:
+    """A certificate is renewed while it is good: 「在登记有效期到期前做好延续申请」(北京市企业数据知识产权工作指引 25)."""
+    product = state.products.get(command.product)
+    if product is None:
+        return Refusal(Refused.not_found, f"there is no product {command.product}")
+    refusal = (
+        reviewer_refusal(state, command.actor, product, at_ns)
+        or _renewal_refusal(product, command, at_ns)
+        or evidence_refusal(command.evidence_sha256)
+        or _registration_refusal(state, product, at_ns)
+    )
+    return refusal or [
+        CertificateRenewed(
+            product.id,
+            product.certificate,
+            command.valid_until_ns,
+            command.evidence_sha256,
+            command.reason,
+            command.actor,
+        )
+    ]
+
+
+def _renewal_refusal(product: Product, command: RenewCertificate, at_ns: int) -> Refusal | None:
+    if product.state not in ("registered", "suspended"):
+        return Refusal(Refused.wrong_state, f"a product that is {product.state} has no certificate to renew")
+    if product.valid_until_ns < at_ns:
+        return Refusal(Refused.wrong_state, "the certificate has expired: declare and register it anew")
+    if command.valid_until_ns <= product.valid_until_ns:
+        return Refusal(Refused.out_of_bounds, "valid_until lies after the certificate's present end")
+    if not command.reason.strip():
+        return Refusal(Refused.malformed, "reason says on what application the certificate is renewed")
+    return _term_refusal(command.valid_until_ns, at_ns)
 
 
 def amend(state: State, command: AmendFacts, at_ns: int) -> Refusal | list[Event]:
@@ -454,6 +502,12 @@ def apply_decided(state: State, event: ProductDecided, at_ns: int) -> None:
         event.reasons,
         event.by,
     )
+    state.forget_product(product)
+
+
+def apply_renewed(state: State, event: CertificateRenewed, at_ns: int) -> None:
+    product = state.products[event.product]
+    product.valid_until_ns = event.valid_until_ns
     state.forget_product(product)
 
 

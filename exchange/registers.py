@@ -1,14 +1,20 @@
 """Entries in the venue's registers: who may make one, and what follows.
 
 What a register holds is said in `clearing.registers`. A decider is none of those that gain from the entry; what is
-wholly against a product's holder, or against a participant, they may enter themselves.
+wholly against a product's holder, or against a participant, they may enter themselves. The venue itself enters a pledge
+that was traded here; its pledgee consents to trades and releases it:
+「质权自办理出质登记时设立」「出质后，不得转让或者许可他人使用，但是出质人与质权人协商同意的除外」(民法典第四百四十四条).
 """
 
-from clearing.registers import REGISTERS, Entry, is_against, refuse
-from exchange.events import EnterRecord, Event, RecordEntered, Refusal, Refused
+from collections.abc import Iterable
+
+from msgspec import UNSET
+
+from clearing.registers import REGISTERS, Entry, Pledge, is_against, refuse
+from exchange.events import VENUE, Completed, EnterRecord, Event, RecordEntered, Refusal, Refused
 from exchange.participant import role_refusal
 from exchange.product import evidence_refusal, gainers, own_case_refusal
-from exchange.state import State
+from exchange.state import State, Trade
 
 
 def enter(state: State, command: EnterRecord, at_ns: int) -> Refusal | list[Event]:
@@ -46,14 +52,36 @@ def _subject_refusal(state: State, entry: Entry) -> Refusal | None:
         return Refusal(Refused.not_found, f"there is no product {entry.product}")
     if entry.participant and entry.participant not in state.bureau.participants:
         return Refusal(Refused.not_found, f"there is no participant {entry.participant}")
+    for pledgee in _pledgees(entry, ""):
+        if pledgee not in state.bureau.participants:
+            return Refusal(Refused.not_found, f"pledgee: there is no participant {pledgee}")
     return None
 
 
 def _decider_refusal(state: State, entry: Entry, at_ns: int) -> Refusal | None:
-    if is_against(entry) and entry.by == _subject_of(state, entry):
+    pledgee = _pledgee_of(state, entry, at_ns)
+    keeps = not pledgee or (isinstance(entry.facts, Pledge) and entry.facts.pledgee == pledgee)
+    if keeps and is_against(entry) and entry.by == _subject_of(state, entry):
+        return None
+    if keeps and entry.by == pledgee and not entry.corrects:
         return None
     refusal = role_refusal(state, entry.by, at_ns, *REGISTERS[entry.register].deciders)
-    return refusal or own_case_refusal(state, entry.by, *_parties(state, entry))
+    return refusal or own_case_refusal(state, entry.by, *_parties(state, entry), *_pledgees(entry, pledgee))
+
+
+def _pledgee_of(state: State, entry: Entry, at_ns: int) -> str:
+    """Who is on record as the pledgee of the pledge that this entry is about; empty where nobody is."""
+    if not isinstance(entry.facts, Pledge):
+        return ""
+    known = [row.facts for row in state.registers.standing("pledges", entry.product, "", at_ns)]
+    pledges = [row for row in known if isinstance(row, Pledge) and row.number == entry.facts.number]
+    return str(pledges[-1].pledgee or "") if pledges else ""
+
+
+def _pledgees(entry: Entry, known: str) -> list[str]:
+    """The pledgee on record and the one whom the entry names."""
+    named = entry.facts.pledgee if isinstance(entry.facts, Pledge) else UNSET
+    return [one for one in (known, named) if one]
 
 
 def _subject_of(state: State, entry: Entry) -> str:
@@ -63,6 +91,35 @@ def _subject_of(state: State, entry: Entry) -> str:
 def _parties(state: State, entry: Entry) -> list[str]:
     gain = gainers(state, state.products[entry.product]) if entry.product else []
     return [*gain, entry.participant] if entry.participant else gain
+
+
+def after_completed(state: State, event: Completed, at_ns: int) -> Iterable[Event]:
+    """A pledge that was paid for is on record: from now on nothing is sold of the right without the pledgee (B15)."""
+    trade = state.trades[event.trade]
+    if state.listings[trade.listing].terms.deal != "pledge":
+        return ()
+    return (_pledged(state, trade, at_ns),)
+
+
+def _pledged(state: State, trade: Trade, at_ns: int) -> RecordEntered:
+    """The paper is the contract that the pledgee has signed. It has no end: a pledge lasts until it is released."""
+    signed = [
+        agreement.sha256
+        for agreement in state.contracts.values()
+        if agreement.listing == trade.listing
+        and any(row.participant == trade.buyer for row in state.signatures[agreement.id].values())
+    ]
+    return RecordEntered(
+        state.next_id("G"),
+        Pledge(number=trade.id, state="pledged", pledgee=trade.buyer),
+        state.listings[trade.listing].product,
+        "",
+        signed[-1] if signed else "",
+        at_ns,
+        0,
+        f"成交 {trade.id} 完成，权利出质 / trade {trade.id} is completed: the right is pledged",
+        VENUE,
+    )
 
 
 def apply_entered(state: State, event: RecordEntered, at_ns: int) -> None:

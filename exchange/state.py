@@ -67,8 +67,8 @@ class Draft(Struct, kw_only=True):
 class Exclusive(Struct, frozen=True, gc=False):
     """A right that nobody else may have beside its buyer.
 
-    `field_group` and `territory` are empty for a transfer: the right goes whole. `until_ns` is 0 until delivery has
-    started the term, and for a transfer.
+    `field_group` and `territory` are empty for a transfer or a pledge: the right goes whole. `until_ns` is 0 until
+    delivery has started the term, and for those two.
     """
 
     trade: str
@@ -120,7 +120,7 @@ class Product(Struct, kw_only=True):
     holder: str = ""
     """Who holds the registered right now: the merchant, until a transfer is completed."""
     exclusives: tuple[Exclusive, ...] = ()
-    """Exclusive licences and transfers, from settlement or hold until trade and licence are over."""
+    """Exclusive licences, transfers and pledges, from settlement or hold until trade and licence are over."""
 
 
 class Listing(Struct, kw_only=True):

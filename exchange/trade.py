@@ -44,7 +44,7 @@ from exchange.events import (
     TradeReported,
     WithdrawReport,
 )
-from exchange.listing import cell_of
+from exchange.listing import WHOLE_DEALS, cell_of
 from exchange.order import (
     Deal,
     clear,
@@ -493,9 +493,10 @@ def apply_completed(state: State, event: Completed, at_ns: int) -> None:
     record_completion(state, trade.buyer, trade.seller, trade.amount_fen, trade.id, at_ns)
     revenue.complete(state, trade.id, trade.seller, at_ns)
     listing = state.listings[trade.listing]
-    if listing.terms.deal == "transfer":
+    if listing.terms.deal in WHOLE_DEALS:
         product = state.products[listing.product]
-        product.holder = trade.buyer
+        if listing.terms.deal == "transfer":
+            product.holder = trade.buyer
         end_exclusive(product, trade.id)
         state.forget_product(product)
 

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -389,6 +390,10 @@ def _with_parties(
         yield from trade.judge_holds_of(state, command.participant, at_ns)
 
 
+def _after_completed(state: State, event: happened.Completed, at_ns: int) -> Iterable[Event]:
+    return chain(registers.after_completed(state, event, at_ns), duty.after_completed(state, event, at_ns))
+
+
 HANDLERS: Final[dict[type, Handler]] = {
     PlaceOrder: order.place,
     happened.CancelOrder: order.cancel,
@@ -412,6 +417,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.SetBan: _then_standing(participant.set_ban),
     happened.SubmitProduct: product.submit,
     happened.DecideProduct: product.decide,
+    happened.RenewCertificate: _then_holds(product.renew),
     happened.AmendFacts: _then_holds(product.amend),
     happened.ConfirmFacts: _then_holds(product.confirm),
     happened.RecordFact: _then_holds(product.record),
@@ -554,12 +560,13 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.ReversalEnded: reversal.apply_proposal_ended,
     happened.Reversed: reversal.apply_reversed,
     MovementRefused: _apply_nothing,
+    happened.CertificateRenewed: product.apply_renewed,
 }
 """Event: what it changes."""
 
 FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
     happened.Settled: duty.after_settled,
-    happened.Completed: duty.after_completed,
+    happened.Completed: _after_completed,
     happened.Refunded: duty.after_refunded,
     happened.HoldReleased: duty.after_released,
     happened.EntitlementEnded: duty.after_ended,

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from clearing.bank import BankEntry
-from clearing.registers import Freeze
+from clearing.registers import Freeze, Pledge
 from exchange import events as e
 from exchange import journal, venue
 from exchange.state import encode_state, state_hash
@@ -19,6 +19,7 @@ from tests.exchange.world import (
     EVIDENCE,
     OPERATOR,
     World,
+    authorisation,
     classification,
     consent_of,
     credit_code,
@@ -96,6 +97,7 @@ def day() -> World:
     ledger(world)
     world.must(e.AdvanceClock(actor=OPERATOR, seconds=86_400))
     registers(world)
+    pledges(world)
     rules(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
@@ -243,6 +245,24 @@ def registers(world: World) -> None:
     world.must(e.EnterRecord(facts=lifted, reason="another order", **entry))
     world.must(
         e.EnterRecord(facts=frozen, reason="the wrong product", corrects=made.entry, void=True, **entry)
+    )
+
+
+def pledges(world: World) -> None:
+    """A right is pledged in a trade, its pledgee agrees to a sale, and the certificate is renewed."""
+    shop, pledgee, buyer = world.merchant(), world.buyer(), world.buyer()
+    allowed = authorisation(world.at_ns, deals=("licence", "pledge"))
+    product = world.product(shop, authorisation=allowed)
+    trade = world.buy(pledgee, world.listing(shop, product, deal="pledge", supply="exclusive"))
+    world.deliver(trade)
+    world.accept(trade)
+    only(world.order(buyer, world.listing(shop, product)), e.Held)
+    agrees = Pledge(number=trade, state="pledged", consented=True, pledgee=pledgee)
+    entry: dict[str, Any] = {"product": product, "evidence_sha256": EVIDENCE}
+    world.must(e.EnterRecord(actor=pledgee, facts=agrees, reason="a letter", **entry))
+    until_ns = world.state.products[product].valid_until_ns + 1
+    world.must(
+        e.RenewCertificate(actor=world.reviewer, valid_until_ns=until_ns, reason="applied in time", **entry)
     )
 
 

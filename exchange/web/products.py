@@ -10,6 +10,7 @@ from clearing.revenue import UNSAID, Role
 from exchange.events import (
     AmendFacts,
     Authorisation,
+    CertificateRenewed,
     Classification,
     ConfirmFacts,
     Consent,
@@ -24,6 +25,7 @@ from exchange.events import (
     RecordFact,
     Refusal,
     Refused,
+    RenewCertificate,
     Source,
     SubmitProduct,
 )
@@ -206,6 +208,14 @@ class ProductDecision(Struct, kw_only=True, forbid_unknown_fields=True):
     reasons: Reasons = ()
 
 
+class CertificateRenewal(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`valid_until` lies after the certificate's present end and at most ten years from now."""
+
+    valid_until: Instant
+    evidence_sha256: Sha256
+    reason: Annotated[str, Meta(min_length=1, max_length=1_000)]
+
+
 class Amendment(Struct, kw_only=True, forbid_unknown_fields=True):
     """One group of facts, declared anew."""
 
@@ -286,6 +296,15 @@ class Decided(Struct, kw_only=True):
     decided_by: str
     certificate_means_zh: str = CERTIFICATE_MEANS_ZH
     certificate_means_en: str = CERTIFICATE_MEANS_EN
+
+
+class Renewed(Struct):
+    product: str
+    certificate: str
+    valid_until: str
+    evidence_sha256: str
+    by: str
+    at: str
 
 
 class Amended(Struct):
@@ -553,6 +572,22 @@ async def decide(call: Call, body: ProductDecision) -> Decided:
     )
 
 
+async def renew(call: Call, body: CertificateRenewal) -> Renewed:
+    command = RenewCertificate(
+        actor=call.participant,
+        key=call.key,
+        product=call.path["product"],
+        valid_until_ns=ns_of(body.valid_until, "valid_until"),
+        evidence_sha256=body.evidence_sha256,
+        reason=body.reason,
+    )
+    outcome = await call.submit(command)
+    event = outcome.events[0]
+    assert isinstance(event, CertificateRenewed)
+    until, at = text_of(event.valid_until_ns), text_of(outcome.at_ns)
+    return Renewed(event.product, event.certificate, until, event.evidence_sha256, event.by, at)
+
+
 async def amend(call: Call, body: Amendment) -> Amended:
     _check_words(body)
     command = AmendFacts(
@@ -719,6 +754,14 @@ OPERATIONS: Final = (
                         "valid_until": _LATER, "confirmed": list(_GROUPS), "rights": ["product_operation"],
                         "reasons": [], "decided_by": "P3", "certificate_means_zh": CERTIFICATE_MEANS_ZH,
                         "certificate_means_en": CERTIFICATE_MEANS_EN},
+    ),
+    Operation(
+        "POST", "/v1/products/{product}/renewals", renew, "Renew the certificate before it expires (reviewer)",
+        "products", status=201, asks=CertificateRenewal, answers=Renewed,
+        refused=(*_REVIEWED, Refused.unlawful, Refused.out_of_bounds, Refused.evidence_missing),
+        example={"valid_until": _LATER, "evidence_sha256": _SHA, "reason": "到期前延续登记"},
+        example_answer={"product": "D1", "certificate": "SJ-1795428000-D1", "valid_until": _LATER,
+                        "evidence_sha256": _SHA, "by": "P3", "at": _WHEN},
     ),
     Operation(
         "POST", "/v1/products/{product}/facts", amend, "Declare one group of facts anew (its holder)", "products",

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Response
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
-from clearing.registers import REGISTERS, Entry, Register, facts_json
+from clearing.registers import REGISTERS, Entry, Pledge, Register, facts_json
 from exchange.events import EnterRecord, RecordEntered, Refused
 from exchange.state import State
 from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
@@ -130,7 +130,7 @@ async def enter(call: Call, body: Any) -> EntryView:
 
 def _list_of(row: Register) -> Callable[[Call, EntryQuery], Awaitable[Response[bytes]]]:
     async def entries(call: Call, asked: EntryQuery) -> Response[bytes]:
-        """Its subject's own entries; reviewers, operators and auditors see all."""
+        """Its subject's own entries, a pledgee's of its pledges; reviewers, operators and auditors see all."""
         visitor, now_ns = call.participant, call.now_ns
         at_ns = ns_of(asked.at, "at") if asked.at else now_ns
         known_ns = ns_of(asked.known_at, "known_at") if asked.known_at else None
@@ -165,7 +165,8 @@ def _place(cursor: str, total: int) -> int:
 
 def _subjects(state: State, entry: Entry) -> tuple[str, ...]:
     holder = state.products[entry.product].holder if entry.product else ""
-    return (entry.participant, holder)
+    pledgee = entry.facts.pledgee if isinstance(entry.facts, Pledge) else UNSET
+    return (entry.participant, holder, pledgee or "")
 
 
 def _stands(state: State, entry: Entry, at_ns: int, known_ns: int | None) -> bool:
@@ -194,7 +195,7 @@ def _register_view(row: Register, entries: int) -> RegisterView:
 _SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _WHEN: Final = "2026-11-23T10:00:00Z"
 _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
-    "pledges": {"number": "ZY-2026-17", "state": "pledged", "consented": False},
+    "pledges": {"number": "ZY-2026-17", "state": "pledged", "consented": False, "pledgee": "P5"},
     "freezes": {"number": "(2026)琼01执17号", "authority": "海口市中级人民法院", "state": "frozen"},
     "assessments": {"kind": "risk_assessment", "result": "passed"},
     "harm_opinions": {"level": "suspected"},

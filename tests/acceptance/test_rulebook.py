@@ -213,7 +213,6 @@ def test_each_verdict_stores_rulebook_facts_and_instant(
 # -- kinds of trade in data IP (M8)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: pledges are trades")
 def test_a_pledge_is_a_trade_that_pledges_the_right(venue: Venue, merchant: Person) -> None:
     """Line: "Kinds of trade in data IP (M8): licence, exclusive licence, transfer, pledge": after it the right is pledged,
     and nothing is sold of it without the pledgee (B15)."""
@@ -229,7 +228,26 @@ def test_a_pledge_is_a_trade_that_pledges_the_right(venue: Venue, merchant: Pers
     assert venue.read_trade(trade, pledgee)["entitlement"]
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: certificates renew")
+def test_the_pledgee_consents_and_releases(venue: Venue, merchant: Person) -> None:
+    """Line: "Kinds of trade in data IP (M8)": what is held waits for the pledgee's word; released, nobody is asked."""
+    product = venue.product(merchant, authorisation={"deals": ["licence", "pledge"]})
+    ordinary = venue.listing(merchant, product)
+    pledgee, buyer = venue.buyer(), venue.buyer()
+    trade = venue.trade(pledgee, venue.listing(merchant, product, **PLEDGE))
+    venue.complete(merchant, pledgee, trade)
+    held = venue.held(buyer, ordinary, "B15")
+    path = "/v1/registers/pledges/entries"
+    facts = {"number": trade, "state": "pledged", "consented": True, "pledgee": pledgee.participant}
+    body = {"product": product, "facts": facts, "evidence_sha256": sha256_of("word"), "reason": "同意交易"}
+    refused(merchant.post(path, body), 403, "forbidden")
+    done(pledgee.post(path, body), 201)
+    assert venue.read_trade(held, buyer)["state"] == "settled"
+    done(pledgee.post(path, {**body, "facts": {**facts, "consented": False, "state": "released"}}), 201)
+    venue.trade(buyer, ordinary)
+    seen = list(pledgee.every(path, product=product))
+    assert [row["facts"]["state"] for row in seen if row["stands"]] == ["released"]
+
+
 def test_a_certificate_is_renewed_before_it_expires(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "certificates renew before they expire": renewed in time its listings go on, afterwards it is too late."""
     products = [venue.product(merchant, {"valid_until": venue.in_days(20)}) for _ in range(2)]

@@ -555,6 +555,69 @@ def test_a_certificate_ends_on_its_date(world: World, merchant: str) -> None:
     world.check()
 
 
+def renewal(world: World, product: str, **fields: Any) -> e.RenewCertificate:
+    whole: dict[str, Any] = {
+        "actor": world.reviewer,
+        "valid_until_ns": world.at_ns + 1_000 * DAY_NS,
+        "evidence_sha256": EVIDENCE,
+        "reason": "applied in time",
+        **fields,
+    }
+    return e.RenewCertificate(product=product, **whole)
+
+
+def test_a_certificate_is_renewed_while_it_is_good(world: World, merchant: str) -> None:
+    """Its listings go on past the old end; another one's do not, and it is too late to renew that."""
+    ends_ns = world.at_ns + 20 * DAY_NS
+    products = [world.submitted(merchant) for _ in range(2)]
+    for product in products:
+        world.must(world.decision(product, valid_until_ns=ends_ns))
+    listings = [world.listing(merchant, product) for product in products]
+    before = world.state.products[products[0]].certificate
+    world.at_ns = ends_ns - 1_000
+    command = renewal(world, products[0])
+    event = only(world.must(command), e.CertificateRenewed)
+    assert (event.certificate, event.by) == (before, world.reviewer)
+    row = world.state.products[products[0]]
+    assert (row.valid_until_ns, row.state) == (command.valid_until_ns, "registered")
+    assert world.code(renewal(world, products[1])) == "wrong_state"
+    buyer = world.buyer()
+    world.buy(buyer, listings[0])
+    refusal = world.order(buyer, listings[1]).refusal
+    assert refusal is not None
+    assert refusal.violated == ("B12",)
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"actor": OPERATOR}, "forbidden"),
+        ({"product": "D99"}, "not_found"),
+        ({"valid_until_ns": 1}, "out_of_bounds"),
+        ({"valid_until_ns": 2_200_000_000_000_000_000}, "out_of_bounds"),
+        ({"evidence_sha256": "none"}, "evidence_missing"),
+        ({"reason": " "}, "malformed"),
+    ],
+)
+def test_a_renewal_is_refused(world: World, merchant: str, fields: dict[str, Any], code: str) -> None:
+    product = world.product(merchant)
+    assert world.code(renewal(world, **{"product": product, **fields})) == code
+
+
+def test_what_may_not_be_registered_is_not_renewed(world: World, merchant: str) -> None:
+    """Facts that nobody has confirmed since they were amended, and a certificate that was revoked."""
+    product = world.product(merchant)
+    world.must(
+        e.AmendFacts(actor=merchant, product=product, evidence_sha256=OTHER, classification=classification())
+    )
+    assert world.code(renewal(world, product)) == "unlawful"
+    world.record(product, "registration_revoked")
+    assert world.code(renewal(world, product)) == "wrong_state"
+    world.must(e.GrantRole(actor=OPERATOR, participant=merchant, role="reviewer"))
+    assert world.code(renewal(world, product, actor=merchant)) == "own_case"
+
+
 def test_an_authorisation_bounds_the_term_of_every_licence(world: World, merchant: str) -> None:
     """B03 (the last end of 30 and three times 3 days) comes before B02 (authorisation over), at exact instants."""
     until = world.at_ns + 60 * DAY_NS
