@@ -41,6 +41,8 @@ SUBMISSIONS: Final = {
     "batches_1000": (4, 1_000),
 }
 """Name: (submitters, orders in a submission)."""
+ALONE: Final = {"batches_1": 1, "batches_10000": 10_000}
+"""Name: orders in a submission of one submitter, who waits for each: the least and the most that a commit takes."""
 
 SETTLED_GOALS: Final = (25_000.0, 40_000.0)
 CPU_GOALS: Final = (25.0, 16.0)
@@ -94,7 +96,7 @@ def breakdown(extent: Extent) -> Iterator[Figure]:
     for mix, new_flow in MIXES.items():
         spent = bench_pieces.measure(new_flow, extent.orders)
         for piece, us in spent.pieces.items():
-            if us > 0:
+            if us > 0:  # also where a piece is too small for its timers
                 yield _cpu(
                     f"cpu_{mix}_{piece}", us, spent.total, "all pieces of this mix, without engine and commit"
                 )
@@ -234,6 +236,9 @@ async def storage(extent: Extent, dsn: str) -> AsyncIterator[Figure]:
                 )
         async for figure in _waits(extent, dsn, mix, new_flow, rate / 2):
             yield figure
+    for name, size in ALONE.items():
+        reached = await _full_speed(extent, dsn, PostedFlow, 1, size)
+        yield _settled(f"settled_posted_{name}", reached, copied)
     with_ids = await _full_speed(extent, dsn, PostedFlow, 64, 1, with_ids=True)
     yield _settled("settled_posted_singles_64_with_ids", with_ids, copied)
     async for figure in _recovery(extent, dsn):

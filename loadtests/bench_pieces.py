@@ -5,11 +5,16 @@ the wrapper itself, measured on an empty function, is taken off both from the pi
 shares of the timed run are then laid on the CPU time of the bare run, so the pieces add up to it exactly.
 
     decode       the JSON body to a command, as at the door (not part of `venue.execute`; counted on top)
+    evidence     the leaves of what happened, salted and hashed in batches of 1,000 (on top as well)
     standing     may this participant trade
     rules        facts, findings and verdicts of the phases `order` and `clearing`, and the hash of the facts
+    contract     what both sides have signed
+    shares       the split of the price: fee, merchant, contributors, public
     reservation  setting money or units aside, and giving them back
     book         resting, reducing, removing, walking the makers
     ledger       money and units changing hands
+    entitlement  the licence that a settled trade grants, and its dates
+    duties       what is owed after the trade
     events       making events and applying them, but for what is named above
     encode       the journal entry
     flow         what is left of `venue.execute`: listing, terms, supply, ids, generators
@@ -17,7 +22,7 @@ shares of the timed run are then laid on the CPU time of the bare run, so the pi
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
@@ -26,14 +31,22 @@ from msgspec import Struct
 
 from clearing.house import House
 from clearing.ledger import Ledger
-from exchange import order, venue
+from exchange import order, revenue, venue
 from exchange.events import CancelOrder, PlaceOrder
+from exchange.evidence import Log, leaves_of
 from exchange.matching.book import Book
+from exchange.venue import Outcome
 from exchange.web.orders import command_of, decode_order
 from loadtests.bench_engine import NewFlow
+from loadtests.bench_evidence import SECRET
 from loadtests.bench_market import Market, found, settled
 
-PIECES: Final = ("decode", "standing", "reservation", "book", "rules", "ledger", "events", "encode", "flow")
+PIECES: Final = (
+    "decode", "standing", "reservation", "book", "rules", "contract", "shares", "ledger", "entitlement", "duties",
+    "events", "encode", "evidence", "flow",
+)  # fmt: skip
+PROVED: Final = 1_000
+"""Orders whose leaves are measured."""
 WARM_UP: Final = 2_000
 STEP_NS: Final = 20_000
 CALIBRATION: Final = 50_000
@@ -44,6 +57,10 @@ _METHODS: Final[tuple[tuple[Any, str, str], ...]] = (
     (order, "judge_clearing", "rules"),
     (order, "cell_of", "rules"),
     (House, "judge", "rules"),
+    (order, "signed_by", "contract"),
+    (revenue, "distribution", "shares"),
+    (revenue, "settle", "shares"),
+    (order, "_open_trade", "entitlement"),
     (Ledger, "reserve", "reservation"),
     (Ledger, "release", "reservation"),
     (Ledger, "available", "reservation"),
@@ -105,17 +122,17 @@ class _Timers:
 
         return measured
 
-    def makers(self, walk: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-        """The book's walk: only its own steps count, not what is done with each maker."""
+    def walked(self, piece: str, walk: Callable[..., Iterable[Any]]) -> Callable[..., Iterator[Any]]:
+        """A walk whose own steps count alone, not what is done with what it yields: the book's makers, say."""
 
         def walked(*given: Any) -> Iterator[Any]:
-            step = self.timed("book", walk(*given).__next__)
+            step = self.timed(piece, iter(walk(*given)).__next__)
             while True:
                 try:
-                    found_maker = step()
+                    found_one = step()
                 except StopIteration:
                     return
-                yield found_maker
+                yield found_one
 
         return walked
 
@@ -141,10 +158,12 @@ def _replaced(place: Any, name: str, stand_in: Any) -> Iterator[None]:
 def _wrapped(timers: _Timers) -> Iterator[None]:
     """Timers around everything in `_METHODS`, the events' functions, the book's walk, the encoder and the whole."""
     applying = {kind: timers.timed("events", apply) for kind, apply in venue.APPLY.items()}
+    following = {kind: timers.walked("duties", follow) for kind, follow in venue.FOLLOWING.items()}
     with ExitStack() as stack:
         for place, name, piece in _METHODS:
             stack.enter_context(_replaced(place, name, timers.timed(piece, getattr(place, name))))
-        stack.enter_context(_replaced(Book, "makers", timers.makers(Book.makers)))
+        stack.enter_context(_replaced(Book, "makers", timers.walked("book", Book.makers)))
+        stack.enter_context(_replaced(venue, "FOLLOWING", following))
         stack.enter_context(_replaced(venue, "APPLY", applying))
         stack.enter_context(_replaced(venue, "_ENCODER", _TimedEncoder(venue._ENCODER, timers)))
         stack.enter_context(_replaced(venue, "execute", timers.timed("flow", venue.execute)))
@@ -160,8 +179,8 @@ class _Stream:
         self.at_ns = self.market.state.now_ns
         self.commands: list[PlaceOrder | CancelOrder] = []
 
-    def run(self, orders: int) -> int:
-        """Trades settled."""
+    def run(self, orders: int, outcomes: list[Outcome] | None = None) -> int:
+        """Trades settled; `outcomes` takes what happened."""
         trades = 0
         for _ in range(orders):
             command = self.flow.command()
@@ -169,6 +188,8 @@ class _Stream:
             self.at_ns += STEP_NS
             outcome = venue.execute(self.market.state, command, self.at_ns)
             self.flow.note(outcome)
+            if outcomes is not None:
+                outcomes.append(outcome)
             trades += settled(outcome)
         return trades
 
@@ -197,6 +218,15 @@ def _decoding(stream: _Stream) -> float:
     return time.process_time() - started
 
 
+def _proving(stream: _Stream) -> float:
+    """CPU seconds a trade that leaves cost, over the next orders of the stream."""
+    outcomes: list[Outcome] = []
+    trades = stream.run(PROVED, outcomes)
+    log, started = Log(SECRET), time.process_time()
+    log.take([leaf for outcome in outcomes for leaf in leaves_of(outcome.at_ns, outcome.events)])
+    return (time.process_time() - started) / trades
+
+
 def _body(command: PlaceOrder | CancelOrder) -> dict[str, Any]:
     """What the client sent. A cancel has no body but is counted as an order: its path is decoded as well."""
     if isinstance(command, CancelOrder):
@@ -210,7 +240,7 @@ def _body(command: PlaceOrder | CancelOrder) -> dict[str, Any]:
 def measure(new_flow: NewFlow, orders: int) -> Spent:
     """The breakdown of one stream."""
     seconds, trades, stream = _bare(new_flow, orders)
-    decoding = _decoding(stream)
+    decoding, proving = _decoding(stream), _proving(stream)
     timers = _Timers()
     timed_stream = _Stream(new_flow)
     timed_stream.run(WARM_UP)
@@ -219,4 +249,5 @@ def measure(new_flow: NewFlow, orders: int) -> Spent:
     whole = sum(timers.spent.values())
     pieces = {piece: spent / whole * seconds / trades * 1e6 for piece, spent in timers.spent.items()}
     pieces["decode"] = decoding / trades * 1e6
-    return Spent((seconds + decoding) / trades * 1e6, pieces, trades)
+    pieces["evidence"] = proving * 1e6
+    return Spent((seconds + decoding) / trades * 1e6 + pieces["evidence"], pieces, trades)

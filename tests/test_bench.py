@@ -6,10 +6,26 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PIECES = ("decode", "standing", "reservation", "rules", "ledger", "events", "encode", "flow")
+PIECES = (
+    "decode",
+    "standing",
+    "reservation",
+    "rules",
+    "shares",
+    "ledger",
+    "events",
+    "encode",
+    "evidence",
+    "flow",
+)
+TINY = {f"cpu_{mix}_{piece}" for mix in ("posted", "book") for piece in ("contract", "duties")}
+"""Too small to be told from their timers on some machines."""
 NAMES = {
     *(f"cpu_{mix}_{piece}" for mix in ("posted", "book") for piece in (*PIECES, "durable")),
     "cpu_book_book",
+    "cpu_posted_entitlement",
+    *(f"verdict_{what}" for what in ("allow", "seven_reasons", "quarter_of_rules", "half_of_rules", "kept")),
+    "verdict_kept_10000_classes",
     "bytes_a_resting_order",
     "copy_of_postings",
     "transaction_a_trade",
@@ -21,6 +37,8 @@ NAMES = {
         for how in ("singles_64", "singles_1000", "batches_100", "batches_1000")
     ),
     "settled_posted_singles_64_with_ids",
+    "settled_posted_batches_1",
+    "settled_posted_batches_10000",
     *(f"{what}_p99_{mix}" for mix in ("posted", "book") for what in ("commit", "acknowledged")),
     "recovery_from_journal",
     "recovery_from_snapshot",
@@ -48,7 +66,7 @@ def test_the_bench_writes_every_figure(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     figures = {line["name"]: line for line in json.loads(output.read_text())}
-    assert figures.keys() == NAMES
+    assert figures.keys() - TINY == NAMES
     for figure in figures.values():
         assert figure.keys() == {"name", "value", "unit", "reference", "ratio"}
         assert min(figure["value"], figure["reference"], figure["ratio"]) > 0, figure
