@@ -339,17 +339,27 @@ class KeptVerdicts(RuleBasedStateMachine):
             )
         )
 
-    @rule(who=st.integers(0, 3), days=st.sampled_from((1, 3, 40)), owner=st.integers(0, 3))
-    def identity(self, who: int, days: int, owner: int) -> None:
-        """A mandate anew, and perhaps somebody else's house."""
+    @rule(who=st.integers(0, 3), days=st.sampled_from((1, 3, 40)), passes=st.booleans())
+    def mandate(self, who: int, days: int, passes: bool) -> None:
+        """A new one for the agent."""
+        self.decide_identity(self.people[who], days)
+        if passes:
+            self.pass_through(self.world.at_ns + days * DAY_NS)
+
+    @rule(owner=st.integers(0, 3))
+    def bought(self, owner: int) -> None:
+        """The merchant, and with it what it owns, belongs to another house."""
+        self.decide_identity(self.merchant, 900, owner_id=self.people[owner])
+
+    def decide_identity(self, who: str, days: int, **fields: Any) -> None:
         self.world.do(
             e.DecideIdentity(
                 actor=self.world.reviewer,
-                participant=self.people[who],
+                participant=who,
                 accept=True,
                 mandate_until_ns=self.world.at_ns + days * DAY_NS,
                 evidence_sha256=EVIDENCE,
-                owner_id=self.people[owner],
+                **fields,
             )
         )
 
