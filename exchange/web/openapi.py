@@ -31,7 +31,6 @@ TAGS: Final = {
     "orders": "Orders and off-venue reports",
     "trades": "Trades, delivery, entitlements, holds",
     "duties": "What is owed after a trade, and the working calendar",
-    "registers": "Registers of facts: typed entries, what stood when",
     "rules": "The rulebook: in force, foretold, drafted, narrowed, covered",
     "attestations": "Accredited providers and what they attest",
     "bank": "The custody bank: withdrawals, payout files, statements, breaks",
