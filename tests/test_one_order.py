@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange import journal
 from exchange.events import Entry
+from loadtests.client import HONEST, declared_sha256
 from tests.document import ROOT, Block, blocks, headings
 from tests.story import Person, Venue, command_id, instant, invented_uscc, parsed, sha256_of, shuji
 
@@ -72,6 +73,9 @@ class Walk:
             )
         if rest.startswith("signs "):
             return self.person(name).sign(self.value(rest.removeprefix("signs ")))
+        if rest.startswith("declares "):
+            text = self.value(rest.removeprefix("declares "))
+            return self.person(name).sign(text + declared_sha256(HONEST))
         return None
 
     def now(self) -> datetime.datetime:
