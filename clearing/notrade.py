@@ -976,15 +976,7 @@ class _Theme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _Shape = TypeVar("_Shape")
 _NOT_RULES = ("sources.toml", "bases.toml")
 
-NOT_YET_GATHERED: frozenset[str] = frozenset(
-    {
-        "A05",
-        "H01",
-        "H02",
-        "H03",
-        "H04",
-    }
-)
+NOT_YET_GATHERED: frozenset[str] = frozenset()
 """Rules whose facts the venue does not gather from its state yet: they would leave every trade undecided. Whoever
 makes the venue gather a rule's facts takes its id out."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.story import Venue, done, settled, unlawful
+from tests.story import Venue, done, settled, sha256_of, unlawful
 
 Facts = dict[str, Any]
 PERSONAL: Facts = {
@@ -45,6 +45,8 @@ class Side:
     entries: tuple[Entry, ...] = ()
     before: tuple[Entry, ...] = ()
     """Entries that are made before the product is registered."""
+    signed: Facts = field(default_factory=dict)
+    """What the buyer declares with its signature of the contract, where that is not the usual."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,19 @@ def personal(**classification: Any) -> Side:
     """Personal information as a careful merchant offers it: assessed, and its persons told of the buyer."""
     whole = {**PERSONAL, "classification": {**PERSONAL["classification"], **classification}}
     return Side(declared=whole, entries=(ASSESSED, NAMED))
+
+
+EVALUATED = Entry("security_evaluations", "db", {"result": "passed"})
+ENTRUSTED: Facts = {"entrustment_sha256": sha256_of("entrustment agreement"), "log_retention_months": 36}
+
+
+def health(signed: Facts | None = None, **classification: Any) -> Side:
+    """Health data under an entrustment agreement, its buyer evaluated."""
+    said = {"classification": classification, "authorisation": {"purposes": ["health_service"]}}
+    terms = {"purposes": ["health_service"]}
+    return Side(
+        said, terms, {"purpose": "health_service"}, (EVALUATED,), signed={**ENTRUSTED, **(signed or {})}
+    )
 
 
 def entered(register: str, about: str, **facts: Any) -> Side:
@@ -152,11 +167,26 @@ STORIES = (
           entered("competition_screens", "db", flagged=True),
           entered("competition_screens", "db", flagged=False), Side(terms=EXCLUSIVE), held=True),
     Story("G07", "health data kept abroad", declared(classification={"storage_region": "SG"}),
+          both=health(), board="health"),
+    Story("H05", "medical records for marketing",
+          Side(declared={"authorisation": {"purposes": ["market_analysis"]}}, terms={"purposes": ["market_analysis"]},
+               ordered={"purpose": "market_analysis"}),
+          both=health(medical_records=True), board="health"),
+    Story("A05", "controlled data sold abroad without an export licence", Side(),
+          Side(before=(Entry("export_licences", "d", {"number": "1", "territories": ["HK"]}),)),
+          Side(declared={"classification": {"export_controlled": True}}, terms={"territories": ["HK"]},
+               ordered={"territory": "HK"})),
+    Story("H01", "research on people without an ethics review", Side(),
+          entered("ethics_reviews", "db", number="1", decision="approved"), health({"human_research": True}),
+          board="health", held=True),
+    Story("H02", "research on people that the ethics committee has rejected",
+          entered("ethics_reviews", "db", number="1", decision="rejected"),
+          entered("ethics_reviews", "db", number="1", decision="approved"), health({"human_research": True}),
           board="health"),
-    Story("H05", "medical records for marketing", Side(terms={"purposes": ["market_analysis"]}),
-          Side(declared={"authorisation": {"purposes": ["health_service"]}},
-               terms={"purposes": ["health_service"]}, ordered={"purpose": "health_service"}),
-          declared(classification={"medical_records": True}), board="health"),
+    Story("H03", "a buyer of health data whose security was not evaluated",
+          entered("security_evaluations", "db", result="failed"), both=health(), board="health", held=True),
+    Story("H04", "medical records, and their access logs are kept for a year",
+          Side(signed={"log_retention_months": 12}), both=health(medical_records=True), board="health", held=True),
     Story("T01", "faces and plates graded as general data", declared(classification={"data_class": "general"}),
           Side(declared={"classification": {"data_class": "important"}},
                entries=(Entry("assessments", "d", {"kind": "risk_assessment", "result": "passed"}),)),
@@ -206,7 +236,13 @@ class Play:
         if answer.json()["state"] == "public_notice":
             self.venue.advance(days=5, seconds=60)
         self.enter((*self.both.entries, *self.side.entries))
+        self.sign(listing, {**self.both.signed, **self.side.signed})
         return self.venue.order(self.buyer, listing, **{**self.both.ordered, **self.side.ordered})
+
+    def sign(self, listing: str, declared: Facts) -> None:
+        if declared:
+            done(self.venue.offer_contract(self.merchant, listing))
+            done(self.venue.sign_contract(self.buyer, listing, **declared))
 
     def enter(self, entries: Iterable[Entry]) -> None:
         subjects = {

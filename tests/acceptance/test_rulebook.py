@@ -95,7 +95,6 @@ def test_judge_gives_every_shared_example_its_verdict_and_exact_rules() -> None:
     assert all(len(answer["citations"]) == len(answer["rules"]) for answer in answers)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: 88 rules at the venue")
 def test_the_venue_trades_by_all_rules_of_the_draft(venue: Venue) -> None:
     """Line: "holds 88 rules ... Make all of them the project's own: ... keep the ids"."""
     draft = {rule["id"]: rule for rule in shared("rulebook-draft.json")["rules"]}

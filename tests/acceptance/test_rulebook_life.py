@@ -187,7 +187,6 @@ def test_a_rule_that_its_examples_contradict_does_not_load(venue: Venue, tmp_pat
 # -- coverage
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: not all of the 88 are in force")
 def test_coverage_counts_each_rule_live_and_in_tests(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "coverage counts fired, passed, not applicable per rule, live and in tests": every rule has an example that
     fires it and one that passes it."""
