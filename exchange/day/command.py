@@ -133,10 +133,13 @@ def _play(arguments: Arguments, keeper: Any, operator: keys.Key, guests: Any) ->
 
 
 def _report(arguments: Arguments, day: Any, keeper: Any, traded_s: float) -> dict[str, Any]:
+    from exchange.day.stalls import UNPLANTED
+
     grades = day.close()
     day.check_rules()
     report: dict[str, Any] = {"seed": arguments.seed, **day.book.summary()}
     report["guarded"] = day.guards_met()
+    report["unplanted"] = list(UNPLANTED)
     report["grades"] = grades
     report["imported_listings"] = len(day.market.imported)
     report["restarts"] = keeper.restarts

@@ -28,6 +28,13 @@ GUARDED: Final = {
 }
 """Rules that no answer over HTTP can name, and which guard stands before each; the guard is met instead."""
 
+UNPLANTED: Final = (
+    "A04", "A05", "A06", "A08", "B08", "B09", "B15", "B18", "B19", "B20", "B21", "B22", "B23", "C03", "C04", "C06", "C08",
+    "C09", "C10", "C11", "C12", "C13", "C15", "C16", "D03", "D04", "D07", "D08", "E04", "E07", "E08", "E09", "E10", "F01",
+    "F03", "F04", "G01", "G02", "G03", "G04", "G05", "G06", "G07", "H01", "H02", "H03", "H04", "H05", "T01",
+)  # fmt: skip
+"""Rules that a day breaks nowhere on purpose: each is met by a story of its own in `tests/acceptance`."""
+
 PERSONAL: Final[dict[str, Any]] = {
     "classification": {"origin": "personal", "pi_state": "identifiable"},
     "consent": {"basis": "separate_consent", "purposes": ["market_analysis"]},
