@@ -70,7 +70,7 @@ class Day:
         for label in buyers:
             self.town.buyer(label)
         self.market = builder.build()
-        self.town.tell_persons_of(self.town.people[label] for label in (*buyers, *DEALERS))
+        self.town.tell_persons_of(person for label, person in self.town.people.items() if label != "reviewer")
         self.town.advance(days=NOTICE_DAYS)
         self.town.until_opening()
         self.market.imported = list(builder.imported(self._guests))
