@@ -68,7 +68,10 @@ class Loader(threading.Thread):
 
 @contextmanager
 def under_load(venue: Venue, listing: str) -> Iterator[list[Loader]]:
-    loaders = [Loader(venue, venue.buyer(), listing) for _ in range(LOADERS)]
+    buyers = [venue.buyer() for _ in range(LOADERS)]
+    for buyer in buyers:
+        venue.agree(buyer, listing)
+    loaders = [Loader(venue, buyer, listing) for buyer in buyers]
     for loader in loaders:
         loader.start()
     try:
