@@ -390,7 +390,7 @@ def test_a_request_is_found_by_its_id_and_its_command_by_its(logged: Venue) -> N
     listing = logged.listing(merchant)
     key = logged.new_id()
     body = {"listing": listing, "quantity": 1, "purpose": "market_analysis", "client_order_id": key}
-    venue.agree_for(buyer, body)
+    logged.agree_for(buyer, body)
     answer = buyer.ask("POST", "/v1/orders", json=body, headers={"X-Request-Id": "acceptance-42"})
     done(answer, 201)
     assert answer.headers["x-request-id"] == "acceptance-42"
