@@ -60,6 +60,7 @@ from exchange.events import (
     DutyRescheduled,
     EntitlementEnded,
     EntitlementMoved,
+    EntitlementReminded,
     EntitlementRenewed,
     FactsAmended,
     Held,
@@ -252,7 +253,7 @@ class EntitlementRecord(Struct, kw_only=True, gc=False):
     there.
 
     `key_sha256` is empty before a key is issued. `reason` is that of the last suspension, resumption or revocation;
-    `renewed_by` the trade that was made to follow on it.
+    `renewed_by` the trade that was made to follow on it. `reminded_at_ns` is 0 before its buyer was reminded of its end.
     """
 
     number: int
@@ -268,6 +269,7 @@ class EntitlementRecord(Struct, kw_only=True, gc=False):
     updated_at_ns: int
     reason: str = ""
     renewed_by: str = ""
+    reminded_at_ns: int = 0
 
 
 class DutyRecord(Struct, kw_only=True, gc=False):
@@ -833,7 +835,8 @@ def _delivered(view: View, event: Delivered, at_ns: int) -> None:
     trade.delivery, trade.acceptance_due_ns = event.delivery, event.due_ns
     trade.delivered_at_ns = trade.updated_at_ns = at_ns
     _entitlement_state(view, trade.entitlement, "active", at_ns)
-    view.entitlements.change(trade.entitlement).until_ns = event.entitlement_until_ns
+    entitlement = view.entitlements.change(trade.entitlement)
+    entitlement.until_ns, entitlement.reminded_at_ns = event.entitlement_until_ns, 0
 
 
 def _delivery_rejected(view: View, event: DeliveryRejected, at_ns: int) -> None:
@@ -942,6 +945,11 @@ def _entitlement_moved(view: View, event: EntitlementMoved, at_ns: int) -> None:
     view.entitlements.change(event.entitlement).reason = event.reason
 
 
+def _entitlement_reminded(view: View, event: EntitlementReminded, at_ns: int) -> None:
+    entitlement = view.entitlements.change(event.entitlement)
+    entitlement.reminded_at_ns = entitlement.updated_at_ns = at_ns
+
+
 def _entitlement_renewed(view: View, event: EntitlementRenewed, at_ns: int) -> None:
     entitlement = view.entitlements.change(event.entitlement)
     entitlement.renewed_by, entitlement.updated_at_ns = event.trade, at_ns
@@ -1030,6 +1038,7 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     KeyIssued: _key,
     EntitlementEnded: _entitlement_ended,
     EntitlementMoved: _entitlement_moved,
+    EntitlementReminded: _entitlement_reminded,
     EntitlementRenewed: _entitlement_renewed,
     DutyOpened: _duty_opened,
     DutyMoved: _duty_moved,

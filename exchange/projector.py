@@ -33,6 +33,7 @@ from exchange.events import (
     DutyRescheduled,
     EntitlementEnded,
     EntitlementMoved,
+    EntitlementReminded,
     EntitlementRenewed,
     Entry,
     FactsAmended,
@@ -263,7 +264,9 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                 wanted.trades[event.trade] = None
             case Reversed() if event.trade:
                 wanted.trades[event.transaction] = None
-            case KeyIssued() | EntitlementEnded() | EntitlementMoved() | EntitlementRenewed():
+            case KeyIssued() | EntitlementEnded() | EntitlementMoved():
+                wanted.entitlements[event.entitlement] = None
+            case EntitlementReminded() | EntitlementRenewed():
                 wanted.entitlements[event.entitlement] = None
             case DutyMoved():
                 wanted.duties[event.duty] = None

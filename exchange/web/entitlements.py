@@ -42,6 +42,7 @@ class EntitlementView(Struct):
     """What a buyer may use. `until`: null until a delivery starts the term. `has_key`: nobody can read it again.
 
     `reason`: why it was last suspended, resumed or revoked. `renewed_by`: the trade that was made to follow on it.
+    `reminded_at`: when its buyer was reminded of this term's end; null before.
     """
 
     entitlement: str
@@ -55,6 +56,7 @@ class EntitlementView(Struct):
     has_key: bool
     reason: str | None
     renewed_by: str | None
+    reminded_at: str | None
 
 
 class Reasoned(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -139,6 +141,7 @@ def entitlement_view(row: EntitlementRecord) -> EntitlementView:
         bool(row.key_sha256),
         row.reason or None,
         row.renewed_by or None,
+        optional_text(row.reminded_at_ns),
     )
 
 
@@ -336,7 +339,7 @@ _SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _VIEW: Final = {
     "entitlement": "E1", "trade": "T1", "listing": "L1", "buyer": "P4", "seller": "P2", "state": "active",
     "granted_at": "2026-11-23T10:00:00Z", "until": "2027-02-21T10:00:00Z", "has_key": True,
-    "reason": None, "renewed_by": None,
+    "reason": None, "renewed_by": None, "reminded_at": None,
 }  # fmt: skip
 
 _REASON: Final = {"reason": "the address is under maintenance"}

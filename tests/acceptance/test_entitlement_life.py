@@ -121,7 +121,6 @@ def test_expired_it_is_deleted_with_proof(venue: Venue, merchant: Person, buyer:
         assert move(buyer, entitlement, step).status_code in OVER
 
 
-@pytest.mark.xfail(strict=True, reason="issue 4: reminders")
 def test_its_buyer_is_reminded_before_the_end(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "reminders before each": of the end of the term, once, and before it comes."""
     entitlement, _ = bought(venue, merchant, buyer, venue.listing(merchant, term_days=60))
