@@ -976,22 +976,16 @@ class _Theme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _Shape = TypeVar("_Shape")
 _NOT_RULES = ("sources.toml", "bases.toml")
 
-NOT_YET_GATHERED: frozenset[str] = frozenset()
-"""Rules whose facts the venue does not gather from its state yet: they would leave every trade undecided. Whoever
-makes the venue gather a rule's facts takes its id out."""
-
-
 Narrowing = tuple[str, str]
 """(rule, what it is violated by as well): the emergency path, which can only narrow."""
 
 
-def load(directory: Path | None = None, *, complete: bool = False, boards: Collection[str] = ()) -> Rulebook:
+def load(directory: Path | None = None, *, boards: Collection[str] = ()) -> Rulebook:
     """The rulebook of the package, or of a folder of the same shape; called once, at start-up (about 0.3 s).
 
-    The venue's leaves out the rules in NOT_YET_GATHERED; `complete` has them all, for contexts that bring their
-    own facts and for the page. `boards` are the ids of those configured: a rule that names another does not load,
-    a fact that does is unknown. Raises RulebookError, with file and line, for a rule that does not type-check,
-    that lacks an example, or that cites a source that is not declared; `prove` holds the examples against it.
+    `boards` are the ids of those configured: a rule that names another does not load, a fact that does is unknown.
+    Raises RulebookError, with file and line, for a rule that does not type-check, that lacks an example, or that
+    cites a source that is not declared; `prove` holds the examples against it.
     """
     folder = resources.files("clearing").joinpath("rulebook") if directory is None else directory
     try:
@@ -1002,14 +996,13 @@ def load(directory: Path | None = None, *, complete: bool = False, boards: Colle
         }
     except (OSError, UnicodeDecodeError) as error:
         raise RulebookError(f"{folder}: {error}") from error
-    return of_texts(texts, complete=complete, boards=boards)
+    return of_texts(texts, boards=boards)
 
 
 def of_texts(
     texts: Mapping[str, str],
     narrowings: Sequence[Narrowing] = (),
     *,
-    complete: bool = False,
     boards: Collection[str] = (),
 ) -> Rulebook:
     """The rulebook that these files are, by name, each rule narrowed as said. Raises RulebookError as `load`."""
@@ -1019,7 +1012,7 @@ def of_texts(
     known = vocabulary_of(boards)
     rules = [rule for name in names for rule in _read_theme(texts, name, sources, known)]
     _check(rules, bases)
-    kept = {rule.id: rule for rule in rules if complete or rule.id not in NOT_YET_GATHERED}
+    kept = {rule.id: rule for rule in rules}
     for rule, also in narrowings:
         kept[rule] = _narrowed(kept, rule, also, known)
     return Rulebook(kept.values(), bases, boards, texts, narrowings)

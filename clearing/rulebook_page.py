@@ -17,7 +17,6 @@ from clearing.articles import Article, Document
 from clearing.notrade import (
     AUTHORITY_ZH,
     NOT_BINDING,
-    NOT_YET_GATHERED,
     Authority,
     Bringer,
     Citation,
@@ -104,9 +103,6 @@ _INDEX = """## 条文索引 / Article by article
 Every article of the policy digest (2023, no. 49), and what the venue does about it: the rules that stand on it; what
 answers it where no rule does, and where that is; what is not built yet, with its requirement; what asks nothing of a
 trade or of the venue.
-
-\\* 所需事实本所尚不采集，规则已写成并经检验，暂不适用于交易。 / The venue does not gather its facts yet: the rule is
-written and tested, and not applied to trades.
 """
 _OUTSIDE = "不涉及交易 asks nothing of a trade"
 _KIND = {
@@ -179,7 +175,7 @@ def _document(document: Document, rulebook: Rulebook) -> Iterator[str]:
 
 def _answer(document: Document, article: Article, rulebook: Rulebook) -> str:
     rules = articles.rules_on(document, article, list(rulebook.rules.values()))
-    parts = [", ".join(_link(rule) + _not_yet(rule) for rule in rules)]
+    parts = [", ".join(_link(rule) for rule in rules)]
     if article.answer is not None:
         shown = ", ".join(f"[{path}](../{path})" for path in article.where)
         said = f"{article.answer.zh} / {article.answer.en}{f' ({shown})' if shown else ''}"
@@ -190,11 +186,7 @@ def _answer(document: Document, article: Article, rulebook: Rulebook) -> str:
 def _named(word: str, rulebook: Rulebook) -> str:
     """A rule's id as a link; the id of a requirement as it is."""
     rule = rulebook.rules.get(word)
-    return word if rule is None else _link(rule) + _not_yet(rule)
-
-
-def _not_yet(rule: Rule) -> str:
-    return "\\*" if rule.id in NOT_YET_GATHERED else ""
+    return word if rule is None else _link(rule)
 
 
 def _contents(rules: Sequence[Rule]) -> Iterator[str]:
@@ -203,7 +195,7 @@ def _contents(rules: Sequence[Rule]) -> Iterator[str]:
     yield "| 规则 rule | 类别 class | 含义 | meaning |"
     yield "|---|---|---|---|"
     for rule in rules:
-        yield f"| {_link(rule)}{_not_yet(rule)} | {_CLASS[rule.kind]} | {rule.message.zh} | {rule.message.en} |"
+        yield f"| {_link(rule)} | {_CLASS[rule.kind]} | {rule.message.zh} | {rule.message.en} |"
     yield ""
 
 
@@ -224,8 +216,6 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield f"- 违反 violated when: `{rule.violated_when}`"
     yield f"- 证据 evidence that cures: {rule.evidence.zh} / {rule.evidence.en}"
     yield from _cure(rule)
-    if rule.id in NOT_YET_GATHERED:
-        yield "- 本所尚不采集所需事实，暂不适用 not applied yet: the venue does not gather its facts"
     remarks = _remarks(rule)
     if remarks.rule:
         yield f"- 说明 remarks: {remarks.rule}"
@@ -338,4 +328,4 @@ def _source(title: str, cited: Sequence[tuple[Rule, Citation]]) -> Iterator[str]
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    sys.stdout.write(page(load(complete=True)))
+    sys.stdout.write(page(load()))

@@ -261,7 +261,7 @@ def _judge(lines: BinaryIO) -> int:
     from clearing import notrade
     from exchange import board
 
-    rulebook = notrade.load(complete=True, boards=board.load())
+    rulebook = notrade.load(boards=board.load())
     status = 0
     for answer in notrade.judge_lines(rulebook, lines):
         sys.stdout.buffer.write(answer + b"\n")

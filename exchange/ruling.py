@@ -33,7 +33,7 @@ def run_replay(arguments: Arguments) -> int:
             raise UsageError(f"{folder} is no folder: name the folder of a rulebook's TOML files")
         try:
             books.append(load(Path(folder), boards=boards))
-            prove(load(Path(folder), complete=True, boards=boards))
+            prove(books[-1])
         except RulebookError as error:
             raise UsageError(f"{folder}: {error}") from error
     found = asyncio.run(_rejudged(settings_of(arguments), books[0], books[1]))

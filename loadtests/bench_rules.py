@@ -38,7 +38,7 @@ UNLAWFUL: Final = {
 
 def measure(turns: int, verdicts: int) -> Iterator[Figure]:
     """Lawful trades of each base in turn, then one that breaks seven rules; each beside every second rule."""
-    rulebook = notrade.load(complete=True)
+    rulebook = notrade.load()
     half = Rulebook(list(rulebook.rules.values())[::2])
     lawful = [notrade.read_context(rulebook.context(base, {})) for base in rulebook.bases]
     unlawful = [notrade.read_context(rulebook.context("personal", UNLAWFUL))]

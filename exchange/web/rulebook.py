@@ -210,7 +210,7 @@ async def draft(call: Call, body: Drafting) -> DraftView:
     base = await call.read(lambda state: {**state.rulebook.texts, **body.files})
     boards = tuple(call.desk.boards)
     try:
-        await asyncio.to_thread(lambda: prove(of_texts(base, complete=True, boards=boards)))
+        await asyncio.to_thread(lambda: prove(of_texts(base, boards=boards)))
     except RulebookError as error:
         raise Refusing(Refused.out_of_bounds, str(error)) from error
     command = DraftRulebook(

@@ -262,8 +262,6 @@ def in_force(venue: Venue) -> list[str]:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: f"{story.rule} {story.told}")
 def test_exactly_this_rule_and_its_lawful_twin(venue: Venue, in_force: list[str], story: Story) -> None:
-    if story.rule not in in_force:
-        pytest.xfail("issue 4: the venue does not gather what this rule reads yet")
     play = Play(venue, story, story.wrong)
     answer = play.answer()
     if story.held:

@@ -451,4 +451,4 @@ def table(found: Trial) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table(trial(notrade.load(complete=True))) + "\n")
+    sys.stdout.write(table(trial(notrade.load())) + "\n")

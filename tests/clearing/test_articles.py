@@ -12,7 +12,7 @@ from clearing import articles, notrade, rulebook_page
 from clearing.articles import Article, Document
 
 CHECKOUT = Path(__file__).parents[2]
-RULEBOOK = notrade.load(complete=True)
+RULEBOOK = notrade.load()
 RULES = list(RULEBOOK.rules.values())
 DOCUMENTS = {document.source: document for document in articles.load()}
 ROWS = [

@@ -10,7 +10,7 @@ import pytest
 from clearing import notrade
 from clearing.notrade import Facts
 
-RULEBOOK = notrade.load(complete=True)
+RULEBOOK = notrade.load()
 HAINAN, JIANGXI, SHENZHEN, BEIJING, GUANGZHOU = "CN-46", "CN-36", "CN-4403", "CN-11", "CN-4401"
 SHARED: dict[str, Any] = {"source.channel": "gov_sharing"}
 CONDITIONAL: dict[str, Any] = {"source.channel": "open_platform_conditional"}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from clearing import notrade
 from clearing.notrade import PHASES, REGISTERS, Facts, Phase, Register, Rulebook, Verdict
 
-RULEBOOK = notrade.load(complete=True)
+RULEBOOK = notrade.load()
 READ = sorted({fact for rule in RULEBOOK.rules.values() for fact in rule.facts} - {"now"})
 BASES = list(RULEBOOK.bases)
 DAY_NS = 86_400_000_000_000

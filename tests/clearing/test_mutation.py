@@ -11,7 +11,7 @@ from clearing.notrade import Rule
 from tests.clearing import mutation
 from tests.clearing.mutation import OPERATORS, Trial, cases, jury, mutants, parse, trial, written
 
-RULEBOOK = notrade.load(complete=True)
+RULEBOOK = notrade.load()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from clearing import notrade, rulebook_page
 from clearing.notrade import ALLOW, CLEAN, PHASES, REGISTERS, Facts, Finding, Rulebook, RulebookError
 
-RULEBOOK = notrade.load(complete=True)
+RULEBOOK = notrade.load()
 CHECKOUT = Path(__file__).parents[2]
 PACKAGED = CHECKOUT / "clearing" / "rulebook"
 DAY_NS = 86_400_000_000_000
@@ -369,16 +369,6 @@ def test_the_first_thirty_rules_are_all_there() -> None:
     assert set(first.split()) <= set(RULEBOOK.rules)
 
 
-def test_the_venue_gathers_the_facts_of_every_rule() -> None:
-    assert not notrade.NOT_YET_GATHERED
-
-
-def test_the_venues_rulebook_leaves_out_what_it_cannot_judge_yet() -> None:
-    kept = [rule for rule in RULEBOOK.rules if rule not in notrade.NOT_YET_GATHERED]
-    assert list(notrade.load().rules) == kept
-    assert notrade.load().rules == {rule: RULEBOOK.rules[rule] for rule in kept}
-
-
 def test_the_digest_follows_what_the_rules_say_and_nothing_else() -> None:
     rules = list(RULEBOOK.rules.values())
     assert Rulebook(reversed(rules)).sha256 == RULEBOOK.sha256
@@ -444,7 +434,7 @@ def test_a_rulebook_with_a_mistake_does_not_load(tmp_path: Path, find: str, put:
     assert find in first
     file.write_text(first.replace(find, put) + 'id = "A02"' + second, encoding="utf-8")
     with pytest.raises(RulebookError, match=message):
-        notrade.load(tmp_path, complete=True)
+        notrade.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -485,7 +475,7 @@ def test_a_condition_of_the_wrong_type_fails_the_load_with_its_file_and_line(
     file.write_text(written, encoding="utf-8")
     number = 1 + written.splitlines().index(wrong)
     with pytest.raises(RulebookError, match=rf"^classification\.toml:{number}: .*{message}"):
-        notrade.load(tmp_path, complete=True)
+        notrade.load(tmp_path)
 
 
 def test_amounts_of_a_price_are_compared_as_they_stand() -> None:
@@ -500,7 +490,7 @@ BOARDS = ("general", "health", "public_data", "transport")
 
 
 def test_a_board_that_is_not_configured_is_no_board() -> None:
-    rules = notrade.load(complete=True, boards=BOARDS)
+    rules = notrade.load(boards=BOARDS)
     changes: dict[str, Any] = {"trade__ethics_review": "rejected"}
     assert rules.judge(facts("health", **changes)).violated == ("H02",)
     assert rules.judge(facts("health", **changes, product__board="general")) is ALLOW
@@ -514,13 +504,13 @@ def test_a_rule_that_names_a_board_that_is_not_configured_does_not_load() -> Non
     with pytest.raises(
         RulebookError, match=r"^transport\.toml:\d+: 'transport' is not one of general, health"
     ):
-        notrade.load(complete=True, boards=BOARDS[:3])
+        notrade.load(boards=BOARDS[:3])
 
 
 def test_a_folder_loads_like_the_package(tmp_path: Path) -> None:
-    assert notrade.load(PACKAGED, complete=True).sha256 == RULEBOOK.sha256
+    assert notrade.load(PACKAGED).sha256 == RULEBOOK.sha256
     with pytest.raises(RulebookError, match=r"sources\.toml: the rulebook needs this file"):
-        notrade.load(tmp_path, complete=True)
+        notrade.load(tmp_path)
 
 
 # ---- judge FILE -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from clearing import expression, notrade
 from clearing.notrade import Example, Rule, Rulebook, Verdict
 from tests.clearing.mutation import WAITS_AT_REGISTRATION, asked_in, parse
 
-RULEBOOK = notrade.load(complete=True)
+RULEBOOK = notrade.load()
 OWN = [
     pytest.param(rule.id, example, id=f"{rule.id}-{number}-{example.kind}")
     for rule in RULEBOOK.rules.values()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clearing import notrade
 from clearing.notrade import PHASES, Facts, Verdict
 
-RULEBOOK = notrade.load(complete=True)
+RULEBOOK = notrade.load()
 ALONE = [notrade.Rulebook([rule]) for rule in RULEBOOK.rules.values()]
 READ = sorted({fact for rule in RULEBOOK.rules.values() for fact in rule.facts})
 OPEN: dict[str, list[Any]] = {

@@ -128,7 +128,7 @@ def test_a_draft_takes_the_place_of_narrowings_that_were_there_and_keeps_later_o
 
 def test_a_rule_that_its_examples_contradict_is_told(world: World) -> None:
     """The package's own rulebook is proven, and one with a rule turned round is not."""
-    whole = load(complete=True, boards=boards())
+    whole = load(boards=boards())
     prove(whole)
     text = whole.texts["rights.toml"].replace("trade.territory not in auth", "trade.territory in auth")
     with pytest.raises(RulebookError, match=r"toml:\d+: rule A01, its example 1 .*B05"):
@@ -136,8 +136,8 @@ def test_a_rule_that_its_examples_contradict_is_told(world: World) -> None:
 
 
 def load_with(text: str) -> Rulebook:
-    whole = load(complete=True, boards=boards())
-    return of_texts({**whole.texts, "rights.toml": text}, complete=True, boards=boards())
+    whole = load(boards=boards())
+    return of_texts({**whole.texts, "rights.toml": text}, boards=boards())
 
 
 def test_the_whole_facts_of_a_stored_trade_give_its_verdict_again(world: World) -> None:
