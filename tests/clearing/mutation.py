@@ -375,7 +375,7 @@ _SEPARATE = (
     "a basis that applies_when lets out, or that violated_when lets in: another text that says the same"
 )
 _SENSITIVE = "product.sensitive_pi and (product.pi_state in ['identifiable', 'deidentified'])"
-_WITH_C02 = "wherever it is violated C02 is as well, and C02 holds"
+_SEPARATELY = "(not (consent.basis in ['separate_consent', 'written_separate', 'statutory']))"
 EQUIVALENT: dict[str, str] = {
     "B10 add phase: registration": _WAITS,
     "B11 add phase: registration": _WAITS,
@@ -385,11 +385,16 @@ EQUIVALENT: dict[str, str] = {
     "B15 add phase: registration": _WAITS,
     **{
         f"C03 add member: applies_when = ({_SENSITIVE} and (not (consent.basis in ['none', '{basis}'])))": _SEPARATE
-        for basis in ("separate_consent", "statutory", "written_separate")
+        for basis in ("statutory", "written_separate")
     },
     "C03 add member: violated_when = "
-    "(not (consent.basis in ['separate_consent', 'written_separate', 'statutory', 'none']))": _SEPARATE,
-    "C03 change class: post_trade_obligation": _WITH_C02,
+    "((not (consent.basis in ['separate_consent', 'written_separate', 'statutory', 'none'])) or "
+    "(product.human_genetic and (consent.basis == 'separate_consent')))": _SEPARATE,
+    **{
+        f"C03 add member: violated_when = ({_SEPARATELY} or "
+        f"(product.human_genetic and (consent.basis in ['separate_consent', '{basis}'])))": _SEPARATE
+        for basis in ("general_consent", "none")
+    },
     **{
         f"{rule} add member: applies_when = ({_PERSONAL} and {twice})": _TWICE
         for rule in ("C07", "C08", "C11")

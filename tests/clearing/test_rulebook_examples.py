@@ -125,7 +125,8 @@ def test_every_rule_of_the_draft_is_in_the_rulebook(shared_folder: Path) -> None
 
 
 MENDED = {
-    "D03": "江西16(3) knows no consent that lifts its ban, so in Jiangxi the draft's exception does not hold"
+    "C03": "个人信息保护法29 asks for writing where another law does, and the draft for separate consent only",
+    "D03": "江西16(3) knows no consent that lifts its ban, so in Jiangxi the draft's exception does not hold",
 }
 """Rules that say another thing than the draft, and why."""
 
