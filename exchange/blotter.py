@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from exchange.events import (
+    CertificateReminded,
     DutyBroken,
     DutyMoved,
     DutyOpened,
@@ -48,7 +49,14 @@ Line: TypeAlias = tuple[
     str,
     str,
     Own | None,
-    OrderPlaced | Settled | Held | TradeRefused | OrderClosed | Owed | EntitlementReminded,
+    OrderPlaced
+    | Settled
+    | Held
+    | TradeRefused
+    | OrderClosed
+    | Owed
+    | EntitlementReminded
+    | CertificateReminded,
 ]
 """Whom to tell, on which side they are, their order as it is after the event (None: without one), and the event."""
 
@@ -135,6 +143,12 @@ class Blotter:
             if participant in people:
                 yield participant, side, None, event
 
+    def _certificate_ends(
+        self, people: dict[str, dict[str, Own]], event: CertificateReminded
+    ) -> Iterator[Line]:
+        if event.holder in people:
+            yield event.holder, "", None, event
+
     def _closed(self, people: dict[str, dict[str, Own]], event: OrderClosed) -> Iterator[Line]:
         own = self._orders.get(event.order)
         if own is not None and own.participant in people:
@@ -153,5 +167,6 @@ READ: Final[dict[type, Callable[[Blotter, dict[str, dict[str, Own]], Any], Itera
     DutyMoved: Blotter._owed,
     DutyBroken: Blotter._owed,
     EntitlementReminded: Blotter._reminded,
+    CertificateReminded: Blotter._certificate_ends,
 }
 """Event: what it says to owners of orders."""

@@ -979,6 +979,8 @@ class ProductDecided(Event, frozen=True):
     by: str
     state: str
     """What the product is from then on."""
+    remind_ns: int = 0
+    """Its holder is reminded of the certificate's end then; 0 without one, and in journals older than reminders."""
 
 
 class FactsAmended(Event, frozen=True):
@@ -1733,6 +1735,16 @@ class CertificateRenewed(Event, frozen=True):
     evidence_sha256: str
     reason: str
     by: str
+    remind_ns: int = 0
+
+
+class CertificateReminded(Event, frozen=True):
+    """A certificate is good until `valid_until_ns`: afterwards it cannot be renewed any more."""
+
+    product: str
+    certificate: str
+    holder: str
+    valid_until_ns: int
 
 
 AnyEvent = (
@@ -1822,6 +1834,7 @@ AnyEvent = (
     | Reversed
     | MovementRefused
     | CertificateRenewed
+    | CertificateReminded
 )
 
 

@@ -37,6 +37,7 @@ from clearing.revenue import ROLES, refuse_roles, refuse_shares
 from exchange.board import Board
 from exchange.events import (
     AmendFacts,
+    CertificateReminded,
     CertificateRenewed,
     Classification,
     ConfirmFacts,
@@ -55,7 +56,7 @@ from exchange.events import (
 )
 from exchange.gathering import of_product, of_registration, of_source, until_ns
 from exchange.participant import has_role, party_of, same_house, standing_refusal
-from exchange.state import Product, State
+from exchange.state import DAY_NS, Product, State
 
 LIFE: Final[Mapping[tuple[str, str], str]] = {
     ("pending", "register"): "registered",
@@ -167,7 +168,12 @@ REGISTER_ENTRIES: Final[Mapping[str, tuple[bool, str]]] = {
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 CERTIFICATE_MAX_YEARS: Final = 10
-_YEAR_NS: Final = 366 * 86_400_000_000_000
+_YEAR_NS: Final = 366 * DAY_NS
+CERTIFICATE_REMIND_DAYS: Final = 30
+"""Days before its end on which the holder of a certificate is reminded; of a short one when half of it is over.
+
+「在登记有效期到期前做好延续申请」(北京市企业数据知识产权工作指引第二十五条); how long before is the venue's own rule.
+"""
 
 
 def evidence_refusal(sha256: str) -> Refusal | None:
@@ -239,7 +245,7 @@ def decide(state: State, command: DecideProduct, at_ns: int) -> Refusal | list[E
     if command.decision != "register":
         if not command.reasons:
             return Refusal(Refused.malformed, "give the reasons of the decision")
-        return [_decided(product, command, "", 0)]
+        return [_decided(product, command, "", 0, 0)]
     return _register(state, product, command, at_ns)
 
 
@@ -270,9 +276,14 @@ def _register(state: State, product: Product, command: DecideProduct, at_ns: int
     looked = msgspec.structs.replace(product, confirmed=confirmed, rights=command.rights)
     if (refusal := _registration_refusal(state, looked, at_ns)) is not None:
         return refusal
-    return [
-        _decided(product, command, f"SJ-{at_ns // 1_000_000_000}-{command.product}", command.valid_until_ns)
-    ]
+    certificate = f"SJ-{at_ns // 1_000_000_000}-{command.product}"
+    until_ns = command.valid_until_ns
+    return [_decided(product, command, certificate, until_ns, _remind_ns(at_ns, until_ns))]
+
+
+def _remind_ns(from_ns: int, until_ns: int) -> int:
+    """When the holder of a certificate is reminded of its end."""
+    return until_ns - min(CERTIFICATE_REMIND_DAYS * DAY_NS, (until_ns - from_ns) // 2)
 
 
 def _term_refusal(until_ns: int, at_ns: int) -> Refusal | None:
@@ -293,7 +304,7 @@ def _registration_refusal(state: State, looked: Product, at_ns: int) -> Refusal 
 
 
 def _decided(
-    product: Product, command: DecideProduct, certificate: str, valid_until_ns: int
+    product: Product, command: DecideProduct, certificate: str, valid_until_ns: int, remind_ns: int
 ) -> ProductDecided:
     return ProductDecided(
         command.product,
@@ -305,6 +316,7 @@ def _decided(
         command.reasons,
         command.actor,
         LIFE[product.state, command.decision],
+        remind_ns,
     )
 
 
@@ -345,8 +357,20 @@ def renew(state: State, command: RenewCertificate, at_ns: int) -> Refusal | list
             command.evidence_sha256,
             command.reason,
             command.actor,
+            _remind_ns(at_ns, command.valid_until_ns),
         )
     ]
+
+
+def on_reminder_due(state: State, identifier: str, due_ns: int, at_ns: int) -> list[Event]:
+    """Nothing is said where the certificate was renewed meanwhile, is over, or is none any more."""
+    product = state.products[identifier]
+    until_ns = product.valid_until_ns
+    if until_ns < at_ns or until_ns - due_ns > CERTIFICATE_REMIND_DAYS * DAY_NS:
+        return []
+    if product.state not in ("registered", "suspended"):
+        return []
+    return [CertificateReminded(product.id, product.certificate, product.holder, until_ns)]
 
 
 def _renewal_refusal(product: Product, command: RenewCertificate, at_ns: int) -> Refusal | None:
@@ -502,13 +526,25 @@ def apply_decided(state: State, event: ProductDecided, at_ns: int) -> None:
         event.reasons,
         event.by,
     )
+    _start_reminder(state, event)
     state.forget_product(product)
+
+
+def _start_reminder(state: State, event: ProductDecided | CertificateRenewed) -> None:
+    if event.remind_ns:
+        state.start_timer(event.remind_ns, "certificate_reminder", event.product)
 
 
 def apply_renewed(state: State, event: CertificateRenewed, at_ns: int) -> None:
     product = state.products[event.product]
     product.valid_until_ns = event.valid_until_ns
+    state.reminded.pop(product.id, None)
+    _start_reminder(state, event)
     state.forget_product(product)
+
+
+def apply_reminded(state: State, event: CertificateReminded, at_ns: int) -> None:
+    state.reminded[event.product] = at_ns
 
 
 def apply_amended(state: State, event: FactsAmended, at_ns: int) -> None:

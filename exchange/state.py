@@ -424,6 +424,7 @@ class State:
     the attestations of a product. `cured` are rules of a hold whose evidence a reviewer has accepted, or a party given
     its word for.
     `years` are the notices that came after the packages: days off and days worked; `calendar` follows from both.
+    `reminded`: product, and when its holder was reminded of the present end of its certificate.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -463,6 +464,7 @@ class State:
         self.holders: dict[str, int] = {}
         self.exports: dict[tuple[str, int], dict[str, Exported]] = {}
         self.claims = Claims()
+        self.reminded: dict[str, int] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -558,7 +560,7 @@ class State:
         if self.contracts:
             later["contracts"] = list(self.contracts.values())
             later["signatures"] = [row for rows in self.signatures.values() for row in rows.values()]
-        for name in ("providers", "attestations", "cured"):
+        for name in ("providers", "attestations", "cured", "reminded"):
             if getattr(self, name):
                 later[name] = getattr(self, name)
         if self.duties:
@@ -644,6 +646,7 @@ class _Dumped(Struct):
     dealings: list[Dealing] = []
     exports: list[Exported] = []
     claims: Claims = msgspec.field(default_factory=Claims)
+    reminded: dict[str, int] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -744,6 +747,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "bank",
         "venue_key",
         "claims",
+        "reminded",
     ):
         setattr(state, name, getattr(dumped, name))
 

@@ -561,6 +561,7 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.Reversed: reversal.apply_reversed,
     MovementRefused: _apply_nothing,
     happened.CertificateRenewed: product.apply_renewed,
+    happened.CertificateReminded: product.apply_reminded,
 }
 """Event: what it changes."""
 
@@ -580,6 +581,7 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "trade": trade.on_due,
     "entitlement": entitlement.on_due,
     "entitlement_reminder": entitlement.on_reminder_due,
+    "certificate_reminder": product.on_reminder_due,
     "duty": duty.on_due,
     "duty_reminder": duty.on_reminder_due,
     "report": trade.on_report_due,

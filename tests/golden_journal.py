@@ -249,7 +249,7 @@ def registers(world: World) -> None:
 
 
 def pledges(world: World) -> None:
-    """A right is pledged in a trade, its pledgee agrees to a sale, and the certificate is renewed."""
+    """A right is pledged in a trade, its pledgee agrees to a sale, the certificate is renewed; another ends soon."""
     shop, pledgee, buyer = world.merchant(), world.buyer(), world.buyer()
     allowed = authorisation(world.at_ns, deals=("licence", "pledge"))
     product = world.product(shop, authorisation=allowed)
@@ -264,6 +264,10 @@ def pledges(world: World) -> None:
     world.must(
         e.RenewCertificate(actor=world.reviewer, valid_until_ns=until_ns, reason="applied in time", **entry)
     )
+    brief = world.decision(world.submitted(shop), valid_until_ns=world.at_ns + 4_000)  # reminded of at half
+    world.must(brief)
+    world.wait(ns=1_000)
+    world.tick()
 
 
 def licences(world: World, shop: str, product: str, buyer: str) -> None:

@@ -35,7 +35,16 @@ from exchange.web.fills import PlacedOrder, placed_order
 from exchange.web.operation import DATABASE_ERRORS, Call, Operation, command_id
 from exchange.web.orders import Batch, BatchResult, EntryDoor, Order, entry_door, refuse
 from exchange.web.problem import Problem, Refusing, refusing
-from exchange.web.watch import ClosedView, DutyTold, OpenOrder, PlacedView, ReminderTold, TradedView, Watchers
+from exchange.web.watch import (
+    CertificateTold,
+    ClosedView,
+    DutyTold,
+    OpenOrder,
+    PlacedView,
+    ReminderTold,
+    TradedView,
+    Watchers,
+)
 
 MOST_UNDER_WAY: Final = 2_000
 """Orders and other requests of one connection that are not answered yet; one more is refused."""
@@ -136,7 +145,7 @@ class Answer(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="ans
     problem: Problem | None = None
 
 
-Told: TypeAlias = Answer | PlacedView | TradedView | ClosedView | DutyTold | ReminderTold
+Told: TypeAlias = Answer | PlacedView | TradedView | ClosedView | DutyTold | ReminderTold | CertificateTold
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 
@@ -604,6 +613,7 @@ say   {"op":"watch","request":5}
 told  {"type":"answer","request":5,"status":200,"orders":[...open orders...]}
 told  {"type":"placed",...}  {"type":"trade",...}  {"type":"closed",...}    own orders, from then on, however placed
 told  {"type":"duty",...}  {"type":"entitlement_reminder",...}    what one owes after a trade, and terms that end soon
+told  {"type":"certificate_reminder",...}    own certificates that end soon
 
 The connection ends with its token (sign in again on it before) and with the venue. Whoever does not read what it is told
 about its orders is cut off, and watches again.

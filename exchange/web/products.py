@@ -363,6 +363,8 @@ class ProductView(Struct, kw_only=True, omit_defaults=True):
     licensees: tuple[str, ...] = ()
     listings: tuple[str, ...] = ()
     share_roles: tuple[str, ...] = ()
+    certificate_reminded_at: str | None = None
+    """When its holder was reminded of the certificate's end; left out before."""
 
 
 class FieldView(Struct):
@@ -476,6 +478,7 @@ def product_view(state: State, product: Product, whole: bool) -> ProductView:
         view.shares, view.evidence, view.reasons = product.shares, dict(product.evidence), product.reasons
         view.decided_by, view.consent_withdrawn = product.decided_by, product.consent_withdrawn
         view.licensees, view.listings = product.licensees, product.listings
+        view.certificate_reminded_at = optional_text(state.reminded.get(product.id, 0))
         view.share_roles = state.revenue.roles.get(product.id, (UNSAID,) * len(product.shares))
     return view
 

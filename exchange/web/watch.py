@@ -17,6 +17,7 @@ from exchange import projector
 from exchange.blotter import Blotter, Line, Own
 from exchange.engine import Engine
 from exchange.events import (
+    CertificateReminded,
     DutyBroken,
     DutyMoved,
     DutyOpened,
@@ -115,6 +116,16 @@ class ReminderTold(Struct, frozen=True, tag_field="type", tag="entitlement_remin
     at: Text
     entitlement: str
     side: str
+    until: Text
+
+
+class CertificateTold(Struct, frozen=True, tag_field="type", tag="certificate_reminder"):
+    """The certificate of an own product ends soon: a reviewer renews it before, on an application with its evidence."""
+
+    sequence: int
+    at: Text
+    product: str
+    certificate: str
     until: Text
 
 
@@ -221,7 +232,7 @@ class Watchers:
 
     def _view(
         self, line: Line, sequence: int, at_ns: int
-    ) -> PlacedView | TradedView | ClosedView | DutyTold | ReminderTold:
+    ) -> PlacedView | TradedView | ClosedView | DutyTold | ReminderTold | CertificateTold:
         _, side, own, event = line
         at = text_of(at_ns)
         if isinstance(event, DutyOpened | DutyMoved | DutyBroken):
@@ -230,6 +241,9 @@ class Watchers:
             )  # fmt: skip
         if isinstance(event, EntitlementReminded):
             return ReminderTold(sequence, at, event.entitlement, side, text_of(event.until_ns))
+        if isinstance(event, CertificateReminded):
+            until = text_of(event.valid_until_ns)
+            return CertificateTold(sequence, at, event.product, event.certificate, until)
         if isinstance(event, OrderPlaced):
             limit = event.limit_fen or None
             mine = event.client_order_id or None

@@ -251,6 +251,7 @@ def test_a_certificate_is_renewed_before_it_expires(venue: Venue, merchant: Pers
     """Line: "certificates renew before they expire": renewed in time its listings go on, afterwards it is too late."""
     products = [venue.product(merchant, {"valid_until": venue.in_days(20)}) for _ in range(2)]
     renewed, forgotten = products
+    assert "certificate_reminded_at" not in done(merchant.get(f"/v1/products/{forgotten}"), 200)
     listings = [venue.listing(merchant, product, term_days=1, delivery_days=1) for product in products]
     body = {"evidence_sha256": sha256_of("renewal"), "reason": "续期", "valid_until": venue.in_days(400)}
     refused(merchant.post(f"/v1/products/{renewed}/renewals", body), 403, "forbidden")
@@ -258,7 +259,11 @@ def test_a_certificate_is_renewed_before_it_expires(venue: Venue, merchant: Pers
     seen = done(merchant.get(f"/v1/products/{renewed}"), 200)
     assert (seen["certificate"], seen["state"]) == (made["certificate"], "registered")
     assert parsed(seen["valid_until"]) == parsed(body["valid_until"])
-    venue.advance(days=20, seconds=60)
+    venue.advance(days=15)
+    venue.advance(days=5, seconds=60)
+    told = done(merchant.get(f"/v1/products/{forgotten}"), 200)
+    assert parsed(told["certificate_reminded_at"]) < parsed(told["valid_until"])
+    assert "certificate_reminded_at" not in done(merchant.get(f"/v1/products/{renewed}"), 200)
     venue.trade(buyer, listings[0])
     assert "B12" in str(venue.order(buyer, listings[1]).json())
     refused(venue.desk.post(f"/v1/products/{forgotten}/renewals", body), 409, "wrong_state")

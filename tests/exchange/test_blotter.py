@@ -132,6 +132,19 @@ def test_one_may_be_brought_up_alone_and_then_leave() -> None:
     assert blotter.orders(other) == again.orders(other)
 
 
+def test_the_end_of_a_certificate_is_told_to_its_holder() -> None:
+    world = World()
+    shop, other = world.merchant(), world.merchant()
+    product = world.product(shop)
+    blotter = Blotter()
+    for participant in (shop, other):
+        blotter.follow(participant, [])
+    reminded = world.tick_at(world.state.products[product].valid_until_ns - DAY_NS)
+    assert [(who, type(event)) for who, _, _, event in blotter.fold(reminded.events)] == [
+        (shop, e.CertificateReminded)
+    ]
+
+
 def test_what_is_owed_after_a_trade_and_ends_soon_is_told_to_those_it_concerns() -> None:
     """A reminder of the end to both parties, the duty that follows to its debtor alone."""
     world = World()

@@ -589,6 +589,36 @@ def test_a_certificate_is_renewed_while_it_is_good(world: World, merchant: str) 
     world.check()
 
 
+def test_the_holder_is_reminded_before_its_certificate_ends(world: World, merchant: str) -> None:
+    """A month before, once; renewed in time, a month before the new end, and not of the old one."""
+    (product, late) = (world.submitted(merchant) for _ in range(2))
+    ends_ns = world.at_ns + 100 * DAY_NS
+    world.must(world.decision(product, valid_until_ns=ends_ns))
+    assert "CertificateReminded" not in kinds(world.tick_at(ends_ns - 30 * DAY_NS))
+    told = only(world.tick_at(ends_ns - 30 * DAY_NS + 1), e.CertificateReminded)
+    certificate = world.state.products[product].certificate
+    assert told == e.CertificateReminded(product, certificate, merchant, ends_ns)
+    assert world.state.reminded == {product: world.at_ns}
+    assert "CertificateReminded" not in kinds(world.tick_at(ends_ns - 1_000))
+    renewed = only(world.must(renewal(world, product)), e.CertificateRenewed)
+    assert world.state.reminded == {}
+    world.must(world.decision(late, valid_until_ns=world.at_ns + 10 * DAY_NS))
+    world.record(late, "registration_revoked")
+    assert "CertificateReminded" not in kinds(world.tick_at(renewed.valid_until_ns - 30 * DAY_NS))
+    world.check()
+    told = only(world.tick_at(renewed.valid_until_ns - 29 * DAY_NS), e.CertificateReminded)
+    assert told.valid_until_ns == renewed.valid_until_ns
+    world.check()
+
+
+def test_who_has_renewed_early_is_not_reminded_of_the_old_end(world: World, merchant: str) -> None:
+    product = world.submitted(merchant)
+    ends_ns = world.at_ns + 100 * DAY_NS
+    world.must(world.decision(product, valid_until_ns=ends_ns))
+    world.must(renewal(world, product))
+    assert "CertificateReminded" not in kinds(world.tick_at(ends_ns))
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
