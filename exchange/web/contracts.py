@@ -372,7 +372,8 @@ _OF_TRADE: Final = {
 OPERATIONS: Final = (
     Operation("GET", "/v1/listings/{listing}/contract", of_listing,
               "The contract of a listing in Chinese and English, and what to sign", "listings", asks=ContractQuery,
-              answers=ContractView, signed_in=False, refused=(Refused.not_found,), example_answer=_CONTRACT),
+              answers=ContractView, signed_in=False, refused=(Refused.not_signed_in, Refused.not_found),
+              example_answer=_CONTRACT),
     Operation("POST", "/v1/listings/{listing}/contract/signatures", sign,
               "Sign the contract of a listing, as its merchant or as a buyer with declarations", "listings", status=201,
               asks=SignatureBody, answers=SignatureView,

@@ -5,8 +5,9 @@ random: the same code gives the same bytes.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -214,7 +215,16 @@ def refused_codes(operation: Operation) -> tuple[Refused, ...]:
         found.add(Refused.not_found)
     if operation.method in ("POST", "PUT"):
         found |= {Refused.too_large, Refused.id_conflict, Refused.id_expired, Refused.out_of_bounds}
+    if _asks_for_an_instant(operation):
+        found.add(Refused.out_of_bounds)
     return tuple(sorted(found, key=lambda code: code.number))
+
+
+def _asks_for_an_instant(operation: Operation) -> bool:
+    """Whether the query names an instant: `exchange.web.instant` takes those of 1970 to 2050."""
+    if operation.asks is None or not operation.asks_in_query:
+        return False
+    return any(datetime in (kind, *get_args(kind)) for kind in get_type_hints(operation.asks).values())
 
 
 def _refusals(operation: Operation) -> dict[int, list[str]]:

@@ -61,6 +61,9 @@ class LedgerStory(RuleBasedStateMachine):
         terms: dict[str, Any] = {"delivery_days": 60, "acceptance_days": 60, "redelivery_days": 60}
         self.posted = self.world.listing(self.seller, price_fen=PRICE_FEN, **terms)
         self.book = self.world.book(self.seller)
+        for buyer in self.buyers:
+            self.world.agree(buyer, self.posted)
+            self.world.agree(buyer, self.book)
         self.units = unit_asset(self.book)
         contra = ((CASH, CNY), (issue_owner(self.book), self.units), (debtor_owner(self.seller), DEBT))
         self.model = LedgerModel(contra)

@@ -30,6 +30,14 @@ EXAMPLES |= {
     "rule": "Z99",
     "code": "nothing",
     "step": "submit",
+    "draft": "K99",
+    "contract": "L99-1",
+    "attestation": "A99",
+    "duty": "U99",
+    "withdrawal": "W99",
+    "batch": "B99",
+    "bank_break": "K99",
+    "evidence": "verdict:T99",
 }
 
 

@@ -21,6 +21,9 @@ from tests.story import Person, Venue
 HERE = Path(__file__).parents[2]
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
+ENDS_THE_LOGIN = ("/v1/participants/me/key", "/v1/participants/{participant}/key", "/v1/clock/advance")
+"""A new key ends every token of the old one, and so does a day: all that follows would be 401."""
+
 
 def test_the_document_is_the_same_at_every_start() -> None:
     code = "from exchange.web.openapi import encoded; from exchange.web.routes import OPERATIONS as o;"
@@ -96,10 +99,12 @@ def test_schemathesis_finds_no_5xx_and_no_undocumented_status(tmp_path: Path, ro
         ]
         command += [*headers, "--checks", CHECKS, "--seed", "7"]
         command += ["--max-examples", "5", "--phases", "examples,coverage,fuzzing", "--continue-on-failure"]
+        if role != "anonymous":
+            command += [f"--exclude-path={one}" for one in ENDS_THE_LOGIN]
         told = subprocess.run(
-            list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
+            list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
         )
-        assert told.returncode == 0, told.stdout[-6_000:]
+        assert told.returncode == 0, told.stdout[told.stdout.find("FAILURES ===") :][:6_000]
         assert venue.is_ready(), venue.said()[-2_000:]
     finally:
         venue.close()
