@@ -115,16 +115,17 @@ def exports_of(
     """How many persons' data this seller has sent abroad this year, this product's among them.
 
     「自当年1月1日起累计向境外提供」(促进和规范数据跨境流动规定第七条、第八条): persons count once a product and year,
-    however many buyers it has; that two products are about the same persons nobody can know.
+    however many buyers it has; that two products are about the same persons nobody can know. What has been sent stays
+    sent: a product counts the most persons that it was declared to hold in that year, whatever its next edition holds.
     """
     persons, sensitive = _persons_of(product)
     if isinstance(persons, UnsetType) or isinstance(sensitive, UnsetType):
         return xb
-    others = [
-        row
-        for row in state.exports.get((seller, day_of(at_ns).year), {}).values()
-        if row.product != product.id
-    ]
+    rows = state.exports.get((seller, day_of(at_ns).year), {})
+    before = rows.get(product.id)
+    if before is not None:
+        persons, sensitive = max(persons, before.persons), max(sensitive, before.sensitive_persons)
+    others = [row for row in rows.values() if row.product != product.id]
     return replace(
         xb,
         ytd_pi=persons + sum(row.persons for row in others),
@@ -151,14 +152,16 @@ def exported(state: State, product: Product, abroad: bool, at_ns: int) -> tuple[
 
 
 def note_export(state: State, event: Settled) -> None:
-    """The year before is not asked for any more."""
+    """The most persons of each sending count; the year before is not asked for any more."""
     seller, year = event.seller, event.exported_year
     state.exports.pop((seller, year - 1), None)
     product = state.listings[event.listing].product
-    state.exports.setdefault((seller, year), {})[product] = Exported(
+    rows = state.exports.setdefault((seller, year), {})
+    before = rows.get(product)
+    rows[product] = Exported(
         seller=seller,
         year=year,
         product=product,
-        persons=event.exported_persons,
-        sensitive_persons=event.exported_sensitive,
+        persons=max(event.exported_persons, 0 if before is None else before.persons),
+        sensitive_persons=max(event.exported_sensitive, 0 if before is None else before.sensitive_persons),
     )

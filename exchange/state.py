@@ -224,7 +224,7 @@ class Dealing(Struct, kw_only=True, gc=False):
 
 
 class Exported(Struct, kw_only=True, frozen=True, gc=False):
-    """Persons in a product that a seller has sent abroad in a year (Beijing time), as declared when it last did."""
+    """Persons in a product that a seller has sent abroad in a year (Beijing time): the most declared at any such trade."""
 
     seller: str
     year: int

@@ -10,7 +10,16 @@ from exchange import counters
 from exchange import events as e
 from exchange.listing import cell_of
 from exchange.state import DAY_NS, Dealing
-from tests.exchange.world import EVIDENCE, OPERATOR, World, authorisation, classification, consent_of, only
+from tests.exchange.world import (
+    EVIDENCE,
+    OPERATOR,
+    World,
+    authorisation,
+    changed,
+    classification,
+    consent_of,
+    only,
+)
 
 CONSENT: Final = consent_of(cross_border_separate=True)
 
@@ -275,3 +284,37 @@ def test_no_number_of_persons_is_unknown_and_never_zero() -> None:
     product = exporter.world.state.products[exporter.world.state.listings[listing].product]
     product.confirmed = {group: by for group, by in product.confirmed.items() if group != "classification"}
     assert not isinstance(exporter.counted(listing).ytd_pi, int)
+
+
+def test_persons_who_were_sent_abroad_stay_counted() -> None:
+    """A next edition with fewer persons does not bring those of the first back: 自当年1月1日起累计."""
+    exporter = Exporter()
+    world = exporter.world
+    first, second = (
+        exporter.offered(900_000, 5_000, "certification"),
+        exporter.offered(200_000, 0, "certification"),
+    )
+    exporter.buy(first)
+    product = world.state.products[world.state.listings[first].product]
+    further = product.classification.further
+    assert isinstance(further, e.Further)
+    fewer = changed(product.classification, further=changed(further, persons=10, sensitive_persons=1))
+    world.must(
+        e.AmendFacts(
+            actor=exporter.shop, product=product.id, evidence_sha256=EVIDENCE, classification=fewer,
+        )
+    )  # fmt: skip
+    world.must(
+        e.ConfirmFacts(
+            actor=world.reviewer,
+            product=product.id,
+            groups=("classification",),
+            revision=product.revision,
+            evidence={"classification": EVIDENCE},
+        )
+    )
+    assert (exporter.counted(first).ytd_pi, exporter.counted(first).ytd_sensitive) == (900_000, 5_000)
+    assert exporter.buy(first).exported_persons == 10
+    assert (exporter.counted(second).ytd_pi, exporter.counted(second).ytd_sensitive) == (1_100_000, 5_000)
+    assert only(world.order(exporter.buyer, second, territory="SG"), e.Held).violated == ("G03",)
+    world.check()
