@@ -365,7 +365,8 @@ class Entry(Struct, frozen=True, kw_only=True):
         return self.valid_from_ns <= at_ns and (not self.valid_until_ns or at_ns < self.valid_until_ns)
 
 
-def _number_of(facts: Struct) -> str:
+def number_of(facts: Struct) -> str:
+    """What tells entries of one subject apart: an order's number, a kind; empty where there is one of each subject."""
     field = REGISTERS[name_of(facts)].number
     return str(getattr(facts, field)) if field else ""
 
@@ -413,7 +414,7 @@ class Registers:
         found: dict[Any, Entry] = {}
         for row in known:
             if row.id not in corrected and not row.void and row.good(at_ns):
-                number = _number_of(row.facts)
+                number = number_of(row.facts)
                 found.pop(number, None)
                 found[number] = row
         return list(found.values())
@@ -450,13 +451,32 @@ def _refuse_correction(registers: Registers, entry: Entry) -> str | None:
 
 
 def is_against(entry: Entry) -> bool:
-    """Whether everything it says is against its subject, who may then enter it without a reviewer."""
+    """Whether everything it says is against its subject, who may then enter it where nobody else has before it."""
     row = REGISTERS[entry.register]
     return (
         row.by_subject
         and not entry.corrects
         and all(getattr(entry.facts, field) == value for field, value in row.against)
     )
+
+
+def is_partly_against(entry: Entry) -> bool:
+    """Whether anything it says is against its subject: what the subject itself never takes the place of."""
+    return any(getattr(entry.facts, field) == value for field, value in REGISTERS[entry.register].against)
+
+
+def on_record(registers: Registers, entry: Entry, at_ns: int) -> list[Entry]:
+    """What this entry would stand beside or in the place of: its number's, uncorrected, good now or later."""
+    rows = registers.at(entry.register, entry.product, entry.participant)
+    corrected = [row.corrects for row in rows if row.corrects]
+    return [
+        row
+        for row in rows
+        if row.id not in corrected
+        and not row.void
+        and number_of(row.facts) == number_of(entry.facts)
+        and not 0 < row.valid_until_ns <= at_ns
+    ]
 
 
 def dumped(registers: Registers) -> list[Entry]:

@@ -1,16 +1,24 @@
 """Entries in the venue's registers: who may make one, and what follows.
 
 What a register holds is said in `clearing.registers`. A decider is none of those that gain from the entry; what is
-wholly against a product's holder, or against a participant, they may enter themselves. The venue itself enters a pledge
-that was traded here; its pledgee consents to trades and releases it:
+wholly against a product's holder, or against a participant, they may enter themselves, but never in the place of what
+somebody else has entered against them, nor with another pledgee than is on record: the next entry could then let go
+what only others may. The venue itself enters a pledge that was traded here; its pledgee consents to trades and releases it:
 「质权自办理出质登记时设立」「出质后，不得转让或者许可他人使用，但是出质人与质权人协商同意的除外」(民法典第四百四十四条).
 """
 
 from collections.abc import Iterable
 
-from msgspec import UNSET
-
-from clearing.registers import REGISTERS, Entry, Pledge, is_against, refuse
+from clearing.registers import (
+    REGISTERS,
+    Entry,
+    Pledge,
+    is_against,
+    is_partly_against,
+    number_of,
+    on_record,
+    refuse,
+)
 from exchange.events import VENUE, Completed, EnterRecord, Event, RecordEntered, Refusal, Refused
 from exchange.participant import role_refusal
 from exchange.product import evidence_refusal, gainers, own_case_refusal
@@ -34,6 +42,7 @@ def enter(state: State, command: EnterRecord, at_ns: int) -> Refusal | list[Even
     entry = _entry_of(event, at_ns)
     refusal = (
         _subject_refusal(state, entry)
+        or _own_pledge_refusal(state, entry)
         or _decider_refusal(state, entry, at_ns)
         or evidence_refusal(command.evidence_sha256)
     )
@@ -52,36 +61,45 @@ def _subject_refusal(state: State, entry: Entry) -> Refusal | None:
         return Refusal(Refused.not_found, f"there is no product {entry.product}")
     if entry.participant and entry.participant not in state.bureau.participants:
         return Refusal(Refused.not_found, f"there is no participant {entry.participant}")
-    for pledgee in _pledgees(entry, ""):
-        if pledgee not in state.bureau.participants:
-            return Refusal(Refused.not_found, f"pledgee: there is no participant {pledgee}")
+    pledgee = _pledgee_in(entry)
+    if pledgee and pledgee not in state.bureau.participants:
+        return Refusal(Refused.not_found, f"pledgee: there is no participant {pledgee}")
     return None
 
 
-def _decider_refusal(state: State, entry: Entry, at_ns: int) -> Refusal | None:
-    pledgee = _pledgee_of(state, entry, at_ns)
-    keeps = not pledgee or (isinstance(entry.facts, Pledge) and entry.facts.pledgee == pledgee)
-    if keeps and is_against(entry) and entry.by == _subject_of(state, entry):
+def _own_pledge_refusal(state: State, entry: Entry) -> Refusal | None:
+    """A pledgee who becomes the holder may still release; nobody holds a right against itself."""
+    facts = entry.facts
+    if (
+        not isinstance(facts, Pledge)
+        or facts.state != "pledged"
+        or facts.pledgee != _subject_of(state, entry)
+    ):
         return None
-    if keeps and entry.by == pledgee and not entry.corrects:
+    return Refusal(Refused.own_case, "pledgee: nobody is the pledgee of its own right, name who is")
+
+
+def _decider_refusal(state: State, entry: Entry, at_ns: int) -> Refusal | None:
+    known = on_record(state.registers, entry, at_ns)
+    pledgees = list(dict.fromkeys(_pledgee_in(row) for row in known))
+    keeps = all(one == _pledgee_in(entry) for one in pledgees)
+    against_itself = is_against(entry) and entry.by == _subject_of(state, entry)
+    if keeps and against_itself and not any(row.by != entry.by and is_partly_against(row) for row in known):
+        return None
+    if keeps and pledgees == [entry.by] and not entry.corrects:
         return None
     refusal = role_refusal(state, entry.by, at_ns, *REGISTERS[entry.register].deciders)
-    return refusal or own_case_refusal(state, entry.by, *_parties(state, entry), *_pledgees(entry, pledgee))
+    if refusal is not None and known and against_itself:
+        number = f"{entry.register} {number_of(entry.facts)}".rstrip()
+        detail = f"{number} is on record already, by somebody else or for another pledgee: a reviewer decides"
+        return Refusal(Refused.forbidden, detail)
+    pledged_to = [one for one in (*pledgees, _pledgee_in(entry)) if one]
+    return refusal or own_case_refusal(state, entry.by, *_parties(state, entry), *pledged_to)
 
 
-def _pledgee_of(state: State, entry: Entry, at_ns: int) -> str:
-    """Who is on record as the pledgee of the pledge that this entry is about; empty where nobody is."""
-    if not isinstance(entry.facts, Pledge):
-        return ""
-    known = [row.facts for row in state.registers.standing("pledges", entry.product, "", at_ns)]
-    pledges = [row for row in known if isinstance(row, Pledge) and row.number == entry.facts.number]
-    return str(pledges[-1].pledgee or "") if pledges else ""
-
-
-def _pledgees(entry: Entry, known: str) -> list[str]:
-    """The pledgee on record and the one whom the entry names."""
-    named = entry.facts.pledgee if isinstance(entry.facts, Pledge) else UNSET
-    return [one for one in (known, named) if one]
+def _pledgee_in(entry: Entry) -> str:
+    """Whom an entry names as pledgee; empty where it names nobody, or is about something else."""
+    return str(entry.facts.pledgee or "") if isinstance(entry.facts, Pledge) else ""
 
 
 def _subject_of(state: State, entry: Entry) -> str:

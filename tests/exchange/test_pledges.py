@@ -179,3 +179,75 @@ def test_an_offer_from_before_a_transfer_pledges_nothing(pledged: Pledged) -> No
     assert refusal is not None
     assert "B13" in refusal.violated
     world.check()
+
+
+def test_a_holder_never_names_itself_and_lets_go() -> None:
+    """Of a bank outside the venue the register has no participant: only a reviewer lets its pledge go."""
+    world = World()
+    shop, buyer = world.merchant(), world.buyer()
+    product = world.product(shop)
+    listing = world.listing(shop, product)
+
+    def entry(actor: str, said: Literal["pledged", "released"], **facts: Any) -> e.EnterRecord:
+        return e.EnterRecord(
+            actor=actor, facts=Pledge(number="ZY-1", state=said, **facts), product=product,
+            evidence_sha256=EVIDENCE, reason="agreed in writing",
+        )  # fmt: skip
+
+    world.must(entry(world.reviewer, "pledged"))
+    assert world.code(entry(shop, "pledged", pledgee=shop)) == "own_case"
+    assert world.code(entry(world.reviewer, "pledged", pledgee=shop)) == "own_case"
+    assert "a reviewer decides" in world.refused(entry(shop, "pledged", pledgee=world.buyer())).detail
+    assert world.code(entry(shop, "pledged")) == "forbidden"
+    assert world.code(entry(shop, "released", pledgee=shop)) == "forbidden"
+    assert only(world.order(buyer, listing), e.Held).violated == ("B15",)
+    only(world.must(entry(world.reviewer, "released")), e.Settled)
+    world.check()
+
+
+def test_a_pledge_that_begins_later_is_not_shadowed_before() -> None:
+    world = World()
+    shop, buyer, friend, bank = world.merchant(), world.buyer(), world.buyer(), world.buyer()
+    product = world.product(shop)
+    listing = world.listing(shop, product)
+
+    def entry(actor: str, said: Literal["pledged", "released"], pledgee: str, **fields: Any) -> e.EnterRecord:
+        return e.EnterRecord(
+            actor=actor, facts=Pledge(number="ZY-1", state=said, pledgee=pledgee), product=product,
+            evidence_sha256=EVIDENCE, reason="agreed in writing", **fields,
+        )  # fmt: skip
+
+    begins_ns = world.at_ns + DAY_NS
+    world.must(entry(world.reviewer, "pledged", bank, valid_from_ns=begins_ns))
+    for actor, said, pledgee in (
+        (shop, "pledged", friend), (shop, "pledged", bank), (friend, "released", friend), (shop, "released", bank),
+    ):  # fmt: skip
+        assert world.code(entry(actor, said, pledgee)) == "forbidden"  # type: ignore[arg-type]
+    world.buy(buyer, listing)
+    world.wait(days=2)
+    assert only(world.order(buyer, listing), e.Held).violated == ("B15",)
+    only(world.must(entry(bank, "released", bank)), e.Settled)
+    world.check()
+
+
+def test_what_the_holder_has_pledged_itself_stays_its_pledgees() -> None:
+    """It may say again what it said; another pledgee, or a release, is a reviewer's to enter."""
+    world = World()
+    shop, friend, bank = world.merchant(), world.buyer(), world.buyer()
+    product = world.product(shop)
+
+    def entry(actor: str, said: Literal["pledged", "released"], **facts: Any) -> e.EnterRecord:
+        return e.EnterRecord(
+            actor=actor, facts=Pledge(number="ZY-1", state=said, **facts), product=product,
+            evidence_sha256=EVIDENCE, reason="agreed in writing",
+        )  # fmt: skip
+
+    for _ in range(2):
+        world.must(entry(shop, "pledged", pledgee=bank))
+    for facts in ({"pledgee": friend}, {}):
+        assert world.code(entry(shop, "pledged", **facts)) == "forbidden"
+    assert world.code(entry(friend, "released", pledgee=friend)) == "forbidden"
+    world.must(entry(world.reviewer, "pledged", pledgee=friend))
+    for pledgee in (friend, bank):
+        assert world.code(entry(pledgee, "released", pledgee=pledgee)) == "forbidden"
+    world.check()

@@ -188,3 +188,20 @@ def test_registers_outlive_a_snapshot(world: World) -> None:
     assert encode_state(loaded) == body
     assert loaded.registers.entries[made.entry].facts == FROZEN
     assert msgspec.structs.asdict(loaded.registers.entries[made.entry])["by"] == world.reviewer
+
+
+def test_the_subject_takes_nobodys_place_that_spoke_against_it(world: World) -> None:
+    """A court's freeze stays the reviewer's entry; what a reviewer lifted, the holder may freeze again."""
+    merchant = world.merchant()
+    product = world.product(merchant)
+    later = record(world, FROZEN, product=product, valid_from_ns=world.at_ns + DAY_NS)
+    entered = only(world.must(later), e.RecordEntered)
+    mine = record(world, Freeze(number="17", authority="me", state="frozen"), actor=merchant, product=product)
+    assert world.code(mine) == "forbidden"
+    world.must(record(world, FROZEN, product=product, corrects=entered.entry, void=True))
+    world.must(mine)
+    for state, actor in (("lifted", world.reviewer), ("vetoed", merchant)):
+        veto = ComplianceVeto(state=state)  # type: ignore[arg-type]
+        world.must(record(world, veto, actor=actor, participant=merchant))
+    assert party_of(world.state, merchant, world.at_ns).seller.compliance_veto is True
+    world.check()
