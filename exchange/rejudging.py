@@ -1,22 +1,41 @@
-"""Judge stored trades again, under two rulebooks: what would a change of the rules have meant?
+"""Judge again what was judged: stored trades under two rulebooks, and for `shuji verify` under the one of their instant.
 
 The journal is replayed from its first row. Before an event that clearing decided is applied, the facts are gathered
 from the registers as they were at that instant, and both rulebooks judge them whole. Nothing is written. A hold that was
 cured by an attestation settled all the same: the rules alone still say hold of it, and it is named as not recorded so.
+
+`differences` gives a verdict again as it was given, cures included: outcome, rules, unknown facts, and the hash of what
+was read have to be those that are stored.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from clearing.house import digest_of
 from clearing.notrade import Facts, Rulebook, Verdict
-from exchange import journal, venue
-from exchange.events import Event, Held, Settled, TradeRefused
+from exchange import duty, journal, venue
+from exchange.events import (
+    CertificateRenewed,
+    DutyBroken,
+    Event,
+    Held,
+    HoldReleased,
+    OrderRefused,
+    PlaceOrder,
+    ProductDecided,
+    Refusal,
+    Refused,
+    Settled,
+    TradeRefused,
+)
 from exchange.listing import cell_of
-from exchange.order import Deal, clearing_facts
+from exchange.order import Deal, clearing_facts, judge_clearing, place
+from exchange.product import judge_registration
 from exchange.state import State
+from exchange.trade import deal_of_hold
 
 JUDGED: Final = (Settled, Held, TradeRefused)
 RECORDED: Final[dict[type, str]] = {Settled: "allow", Held: "hold"}
@@ -61,8 +80,12 @@ async def rejudge(dsn: str, empty: Callable[[], State], old: Rulebook, new: Rule
 
 def facts_of(state: State, event: Settled | Held | TradeRefused, at_ns: int) -> Facts:
     """What clearing read for this trade: the state is that of the instant before it was decided."""
+    return clearing_facts(state, _deal_of(state, event, at_ns), at_ns)
+
+
+def _deal_of(state: State, event: Settled | Held | TradeRefused, at_ns: int) -> Deal:
     listing = state.listings[event.listing]
-    deal = Deal(
+    return Deal(
         listing=listing,
         cell=cell_of(state, listing, _purpose(event, state), _territory(event, state), at_ns),
         buyer=event.buyer,
@@ -77,7 +100,6 @@ def facts_of(state: State, event: Settled | Held | TradeRefused, at_ns: int) -> 
         accepts_prior=_accepts_prior(event, state),
         trade=event.trade,
     )
-    return clearing_facts(state, deal, at_ns)
 
 
 def _order_of(event: Any, state: State) -> Any:
@@ -125,3 +147,124 @@ def _file(by_rule: dict[str, list[str]], verdict: Verdict, trade: str) -> None:
 def comparison_json(found: Comparison) -> dict[str, Any]:
     said: dict[str, Any] = msgspec.to_builtins(found)
     return said
+
+
+# ---- as it was given
+
+
+def can_judge(state: State) -> bool:
+    """Whether the rulebook in force is one that this version has: one that came with an older version is not."""
+    return state.rulebook_sha256 == state.rulebook.sha256
+
+
+def differences(state: State, event: Event, at_ns: int) -> Iterator[tuple[str, str]]:
+    """What is judged (a trade, a duty, a product, who ordered) and what of its stored verdict is not what the same
+    rulebook says again; the state is that of the instant before. Events that hold no verdict give nothing.
+    """
+    again = AGAIN.get(type(event))
+    if again is not None:
+        yield from again(state, event, at_ns)
+
+
+Differences = Iterator[tuple[str, str]]
+
+
+def _fill(state: State, event: Any, at_ns: int) -> Differences:
+    verdict, facts_sha256 = judge_clearing(state, _deal_of(state, event, at_ns), at_ns)
+    stored = RECORDED.get(type(event), getattr(event, "outcome", ""))
+    rules, unknown = getattr(event, "violated", ()), getattr(event, "unknown", verdict.unknown)
+    if verdict.outcome != stored or (
+        stored != "allow" and (verdict.violated, verdict.unknown) != (rules, unknown)
+    ):
+        yield event.trade, _otherwise(verdict, stored, rules)
+    elif facts_sha256 != event.facts_sha256:
+        yield event.trade, _read_otherwise(facts_sha256, event.facts_sha256)
+
+
+def _released(state: State, event: HoldReleased, at_ns: int) -> Differences:
+    """A hold that a second look refused."""
+    if event.reason == "refused":
+        verdict, _ = judge_clearing(state, deal_of_hold(state, state.holds[event.trade], at_ns), at_ns)
+        if (verdict.outcome, verdict.violated) != ("reject", event.violated):
+            yield event.trade, _otherwise(verdict, "reject", event.violated)
+
+
+def _order(state: State, event: OrderRefused, at_ns: int) -> Differences:
+    """An order that broke a rule; journals older than its terms do not say what was asked for."""
+    if event.code != Refused.unlawful.name or not event.quantity:
+        return
+    asked = PlaceOrder(
+        actor=event.participant,
+        listing=event.listing,
+        quantity=event.quantity,
+        side=event.side,
+        limit_fen=event.limit_fen,
+        purpose=event.purpose,
+        territory=event.territory,
+        accepts_prior=event.accepts_prior,
+    )
+    placed = place(state, asked, at_ns)
+    if not isinstance(placed, Refusal):
+        yield (
+            event.participant,
+            f"its order in {event.listing} was refused as unlawful; judged again it is not",
+        )
+    elif (placed.violated, placed.unknown) != (event.violated, event.unknown):
+        wrong = f"broke {_rules(event.violated)}; judged again it breaks {_rules(placed.violated)}"
+        yield event.participant, f"its order in {event.listing} {wrong}"
+
+
+def _registered(state: State, event: ProductDecided, at_ns: int) -> Differences:
+    if event.certificate:
+        looked = msgspec.structs.replace(
+            state.products[event.product],
+            confirmed=dict.fromkeys(event.confirmed, event.by),
+            rights=event.rights,
+        )
+        yield from _certified(event.product, judge_registration(state, looked, at_ns))
+
+
+def _renewed(state: State, event: CertificateRenewed, at_ns: int) -> Differences:
+    yield from _certified(event.product, judge_registration(state, state.products[event.product], at_ns))
+
+
+def _certified(product: str, verdict: Verdict) -> Differences:
+    if verdict.outcome in ("reject", "indeterminate"):
+        yield product, _otherwise(verdict, "allow", ())
+
+
+def _broken(state: State, event: DutyBroken, at_ns: int) -> Differences:
+    """A duty whose date passed; what a reviewer found rests on what that one saw, which is not stored."""
+    if event.step != "miss":
+        return
+    verdict, facts = duty.judge(state, state.duties[event.duty], at_ns)
+    if not set(event.violated) <= set(verdict.violated):
+        yield event.duty, _otherwise(verdict, "breach", event.violated)
+    elif (read := digest_of((facts,))) != event.facts_sha256:
+        yield event.duty, _read_otherwise(read, event.facts_sha256)
+
+
+def _otherwise(verdict: Verdict, stored: str, rules: tuple[str, ...]) -> str:
+    again = f"{verdict.outcome} ({_rules(verdict.violated or tuple(rule for rule, _ in verdict.unknown))})"
+    return f"the stored verdict is {stored} ({_rules(rules)}), judged again it is {again}"
+
+
+def _read_otherwise(read: bytes, stored: bytes) -> str:
+    return f"the facts that it read hash to {read.hex()[:16]}, stored is {stored.hex()[:16]}"
+
+
+def _rules(rules: tuple[str, ...]) -> str:
+    return ", ".join(rules) or "no rule"
+
+
+AGAIN: Final[dict[type, Callable[[State, Any, int], Differences]]] = {
+    Settled: _fill,
+    Held: _fill,
+    TradeRefused: _fill,
+    HoldReleased: _released,
+    OrderRefused: _order,
+    ProductDecided: _registered,
+    CertificateRenewed: _renewed,
+    DutyBroken: _broken,
+}
+"""Event: how the verdict behind it is given again."""

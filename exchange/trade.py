@@ -249,7 +249,7 @@ def judge_holds_of(state: State, participant: str, at_ns: int) -> Iterator[Event
 
 def _judge_again(state: State, waiting: list[Trade], at_ns: int) -> Iterator[Event]:
     for trade in waiting:
-        deal = _deal_of(state, trade, at_ns)
+        deal = deal_of_hold(state, trade, at_ns)
         verdict, facts_sha256 = judge_clearing(state, deal, at_ns)
         if verdict.outcome == "allow":
             yield settlement(state, deal, facts_sha256, at_ns)
@@ -258,7 +258,8 @@ def _judge_again(state: State, waiting: list[Trade], at_ns: int) -> Iterator[Eve
             yield HoldReleased(trade.id, "refused", verdict.violated, bound)
 
 
-def _deal_of(state: State, trade: Trade, at_ns: int) -> Deal:
+def deal_of_hold(state: State, trade: Trade, at_ns: int) -> Deal:
+    """A hold as the fill that it was, to be judged as of now."""
     listing = state.listings[trade.listing]
     units = listing.terms.mechanism == "continuous_auction"
     return Deal(
@@ -438,7 +439,7 @@ def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> list[Event]:
 
 def _expired(state: State, trade: Trade, at_ns: int) -> HoldReleased:
     """Who of the parties had to bring what is still missing: the buyer its word, the seller what a reviewer asks for."""
-    verdict, _ = judge_clearing(state, _deal_of(state, trade, at_ns), at_ns)
+    verdict, _ = judge_clearing(state, deal_of_hold(state, trade, at_ns), at_ns)
     bringers = [party for cure_of in cures(state, verdict.violated).values() for party in cure_of.brings]
     parties = (("buyer", trade.buyer), ("seller", trade.seller))
     blamed = tuple(party for side, party in parties if side in bringers)

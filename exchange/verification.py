@@ -4,6 +4,7 @@ The journal is replayed from its first row, never from a snapshot, and beside it
 derived a second time is looked at:
 
     journal      the chain of checksums, missing rows, the columns that repeat what the body says
+    verdict      given again by the rulebook in force at its instant it is the stored one, and so are the facts it read
     evidence     each leaf is that of the journal, each node and root that of the leaves, in SHA-256 and in SM3
     snapshot     the body hashes to its name, and the replay had that very state at that sequence
     cursor       stands at the journal's last row
@@ -16,7 +17,8 @@ derived a second time is looked at:
     file         what living entitlements give a right to is in the data folder, byte for byte
     query tables what `exchange.projector.compare` says
 
-All of SQL is read as of one instant, so a venue may go on trading meanwhile. Where the journal cannot be
+All of SQL is read as of one instant, so a venue may go on trading meanwhile. A verdict of a rulebook that
+came with an older version cannot be given again; how many there are is said. Where the journal cannot be
 replayed to its end, the rest of it is still checked as a chain, and only those tables that speak for
 themselves are looked at: a state that lacks a batch differs from everything.
 
@@ -37,8 +39,8 @@ from clearing.bank import OPEN_STATES
 from clearing.evidence import HASH_BYTES
 from clearing.ledger import CNY, DEBT, DEBTOR_PREFIX, ESCROW, unit_asset
 from clearing.money import amount_fen
-from exchange import journal, projector, venue
-from exchange.events import SCHEMA_VERSION, Batch
+from exchange import journal, projector, rejudging, venue
+from exchange.events import SCHEMA_VERSION, Batch, Event
 from exchange.evidence import Leaf, Log, Row, leaves_in, older_leaf
 from exchange.matching.book import BUY, Order
 from exchange.migration import MigrationRefused, pending, steps
@@ -103,6 +105,8 @@ class _Audit:
         that one altered row is named and not its neighbour too."""
         self.snapshots: dict[int, bytes] = {}
         self.evidence = Evidence(connection, self.differ)
+        self.verdicts: dict[bool, int] = {True: 0, False: 0}
+        """How many were judged again, and how many could not be."""
 
     def differ(self, table: str, key: str, wrong: str) -> None:
         if len(self.found) < MOST_DIFFERENCES:
@@ -176,6 +180,13 @@ class _Audit:
             for sequence in self.snapshots:
                 self.differ("snapshot", str(sequence), f"there is no journal row {sequence}")
         self.report(f"journal: {self.entries} entries in {self.sequence} rows")
+        self._tell_verdicts()
+
+    def _tell_verdicts(self) -> None:
+        said = f"verdicts: {self.verdicts[True]} judged again"
+        if self.verdicts[False]:
+            said += f", {self.verdicts[False]} not: the rulebook of their time came with an older version"
+        self.report(said)
 
     def _tell(self) -> None:
         if self.entries - self.told >= TELL_EVERY:
@@ -209,7 +220,7 @@ class _Audit:
         try:
             entries = journal.entries_of(row)
             for raw in entries:
-                venue.replay(self.state, raw)
+                venue.replay(self.state, raw, self._judge_again)
         except journal.JournalBroken as error:
             self._stop(number, str(error))
         except Exception as error:  # an altered entry fails anywhere in the venue, in any way
@@ -217,6 +228,14 @@ class _Audit:
         else:
             self.entries += len(entries)
             self._compare_columns(row, len(entries))
+
+    def _judge_again(self, event: Event, at_ns: int) -> None:
+        if type(event) not in rejudging.AGAIN:
+            return
+        can = rejudging.can_judge(self.state)
+        self.verdicts[can] += 1
+        for judged, wrong in rejudging.differences(self.state, event, at_ns) if can else ():
+            self.differ("verdict", judged, wrong)
 
     def _stop(self, number: int, wrong: str) -> None:
         self.whole = False

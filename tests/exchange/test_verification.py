@@ -22,12 +22,14 @@ from exchange import board, journal, keys, sample, snapshot
 from exchange.engine import Engine
 from exchange.events import (
     AcceptDelivery,
+    AdoptRulebook,
     Deliver,
     Delivery,
     IssueKey,
     OpenVenue,
     PlaceOrder,
     RegisterParticipant,
+    Settled,
 )
 from exchange.migration import MigrationRefused
 from exchange.projector import Difference, Projector
@@ -82,6 +84,7 @@ async def live(dsn: str, data: Path) -> State:
     await engine.start()
     operator = keys.ensure(data / "operator.key")
     await do(engine, OpenVenue(actor="venue", public_key=operator.public_key))
+    await do(engine, AdoptRulebook(actor="venue", sha256=RULEBOOK.sha256))
     await sample.load(engine, data)
     await register_somebody(engine)
     await trade(engine, data)
@@ -197,6 +200,9 @@ async def test_a_venue_that_has_lived_is_clean(venue: Lived) -> None:
     assert await verify(venue.dsn, venue.data, empty, told.append) == []
     rows = await venue.value("SELECT count(*) FROM journal")
     assert f"{rows} rows" in "\n".join(told)
+    judged = next(line for line in told if line.startswith("verdicts: "))
+    assert int(judged.split()[1]) > 3
+    assert "older version" not in judged
     assert await venue.value("SELECT count(*) FROM snapshot") == 1
 
 
@@ -356,6 +362,35 @@ async def test_an_altered_sale_is_told_by_its_leaf_too(venue: Lived) -> None:
     found = [one for one in await venue.verified() if one.table in ("journal", "evidence")]
     assert [(one.table, one.key) for one in found] == [("evidence", str(sequence))]
     assert "is not what the journal says" in found[0].detail
+
+
+async def test_a_verdict_that_the_rules_do_not_give_is_named(venue: Lived) -> None:
+    """Chained anew, and with nothing but the hash of what was read altered: the trade is named."""
+    sequence, _ = await sale_row(venue)
+    plain = msgspec.msgpack.decode(await venue.value(f"SELECT body FROM journal WHERE sequence = {sequence}"))
+    [settled] = [event for entry in plain[1] for event in entry[4] if event[0] == "Settled"]
+    at = 1 + Settled.__struct_fields__.index("facts_sha256")
+    settled[at] = bytes(32)
+    await venue.alter(
+        "UPDATE journal SET body = $2 WHERE sequence = $1", sequence, msgspec.msgpack.encode(plain)
+    )
+    await rechain(venue)
+    found = [one for one in await venue.verified() if one.table == "verdict"]
+    assert [one.key for one in found] == [settled[1]]
+    assert "the facts that it read hash to" in found[0].detail
+
+
+async def test_verdicts_of_an_unknown_rulebook_are_counted_and_not_judged(venue: Lived) -> None:
+    where = "WHERE position('RulebookAdopted'::bytea in body) > 0"
+    body = await venue.value(f"SELECT body FROM journal {where}")
+    altered = body.replace(RULEBOOK.sha256.encode(), b"0" * 64)
+    assert altered != body
+    await venue.alter(f"UPDATE journal SET body = $1 {where}", altered)
+    await rechain(venue)
+    told: list[str] = []
+    found = await verify(venue.dsn, venue.data, empty, told.append)
+    assert "verdict" not in [one.table for one in found]
+    assert any(line.startswith("verdicts: 0 judged again") and "older version" in line for line in told)
 
 
 async def rechain(venue: Lived) -> None:
