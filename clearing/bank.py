@@ -9,6 +9,9 @@ Every fen that enters or leaves the ledger is a line of the bank's statement. Wh
 
     closing balance of the bank = held - ahead + explained + what open breaks are about
 
+What is ahead is nobody's to take out, and where it was spent the venue's own money stands for it
+(`exchange.bank.uncovered_fen`), or nothing is paid out.
+
 While a break is open no payout file is made. An operator closes it and says why: it is only explained (`none`), the entry
 is booked (`book`), or what the bank never had is undone here (`undo`).
 
@@ -226,11 +229,29 @@ class Bank(msgspec.Struct):
         """All withdrawals of a payment go the same way, and are forgotten at once."""
         return self.withdrawals[payment.withdrawals[0]].state
 
+    def ahead_by(self) -> dict[str, int]:
+        """What was booked by hand and no statement has shown, by participant. O(such bookings)."""
+        found: dict[str, int] = {}
+        for row in self.ahead.values():
+            found[row.participant] = found.get(row.participant, 0) + row.amount_fen
+        return found
+
+    def leaving_by(self) -> dict[str, int]:
+        """What is in a batch and in no statement yet, by participant. O(such payments)."""
+        found: dict[str, int] = {}
+        for payment in map(self.payments.__getitem__, self.under_way):
+            found[payment.participant] = found.get(payment.participant, 0) + payment.amount_fen
+        return found
+
+    def explained_fen(self) -> int:
+        """What the bank has more than the ledger (less: negative) by closed breaks. O(breaks)."""
+        return sum(row.amount_fen for row in self.breaks.values() if row.is_explained)
+
     def equality(self, held_fen: int, own_fen: int) -> Equality:
         """Before the first statement the bank is taken to have what was held when its account was named. O(breaks)."""
         bank_fen = self.opening_fen if self.taken is None else self.taken.closing_fen
         ahead = sum(row.amount_fen for row in self.ahead.values())
-        explained = sum(row.amount_fen for row in self.breaks.values() if row.is_explained)
+        explained = self.explained_fen()
         difference = bank_fen - (held_fen - ahead + explained)
         return Equality(bank_fen, held_fen, held_fen - own_fen, own_fen, ahead, explained, difference)
 

@@ -33,7 +33,7 @@ from clearing.bank import (
     end_to_end_of,
     next_day_end,
 )
-from clearing.ledger import CASH, CNY, FEES
+from clearing.ledger import CASH, CNY, FEES, deposit_owner
 from clearing.revenue import PUBLIC_PREFIX
 from exchange import cash, participant
 from exchange.debt import debt_refusal
@@ -139,10 +139,24 @@ def request(state: State, command: RequestWithdrawal, at_ns: int) -> Refusal | l
         return Refusal(
             Refused.wrong_state, "say first where to: POST /v1/bank/payout-account names your bank account"
         )
-    available = state.ledger.available(command.actor, CNY)
-    if available < command.amount_fen:
-        return Refusal(Refused.funds_insufficient, f"{available} fen are available: ask for that or less")
+    if (refusal := _cover_refusal(state, command)) is not None:
+        return refusal
     return [WithdrawalRequested(state.next_id("W"), command.actor, command.amount_fen)]
+
+
+def _cover_refusal(state: State, command: RequestWithdrawal) -> Refusal | None:
+    """Booked by hand it buys and sells, and leaves only after the bank has shown it."""
+    available = state.ledger.available(command.actor, CNY)
+    ahead = state.bank.ahead_by().get(command.actor, 0)
+    if command.amount_fen <= available - ahead:
+        return None
+    if not ahead:
+        return Refusal(Refused.funds_insufficient, f"{available} fen are available: ask for that or less")
+    detail = f"{max(0, available - ahead)} fen can be paid out: ask for that or less"
+    return Refusal(
+        Refused.funds_insufficient,
+        f"{detail}. {ahead} fen were booked by hand and wait for the bank's statement",
+    )
 
 
 def apply_requested(state: State, event: WithdrawalRequested, at_ns: int) -> None:
@@ -204,14 +218,43 @@ def payout_refusal(state: State) -> Refusal | None:
         return Refusal(
             Refused.wrong_state, f"{detail}: nothing is paid out until GET /v1/bank/breaks shows none open"
         )
+    if uncovered := uncovered_fen(state):
+        detail = f"{uncovered} fen that the bank has not shown were spent or are lost"
+        return Refusal(
+            Refused.wrong_state,
+            f"{detail}: take its next statement, or pay own money in and book it to `own`",
+        )
     return None
 
 
+def uncovered_fen(state: State) -> int:
+    """What a payout would take from those whose money the bank has; 0 where the venue's own money stands for it.
+
+    Booked by hand, in no statement and not with its participant any more; and what the bank lacks by explained breaks.
+    """
+    bank = state.bank
+    leaving = bank.leaving_by()
+    spent = sum(
+        max(0, fen - (_kept_fen(state, participant) - leaving.get(participant, 0)))
+        for participant, fen in bank.ahead_by().items()
+    )
+    lost = max(0, -bank.explained_fen())
+    return max(0, spent + lost - state.ledger.balance(FEES, CNY))
+
+
+def _kept_fen(state: State, participant: str) -> int:
+    ledger = state.ledger
+    return ledger.balance(participant, CNY) + ledger.balance(deposit_owner(participant), CNY)
+
+
 def _netted(state: State, without: tuple[str, ...]) -> tuple[Payment, ...]:
+    """Whoever owes waits, and whoever has less left than was booked to it by hand."""
     waiting: dict[str, list[Withdrawal]] = {}
+    ahead = state.bank.ahead_by()
     for row in state.bank.withdrawals.values():
         payable = row.participant not in without and row.participant not in state.claims.debts
-        if row.state == "requested" and payable:
+        covered = ahead.get(row.participant, 0) <= state.ledger.available(row.participant, CNY)
+        if row.state == "requested" and payable and covered:
             waiting.setdefault(row.participant, []).append(row)
     return tuple(
         Payment(
@@ -254,7 +297,16 @@ def reject(state: State, command: RejectPayout, at_ns: int) -> Refusal | list[Ev
         return Refusal(Refused.malformed, "say why the bank did not pay")
     if end_to_end not in state.bank.under_way:
         return Refusal(Refused.wrong_state, f"this payment is {state.bank.state_of(payment)} already")
+    if (refusal := _own_refusal(state, command.participant, command.actor)) is not None:
+        return refusal
     return _rejected(state, end_to_end, command.reason, command.actor)
+
+
+def _own_refusal(state: State, participant: str, actor: str) -> Refusal | None:
+    """What the bank has paid after all would be there twice."""
+    if not same_house(state, participant, actor):
+        return None
+    return Refusal(Refused.own_case, "nobody frees money of their own house: ask another operator")
 
 
 def _rejected(state: State, end_to_end: str, reason: str, by: str) -> list[Event]:
@@ -561,7 +613,8 @@ def _lacking(state: State, account: str, amount_fen: int) -> Refusal | None:
 def _undo(state: State, row: Break, command: CloseBreak) -> Refusal | list[Event]:
     """The bank never had it: cash booked by hand is taken back, a payment's money is free again."""
     if row.kind == "missing_payout":
-        return _rejected(state, row.subject, command.reason, command.actor)
+        refusal = _own_refusal(state, row.participant, command.actor)
+        return refusal or _rejected(state, row.subject, command.reason, command.actor)
     ahead = state.bank.ahead[row.subject]
     if (refusal := _lacking(state, ahead.participant, ahead.amount_fen)) is not None:
         return refusal

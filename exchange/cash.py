@@ -4,7 +4,7 @@ from typing import Final
 
 from clearing.ledger import CASH, CNY
 from exchange.events import BookCashIn, CashBooked, Event, Refusal, Refused
-from exchange.participant import role_refusal
+from exchange.participant import role_refusal, same_house
 from exchange.state import State
 
 MAX_CASH_FEN: Final = 10**13
@@ -12,11 +12,13 @@ MAX_CASH_FEN: Final = 10**13
 
 
 def book_in(state: State, command: BookCashIn, at_ns: int) -> Refusal | list[Event]:
-    """One booking for each of the bank's references."""
+    """One booking for each of the bank's references, and none for the operator's own house."""
     if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
         return refusal
     if command.participant not in state.bureau.participants:
         return Refusal(Refused.not_found, f"there is no participant {command.participant}")
+    if same_house(state, command.participant, command.actor):
+        return Refusal(Refused.own_case, "nobody books money to their own house: ask another operator")
     if not 0 < command.amount_fen <= MAX_CASH_FEN:
         return Refusal(Refused.out_of_bounds, f"amount_fen lies between 1 and {MAX_CASH_FEN}")
     if not command.bank_reference.strip():

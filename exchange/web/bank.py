@@ -13,7 +13,7 @@ from litestar import Response
 from msgspec import Meta, Struct
 
 from clearing.bank import DAY_NS, Break, Custody, Equality, Withdrawal, end_to_end_of, reference_of
-from exchange.bank import equality_of, payout_refusal
+from exchange.bank import equality_of, payout_refusal, uncovered_fen
 from exchange.events import (
     BookStatement,
     BreakClosed,
@@ -215,7 +215,8 @@ class WithdrawalList(Struct):
 
 class EqualityView(Struct):
     """Bank against ledger, as it is now: `bank_fen` (the closing balance of `statement`) = `client_fen` + `own_fen` -
-    `ahead_fen` + `explained_fen` + `difference_fen`."""
+    `ahead_fen` + `explained_fen` + `difference_fen`. `uncovered_fen`: what payouts would take from others; they wait for it
+    to be 0."""
 
     account: str | None
     statement: str | None
@@ -225,6 +226,7 @@ class EqualityView(Struct):
     ahead_fen: int
     explained_fen: int
     difference_fen: int
+    uncovered_fen: int
     equal: bool
     open_breaks: int
 
@@ -599,13 +601,13 @@ async def close_break(call: Call, body: BreakClosing) -> BreakView:
 async def equality(call: Call, asked: None) -> EqualityView:
     await call.need_role("operator", "auditor")
 
-    def look(state: State) -> tuple[str | None, str | None, Equality, int]:
+    def look(state: State) -> tuple[str | None, str | None, Equality, int, int]:
         bank = state.bank
         account = None if bank.custody is None else bank.custody.account
         statement = None if bank.taken is None else bank.taken.id
-        return account, statement, equality_of(state), len(bank.open_breaks())
+        return account, statement, equality_of(state), uncovered_fen(state), len(bank.open_breaks())
 
-    account, statement, found, open_breaks = await call.read(look)
+    account, statement, found, uncovered, open_breaks = await call.read(look)
     return EqualityView(
         account,
         statement,
@@ -615,6 +617,7 @@ async def equality(call: Call, asked: None) -> EqualityView:
         found.ahead_fen,
         found.explained_fen,
         found.difference_fen,
+        uncovered,
         not found.difference_fen,
         open_breaks,
     )
@@ -685,7 +688,8 @@ OPERATIONS: Final = (
               refused=_STATES),
     Operation("POST", "/v1/bank/payout-batches/{batch}/rejections", reject_payout,
               "The bank did not take a payment: its money is free again (operator)", "bank", asks=PayoutRejection,
-              answers=BatchView, refused=_STATES, example={"participant": "P4", "reason": "户名不符"},
+              answers=BatchView, refused=(*_STATES, Refused.own_case),
+              example={"participant": "P4", "reason": "户名不符"},
               example_answer=_BATCH | {"payments": [_PAYMENT | {"state": "returned"}]}),
     Operation("POST", "/v1/bank/statements", take_statement,
               "Take a statement of the custody account: ISO 20022 camt.053 as XML (operator)", "bank", status=201,
@@ -707,5 +711,5 @@ OPERATIONS: Final = (
               "bank", answers=EqualityView, refused=(Refused.forbidden,),
               example_answer={"account": "6222000000000001", "statement": "2026-231", "bank_fen": 1_030_000,
                               "client_fen": 990_000, "own_fen": 10_000, "ahead_fen": 0, "explained_fen": 0,
-                              "difference_fen": 30_000, "equal": False, "open_breaks": 1}),
+                              "difference_fen": 30_000, "uncovered_fen": 0, "equal": False, "open_breaks": 1}),
 )  # fmt: skip

@@ -164,7 +164,7 @@ _ACCOUNT: Final = {"asset": "CNY", "balance": 1_000_000, "reserved": 50_000, "av
 OPERATIONS: Final = (
     Operation("POST", "/v1/cash-in", cash_in, "Book money that arrived at the custody bank (operator)", "money",
               status=201, asks=CashIn, answers=CashInView,
-              refused=(Refused.forbidden, Refused.not_found, Refused.already_exists),
+              refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.already_exists),
               example={"participant": "P4", "amount_fen": 1_000_000, "bank_reference": "BANK-2026-000017"},
               example_answer={"participant": "P4", "amount_fen": 1_000_000, "bank_reference": "BANK-2026-000017",
                               "at": _WHEN}),

@@ -231,6 +231,32 @@ def test_a_withdrawal_is_in_one_batch_only(venue: Venue, bank: Bank) -> None:
     assert states_of(person) == ["paid"]
 
 
+def test_what_is_booked_by_hand_leaves_after_a_statement_has_shown_it(venue: Venue, bank: Bank) -> None:
+    """Line: "The venue never owns client money": nobody is paid with what the bank holds for others."""
+    person, other, reference = venue.buyer(cash_fen=0), bank.funded(1_000), new_reference()
+    done(person.name_payout_account(), 200)
+    book(venue, person, 2_000, reference)
+    refused(person.withdraw(1), 409, "funds_insufficient")
+    merchant = venue.merchant()
+    done(merchant.name_payout_account(), 200)
+    bought = venue.trade(person, venue.listing(merchant, price_fen=2_000))
+    venue.complete(merchant, person, bought)
+    done(merchant.withdraw(1_000), 201)
+    done(other.withdraw(1_000), 201)
+    seen = equality(venue)
+    assert seen["equal"] is True
+    if uncovered := max(0, 2_000 - seen["own_fen"]):
+        assert seen["uncovered_fen"] == uncovered
+        refused(venue.operator.post("/v1/bank/payout-batches", {}), 409, "wrong_state")
+    done(bank.send(entry("CRDT", 2_000, reference)))
+    assert equality(venue)["uncovered_fen"] == 0
+    bank.pay(new_batch(venue))
+    assert (states_of(merchant), states_of(other)) == (["paid"], ["paid"])
+    owned = venue.buyer(cash_fen=0, owner_id=venue.operator.participant)
+    own = {"participant": owned.participant, "amount_fen": 1_000, "bank_reference": new_reference()}
+    refused(venue.operator.post("/v1/cash-in", own), 403, "own_case")
+
+
 # -- statements, breaks, equality
 
 
@@ -311,11 +337,12 @@ def test_the_bank_is_the_operators_business(venue: Venue, bank: Bank) -> None:
 
 def test_a_wrong_amount_is_a_break(venue: Venue, bank: Bank) -> None:
     """Line: "reconciled": the same reference with another amount is no match. (The last check: its break stands.)"""
-    person, reference = venue.buyer(cash_fen=0), new_reference()
+    person, other, reference = venue.buyer(cash_fen=0), bank.funded(1_000), new_reference()
     done(person.name_payout_account(), 200)
     book(venue, person, 8_000, reference)
     done(bank.send(entry("CRDT", 7_000, reference)))
     assert reference in breaks(venue)
-    done(person.withdraw(1_000), 201)
+    refused(person.withdraw(1_000), 409, "funds_insufficient")
+    done(other.withdraw(1_000), 201)
     refused(venue.operator.post("/v1/bank/payout-batches", {}), 409)
-    assert states_of(person) == ["requested"]
+    assert states_of(other) == ["requested"]

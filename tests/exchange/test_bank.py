@@ -215,7 +215,6 @@ def test_no_payout_before_the_bank_has_said_what_it_has() -> None:
     bank = Bank()
     client = bank.client(fen=0)
     bank.world.pay_in(client, 5_000)
-    bank.world.must(withdrawal(client, 1_000))
     refusal = bank.world.refused(e.MakePayoutBatch(actor=OPERATOR))
     assert "/v1/bank/statements" in refusal.detail
     assert bank.world.code(e.MakePayoutBatch(actor=client)) == "forbidden"
@@ -319,7 +318,7 @@ def test_cash_that_is_spent_is_not_taken_back(bank: Bank) -> None:
     world, client = bank.world, bank.client(fen=0)
     world.must(e.BookCashIn(actor=OPERATOR, participant=client, amount_fen=700, bank_reference="in 1"))
     bank.take()
-    world.must(withdrawal(client, 600))
+    world.must(e.PayDeposit(actor=client, amount_fen=600))
     assert world.code(bank.close("missing_cash", "undo")) == "funds_insufficient"
     assert world.code(bank.close("missing_cash", "book", client)) == "malformed"
     bank.check()

@@ -12,7 +12,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from clearing.bank import BankEntry
+from clearing.bank import DIFFERENCES, BankEntry
+from clearing.ledger import FEES
 from exchange import events as e
 from tests.exchange.test_bank import Bank, withdrawal
 from tests.exchange.world import OPERATOR
@@ -21,7 +22,10 @@ amounts = st.integers(1, 5_000)
 
 
 class Custody(RuleBasedStateMachine):
-    """`has` is the naive count: what came in for a client, less what the bank has paid out for it and kept."""
+    """`has` is the naive count: what came in for a client, less what the bank has paid out for it and kept.
+
+    `unseen` is what was booked by hand and no statement has shown: (client, fen) by reference.
+    """
 
     clients = Bundle("clients")
 
@@ -30,6 +34,7 @@ class Custody(RuleBasedStateMachine):
         self.bank = Bank()
         self.world = self.bank.world
         self.has: dict[str, int] = {}
+        self.unseen: dict[str, tuple[str, int]] = {}
         self.lost: list[e.BookStatement] = []
         self.entries = 0
 
@@ -39,6 +44,25 @@ class Custody(RuleBasedStateMachine):
 
     def under_way(self) -> list[str]:
         return list(self.world.state.bank.under_way)
+
+    def ahead(self, client: str) -> int:
+        return sum(fen for who, fen in self.unseen.values() if who == client)
+
+    def free(self, client: str) -> int:
+        return self.world.state.ledger.available(client, "CNY")
+
+    def uncovered(self) -> int:
+        """Hand-booked money that its client has no more, and what closed breaks took, beyond the venue's own."""
+        kept = self.world.state.bank
+        spent = 0
+        for client in self.has:
+            leaving = sum(
+                kept.payments[end].amount_fen for end in self.under_way() if end.endswith(f"-{client}")
+            )
+            spent += max(0, self.ahead(client) - self.has[client] + leaving)
+        closed = [row for row in kept.breaks.values() if row.remedy == "none" and row.kind in DIFFERENCES]
+        lost = -sum(row.amount_fen for row in closed)
+        return max(0, spent + max(0, lost) - self.has.get(FEES, 0))
 
     @initialize(target=clients)
     def begin(self) -> object:
@@ -63,6 +87,8 @@ class Custody(RuleBasedStateMachine):
         self.has[client] += fen
         if shown:
             self.bank.take(entry)
+        else:
+            self.unseen[entry.reference] = (client, fen)
 
     @rule(fen=st.integers(-5_000, 5_000).filter(bool))
     def stranger(self, fen: int) -> None:
@@ -71,24 +97,39 @@ class Custody(RuleBasedStateMachine):
     @rule(client=clients, fen=amounts)
     def ask(self, client: str, fen: int) -> None:
         outcome = self.world.do(withdrawal(client, fen))
-        free = self.world.state.ledger.available(client, "CNY") + (0 if outcome.refusal else fen)
-        assert (outcome.refusal is None) == (fen <= free)
+        free = self.free(client) + (0 if outcome.refusal else fen)
+        assert (outcome.refusal is None) == (fen <= free - self.ahead(client))
 
     @rule(client=clients, percent=st.integers(1, 100))
     def payday(self, client: str, percent: int) -> None:
-        """Everything is explained, somebody asks for a part, and the batch is made."""
-        for row in self.world.state.bank.open_breaks():
-            self.world.must(e.CloseBreak(actor=OPERATOR, bank_break=row.id, reason="looked into"))
-        if fen := self.world.state.ledger.available(client, "CNY") * percent // 100:
+        """Everything is explained, the venue stands for what is lost, somebody asks for a part, and the batch is made."""
+        self.explain_all()
+        if fen := self.uncovered():
+            self.bank.take(self.entry(fen))
+            self.explain_all("own")
+        fen = max(0, self.free(client) - self.ahead(client)) * percent // 100
+        if fen:
             self.world.must(withdrawal(client, fen))
         self.make_batch()
 
+    def explain_all(self, account: str = "") -> None:
+        """What came in is booked to the account, where one is named."""
+        for row in self.world.state.bank.open_breaks():
+            booked = account if row.kind == "unmatched" and row.amount_fen > 0 else ""
+            self.closed(
+                e.CloseBreak(
+                    actor=OPERATOR, bank_break=row.id, reason="looked into", account=booked,
+                    remedy="book" if booked else "none",
+                )
+            )  # fmt: skip
+
     @rule()
     def make_batch(self) -> None:
-        """Never while a break is open."""
-        waiting = any(row.state == "requested" for row in self.world.state.bank.withdrawals.values())
+        """Never while a break is open, and never with the others' money."""
+        asked = [row for row in self.world.state.bank.withdrawals.values() if row.state == "requested"]
+        waiting = any(self.ahead(row.participant) <= self.free(row.participant) for row in asked)
         made = self.world.do(e.MakePayoutBatch(actor=OPERATOR)).refusal is None
-        assert made == (waiting and not self.bank.open())
+        assert made == (waiting and not self.bank.open() and not self.uncovered())
 
     @precondition(lambda self: self.under_way())
     @rule(place=st.integers(0, 9), error=st.sampled_from([0, 0, 0, 1, -1]), twice=st.booleans())
@@ -166,17 +207,21 @@ class Custody(RuleBasedStateMachine):
             remedy = "undo"
         elif undo and row.kind == "unmatched":
             remedy, account = "book", client
-        outcome = self.world.do(
+        self.closed(
             e.CloseBreak(
                 actor=OPERATOR, bank_break=row.id, reason="looked into", remedy=remedy, account=account
             )
         )
+
+    def closed(self, command: e.CloseBreak) -> None:
+        outcome = self.world.do(command)
         if outcome.refusal is not None:
             assert outcome.refusal.code in (e.Refused.funds_insufficient, e.Refused.already_exists)
             return
         for event in outcome.events:
             if isinstance(event, e.BreakClosed) and event.amount_fen:
-                self.has[event.account] += event.amount_fen
+                self.has[event.account] = self.has.get(event.account, 0) + event.amount_fen
+                self.unseen.pop(event.bank_reference, None)
 
     @rule(days=st.integers(1, 4))
     def midnights(self, days: int) -> None:

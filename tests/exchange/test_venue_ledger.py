@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from clearing.bank import BankEntry
 from clearing.ledger import CASH, CNY, DEBT, FEES, deposit_owner
 from exchange import events as e
 from exchange.debt import debts_of
@@ -39,6 +40,16 @@ class Shop:
         return e.BookCashIn(
             actor=OPERATOR, participant=participant, amount_fen=amount_fen, bank_reference=reference
         )
+
+    def statement(self, *entries: BankEntry) -> e.BookStatement:
+        """The custody bank's first, of a day before anything was booked by hand."""
+        custody = self.world.state.bank.custody
+        assert custody is not None
+        return e.BookStatement(
+            actor=OPERATOR, account=custody.account, statement="S1", sequence=1, opening_fen=0,
+            closing_fen=sum(entry.amount_fen for entry in entries), until_ns=0, entries=entries,
+            file_sha256="ab" * 32,
+        )  # fmt: skip
 
     def offer(self, actor: str, trade: str, amount_fen: int, **fields: Any) -> e.OfferRefund:
         """With what the tables say of the trade."""
@@ -592,7 +603,7 @@ def test_whoever_owes_cannot_withdraw_and_is_not_paid_out(shop: Shop) -> None:
     world = shop.world
     trade = paid(shop, 0, 0)
     world.must(e.SetPayoutAccount(actor=shop.merchant, account_sha256="ab" * 32))
-    world.must(shop.cash(shop.merchant, 100, "in"))
+    world.must(shop.statement(BankEntry(100, "in", "", participant=shop.merchant)))
     asked = only(world.must(e.RequestWithdrawal(actor=shop.merchant, amount_fen=100)), e.WithdrawalRequested)
     shop.agree(trade, 5_000)
     assert world.code(e.RequestWithdrawal(actor=shop.merchant, amount_fen=1)) == "in_debt"

@@ -27,7 +27,7 @@ from tests.exchange.web_venue import Doors, Person, doors
 
 UNLAWFUL = {"listing": "L3", "quantity": 1000, "purpose": "advertising"}
 """What README's buyer is refused: the authorisation does not cover the purpose."""
-CASH = BookCashIn(actor="P1", participant="P1", amount_fen=100, bank_reference="B1")
+CASH = BookCashIn(actor="P1", participant="P3", amount_fen=100, bank_reference="B1")
 
 
 @pytest.fixture
