@@ -2,10 +2,11 @@
 
 Judging. A listing's licence class (`Cell`), a seller and a buyer (`Party`) each keep the finding of the rules that
 read only them, until `changes_at` passes; whoever changes a register drops the cell or party. So does the cell with
-the rules about the trade that read no party, for trades at its own terms. For each fill only the rules about the pair
-are evaluated. A trade's facts hash covers the hashes of the three registers and what only this fill brings: what a
-verdict read can be held against registers rebuilt from the journal. Nothing does that yet, and nothing recomputes a
-verdict: `shuji verify` compares outcomes with the tables.
+the rules about the trade that read no party, for trades at its own terms. A fill in which no rule of any of them, nor of
+the pair, had anything to say is remembered as allowed for as long as all of them are good, and is not judged again till
+then. A trade's facts hash covers the hashes of the three registers and what only this fill brings: what a verdict read
+can be held against registers rebuilt from the journal. Nothing does that yet, and nothing recomputes a verdict:
+`shuji verify` compares outcomes with the tables.
 
 Settling. Prefunded delivery against payment (BIS model 1): the buyer's reservation pays into escrow and only
 acceptance pays out, or, for transferable units, money and units change hands in the same instant.
@@ -65,6 +66,29 @@ class Kept(msgspec.Struct, gc=False):
     finding: Finding
     since_ns: int
     until_ns: int
+
+
+MOST_ALLOWED: Final = 16_384
+"""How many fills are remembered as allowed; then all are forgotten, and each is judged once more. About 300 bytes each."""
+
+_Asked = tuple[str, int, int, int]
+"""Phase, and which objects a licence class, a seller and a buyer are."""
+
+
+class _Allowed(msgspec.Struct, gc=False):
+    """A fill in which no rule had anything to say, good from `since_ns` to before `until_ns`.
+
+    It keeps the three alive that its key names. The rest is compared: a fill that brings anything else is judged.
+    """
+
+    cell: Any
+    seller: Any
+    buyer: Any
+    trade: TradeFacts
+    price: PriceFacts
+    since_ns: int
+    until_ns: int
+    seen: _Seen
 
 
 class Signed(msgspec.Struct):
@@ -156,17 +180,20 @@ def _keep(find: Find, facts: Facts) -> Kept:
     return Kept(finding if speaks else CLEAN, facts.now, finding.changes_at or NEVER_NS)
 
 
-def _of_party(party: Party, phase: Phase, register: str, find: Find, facts: Facts) -> Finding:
+_ALWAYS_CLEAN: Final = Kept(CLEAN, 0, NEVER_NS)
+
+
+def _of_party(party: Party, phase: Phase, register: str, find: Find, facts: Facts) -> Kept:
     kept = party.kept.get((phase, register))
     if kept is None or not kept.since_ns <= facts.now < kept.until_ns:  # type: ignore[operator]
         kept = party.kept[phase, register] = _keep(find, facts)
-    return kept.finding
+    return kept
 
 
-def _of_trade(finds: _Finds, cell: Cell, facts: Facts, signed: Signed | None) -> Finding:
+def _of_trade(finds: _Finds, cell: Cell, facts: Facts, signed: Signed | None) -> Kept:
     """Kept for trades at the cell's own terms, signed or not; others bring a price or a register of their own."""
     if facts.price is not cell.price or facts.consent is not cell.consent or facts.xb is not cell.xb:
-        return finds.trade(facts)
+        return _keep(finds.trade, facts)
     if signed is not None and facts.trade is signed.trade:
         known = signed.kept
     elif facts.trade is cell.trade:
@@ -174,11 +201,11 @@ def _of_trade(finds: _Finds, cell: Cell, facts: Facts, signed: Signed | None) ->
     elif facts.trade is cell.open_trade:
         known = cell.of_open_trade
     else:
-        return finds.trade(facts)
+        return _keep(finds.trade, facts)
     kept = known.get(facts.phase)
     if kept is None or not kept.since_ns <= facts.now < kept.until_ns:  # type: ignore[operator]
         kept = known[facts.phase] = _keep(finds.trade, facts)
-    return kept.finding
+    return kept
 
 
 def facts_of(
@@ -193,21 +220,29 @@ def facts_of(
     xb: CrossBorderFacts | None = None,
 ) -> Facts:
     """The facts of a fill as one whole: `Rulebook.judge` on them says what `House.judge` says of the parts."""
-    parts = (cell.venue, cell.product, cell.source, cell.registration, cell.auth, consent or cell.consent)
-    whole = Facts(phase, at_ns, *parts, seller.seller, buyer.buyer, trade, price, xb or cell.xb)
+    parties = (seller.seller, buyer.buyer)
+    whole = Facts(phase, at_ns, *_of_listing(cell, consent), *parties, trade, price, xb or cell.xb)
     return _with_term_end(whole, trade)
+
+
+def _of_listing(
+    cell: Cell, consent: ConsentFacts | None
+) -> tuple[VenueFacts, ProductFacts, SourceFacts, RegistrationFacts | None, AuthFacts, ConsentFacts]:
+    """The facts of a licence class, in the order of `Facts`; its consent unless it says something of this buyer."""
+    return cell.venue, cell.product, cell.source, cell.registration, cell.auth, consent or cell.consent
 
 
 class House:
     """Rulebook and ledger together."""
 
-    __slots__ = ("_counted", "_finds", "_seen", "ledger", "rulebook")
+    __slots__ = ("_allowed", "_counted", "_finds", "_seen", "ledger", "rulebook")
 
     def __init__(self, rulebook: Rulebook, ledger: Ledger) -> None:
         self.rulebook = rulebook
         self.ledger = ledger
         self._finds = {phase: _Finds(*_finds_of(rulebook, phase)) for phase in PHASES}
         self._seen: dict[tuple[str, int], _Seen] = {}
+        self._allowed: dict[_Asked, _Allowed] = {}
         self._counted: dict[str, dict[str, int]] = {}
 
     # --- judging ---
@@ -233,40 +268,65 @@ class House:
         assert phase != "clearing" or (seller is not None and buyer is not None), (
             "clearing knows both parties"
         )
-        facts = Facts(
-            phase,
-            at_ns,
-            cell.venue,
-            cell.product,
-            cell.source,
-            cell.registration,
-            cell.auth,
-            consent or cell.consent,
-            None if seller is None else seller.seller,
-            None if buyer is None else buyer.buyer,
-            trade,
-            price,
-            xb or cell.xb,
-        )
-        finds = self._finds[phase]
-        kept = cell.kept.get(phase)
-        if kept is None or not kept.since_ns <= at_ns < kept.until_ns:
-            kept = cell.kept[phase] = _keep(finds.listing, _with_term_end(facts, cell.trade))
-        findings = (
-            kept.finding,
-            _of_trade(finds, cell, facts, signed),
-            CLEAN if seller is None else _of_party(seller, phase, "seller", finds.seller, facts),
-            CLEAN if buyer is None else _of_party(buyer, phase, "buyer", finds.buyer, facts),
-            finds.pair(facts),
-        )
-        for finding in findings:
-            if finding is not CLEAN:
-                self._count(facts, 1)
-                return self.rulebook.conclude(phase, findings)
-        self._note(facts, cell)
+        asked = phase, id(cell), id(seller), id(buyer)
+        known = self._allowed.get(asked)
+        if (
+            known is not None
+            and known.trade is trade
+            and known.price is price
+            and known.since_ns <= at_ns < known.until_ns
+            and (consent is None or consent is cell.consent)
+            and (xb is None or xb is cell.xb)
+        ):
+            known.seen.times += 1
+            return ALLOW
+        parties = (None if seller is None else seller.seller, None if buyer is None else buyer.buyer)
+        facts = Facts(phase, at_ns, *_of_listing(cell, consent), *parties, trade, price, xb or cell.xb)
+        parts = self._parts(facts, phase, cell, seller, buyer, signed)
+        if any(part.finding is not CLEAN for part in parts):
+            self._count(facts, 1)
+            return self.rulebook.conclude(phase, [part.finding for part in parts])
+        seen = self._note(facts, cell)
+        if facts.consent is cell.consent and facts.xb is cell.xb:
+            self._allow(asked, (cell, seller, buyer, trade, price), parts, seen)
         return ALLOW
 
-    def _note(self, facts: Facts, cell: Cell) -> None:
+    def _parts(
+        self,
+        facts: Facts,
+        phase: Phase,
+        cell: Cell,
+        seller: Party | None,
+        buyer: Party | None,
+        signed: Signed | None,
+    ) -> tuple[Kept, ...]:
+        """What each register's rules find; a party that is not known yet has nothing to find."""
+        finds = self._finds[phase]
+        kept = cell.kept.get(phase)
+        if kept is None or not kept.since_ns <= facts.now < kept.until_ns:  # type: ignore[operator]
+            kept = cell.kept[phase] = _keep(finds.listing, _with_term_end(facts, cell.trade))
+        return (
+            kept,
+            _of_trade(finds, cell, facts, signed),
+            _ALWAYS_CLEAN if seller is None else _of_party(seller, phase, "seller", finds.seller, facts),
+            _ALWAYS_CLEAN if buyer is None else _of_party(buyer, phase, "buyer", finds.buyer, facts),
+            _keep(finds.pair, facts),
+        )
+
+    def _allow(
+        self,
+        asked: _Asked,
+        of: tuple[Cell, Party | None, Party | None, TradeFacts, PriceFacts],
+        parts: Sequence[Kept],
+        seen: _Seen,
+    ) -> None:
+        """Remember a fill for as long as every part of its verdict is good."""
+        if len(self._allowed) >= MOST_ALLOWED:
+            self._allowed.clear()
+        since_ns, until_ns = max([part.since_ns for part in parts]), min([part.until_ns for part in parts])
+        self._allowed[asked] = _Allowed(*of, since_ns, until_ns, seen)
+
+    def _note(self, facts: Facts, cell: Cell) -> _Seen:
         """Remember what was allowed, for `coverage`: allowed trades of one licence class are counted together.
 
         What is not allowed is counted at once and by itself. Counting costs more than judging, so it waits until
@@ -276,13 +336,17 @@ class House:
         seen = self._seen.get(key)
         if seen is not None:
             seen.times += 1
-        elif len(self._seen) < MOST_SEEN:
-            self._seen[key] = _Seen(facts, cell)
+            return seen
+        seen = _Seen(facts, cell)
+        if len(self._seen) < MOST_SEEN:
+            self._seen[key] = seen
+        return seen
 
     def _count_seen(self) -> None:
         for seen in self._seen.values():
             self._count(seen.facts, seen.times)
         self._seen.clear()
+        self._allowed.clear()
 
     def _count(self, facts: Facts, times: int) -> None:
         for rule, what in self.rulebook.coverage(facts).items():

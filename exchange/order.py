@@ -23,6 +23,7 @@ from clearing.notrade import (
     ConsentFacts,
     CrossBorderFacts,
     Facts,
+    PriceFacts,
     TradeFacts,
     Verdict,
     capacities,
@@ -75,6 +76,19 @@ EXCLUSIVE_DEALS: Final = ("exclusive_licence", *WHOLE_DEALS)
 _DECLARED: Final = tuple(fact.removeprefix("trade.") for fact in DECLARED_FACTS)
 
 
+class Read(msgspec.Struct, gc=False):
+    """What the rules read of an order or a fill, gathered at one instant. A party that is not known yet is None."""
+
+    cell: Cell
+    seller: Party | None
+    buyer: Party | None
+    trade: TradeFacts
+    price: PriceFacts
+    consent: ConsentFacts | None
+    signed: Signed | None
+    xb: CrossBorderFacts | None = None
+
+
 class Deal(msgspec.Struct, gc=False):
     """One fill about to be judged: who, what, at what price, out of which orders' reservations."""
 
@@ -93,6 +107,8 @@ class Deal(msgspec.Struct, gc=False):
     taker_order: str = ""
     trade: str = ""
     """The trade's id where it has one already: a hold that is judged again."""
+    read: Read | None = None
+    """What its order was judged by at this very instant, where that is the fill as well: at a posted price."""
 
 
 # ---- placing
@@ -117,12 +133,13 @@ def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[E
     standing = standing_refusal(state, command.actor, "buy" if command.side == BUY else "list", at_ns)
     if standing is not None and standing.code is not Refused.standing_denied:
         return standing
-    refusal = _law_refusal(state, listing, cell, command, at_ns, in_book) or standing
+    read = read_of(state, listing, cell, command, at_ns, in_book)
+    refusal = law_refusal(state, listing, read, command, at_ns) or standing
     if refusal is not None:
         return refusal
     if in_book:
         return _place_in_book(state, listing, cell, command, purpose, territory, at_ns)
-    return _place_posted(state, listing, cell, command, purpose, territory, at_ns)
+    return _place_posted(state, listing, read, command, purpose, territory, at_ns)
 
 
 def _terms_refusal(
@@ -154,39 +171,61 @@ def _terms_refusal(
     return None
 
 
-def _law_refusal(
+def read_of(
     state: State, listing: Listing, cell: Cell, command: PlaceOrder, at_ns: int, in_book: bool
+) -> Read:
+    """What the rules of the phase `order` read. In a book the counterparty is not known yet, nor what it brings."""
+    actor = command.actor
+    if not in_book:
+        return _fill(state, listing, cell, actor, listing.merchant, cell.price, command.accepts_prior, at_ns)
+    if command.side == SELL:
+        cell = _sold_by(state, listing, cell, actor, at_ns)
+    price = price_at(cell.price, command.limit_fen) if command.limit_fen else cell.price
+    if command.side == SELL:
+        trade = _with_counters(state, listing, _open_facts(state, listing, cell), None, "", actor, at_ns)
+        return Read(cell, seller_of(state, listing, actor, at_ns), None, trade, price, None, None)
+    buyer, signed = party_of(state, actor, at_ns), signed_by(state, listing, cell, actor)
+    trade = _trade_facts(state, listing, cell, signed, actor, command.accepts_prior, at_ns)
+    trade = _with_counters(state, listing, trade, buyer, actor, "", at_ns)
+    consent = _consent_facts(state, listing.product, cell, actor, at_ns)
+    return Read(cell, None, buyer, trade, price, consent, signed)
+
+
+def _fill(
+    state: State,
+    listing: Listing,
+    cell: Cell,
+    buyer: str,
+    seller: str,
+    price: PriceFacts,
+    accepts_prior: bool,
+    at_ns: int,
+) -> Read:
+    """All that clearing reads of a fill."""
+    cell = _sold_by(state, listing, cell, seller, at_ns)
+    buys, sells = party_of(state, buyer, at_ns), seller_of(state, listing, seller, at_ns)
+    signed = signed_by(state, listing, cell, buyer)
+    trade = _trade_facts(state, listing, cell, signed, buyer, accepts_prior, at_ns)
+    trade = _with_counters(state, listing, trade, buys, buyer, seller, at_ns)
+    consent = _consent_facts(state, listing.product, cell, buyer, at_ns)
+    xb = _export_facts(state, listing, cell, trade, seller, at_ns)
+    return Read(cell, sells, buys, trade, price, consent, signed, xb)
+
+
+def law_refusal(
+    state: State, listing: Listing, read: Read, command: PlaceOrder, at_ns: int
 ) -> Refusal | None:
     """Phase `order`. In a book the counterparty is not known yet and its rules wait for the fill.
 
     A broken rule is the orderer's own doing where it is not broken without what the orderer is and asks: judged once
     more, on refusal only. So a buyer does not answer for a merchant whose credential has run out.
     """
-    own = party_of(state, command.actor, at_ns)
-    if in_book and command.side == SELL:
-        cell = _sold_by(state, listing, cell, command.actor, at_ns)
-    if in_book:
-        seller, buyer = (
-            (None, own) if command.side == BUY else (seller_of(state, listing, command.actor, at_ns), None)
-        )
-    else:
-        seller, buyer = seller_of(state, listing, listing.merchant, at_ns), own
-    price = price_at(cell.price, command.limit_fen) if in_book and command.limit_fen else cell.price
-    signed = None if buyer is None else signed_by(state, listing, cell, command.actor)
-    trade = (
-        _open_facts(state, listing, cell)
-        if buyer is None
-        else _trade_facts(state, listing, cell, signed, command.actor, command.accepts_prior, at_ns)
-    )
-    consent = None if buyer is None else _consent_facts(state, listing.product, cell, command.actor, at_ns)
-    bought_by, sold_by = (command.actor, "") if command.side == BUY else ("", command.actor)
-    counted = _with_counters(state, listing, trade, buyer, bought_by, sold_by, at_ns)
-    verdict = state.house.judge("order", cell, seller, buyer, counted, price, at_ns, consent, signed)
+    cell = read.cell
+    asked = (read.seller, read.buyer, read.trade, read.price, at_ns, read.consent, read.signed)
+    verdict = state.house.judge("order", cell, *asked)
     if verdict is ALLOW or verdict.outcome in ("allow", "hold"):
         return None
-    without = (None, None) if in_book and command.side == SELL else (seller, None)
-    asked = msgspec.structs.replace(price, unit_fen=UNSET) if in_book and command.limit_fen else price
-    others = state.house.judge("order", cell, *without, _undeclared(trade), asked, at_ns, consent)
+    others = _without_orderer(state, listing, read, command, at_ns)
     return Refusal(
         Refused.unlawful,
         _reason(state, listing, verdict),
@@ -195,6 +234,21 @@ def _law_refusal(
         capacities(cell.product, cell.source),
         tuple(rule for rule in verdict.violated if rule not in others.violated),
     )
+
+
+def _without_orderer(state: State, listing: Listing, read: Read, command: PlaceOrder, at_ns: int) -> Verdict:
+    """The order without what is its orderer's own."""
+    cell, price, seller = read.cell, read.price, read.seller
+    if command.side == SELL:
+        seller = None
+    if read.seller is None or read.buyer is None:
+        price = msgspec.structs.replace(price, unit_fen=UNSET) if command.limit_fen else price
+    trade = (
+        _open_facts(state, listing, cell)
+        if read.buyer is None
+        else _trade_facts(state, listing, cell, read.signed, command.actor, command.accepts_prior, at_ns)
+    )
+    return state.house.judge("order", cell, seller, None, _undeclared(trade), price, at_ns, read.consent)
 
 
 def _reason(state: State, listing: Listing, verdict: Verdict) -> str:
@@ -359,7 +413,7 @@ def _units_out(state: State, listing: Listing, territory: str, buyer: str) -> bo
 
 
 def _place_posted(
-    state: State, listing: Listing, cell: Cell, command: PlaceOrder, purpose: str, territory: str, at_ns: int
+    state: State, listing: Listing, read: Read, command: PlaceOrder, purpose: str, territory: str, at_ns: int
 ) -> Refusal | Iterator[Event]:
     terms = listing.terms
     if command.limit_fen and command.limit_fen < terms.price_fen:
@@ -372,7 +426,7 @@ def _place_posted(
     amount = amount_fen(terms.price_fen, terms.price_per_units, command.quantity)
     if state.ledger.available(command.actor, CNY) < amount:
         return _lacking(state, command.actor, amount)
-    return _posted(state, listing, cell, command, purpose, territory, amount, at_ns)
+    return _posted(state, listing, read, command, purpose, territory, amount, at_ns)
 
 
 def supply_refusal(listing: Listing, quantity: int) -> Refusal | None:
@@ -395,7 +449,7 @@ def _lacking(state: State, participant: str, amount: int) -> Refusal:
 def _posted(
     state: State,
     listing: Listing,
-    cell: Cell,
+    read: Read,
     command: PlaceOrder,
     purpose: str,
     territory: str,
@@ -408,7 +462,7 @@ def _posted(
         state,
         Deal(
             listing,
-            cell,
+            read.cell,
             command.actor,
             listing.merchant,
             order,
@@ -420,6 +474,8 @@ def _posted(
             territory,
             command.accepts_prior,
             order,
+            "",
+            read,
         ),
         at_ns,
     )
@@ -553,21 +609,21 @@ def clear(state: State, deal: Deal, at_ns: int) -> Settled | Held | TradeRefused
 
 def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes]:
     """The verdict of the phase `clearing` and the hash of the facts it read."""
-    listing = deal.listing
-    cell = _sold_by(state, listing, deal.cell, deal.seller, at_ns)
-    seller = seller_of(state, listing, deal.seller, at_ns)
-    buyer = party_of(state, deal.buyer, at_ns)
-    signed = signed_by(state, listing, cell, deal.buyer)
-    trade = _trade_facts(state, listing, cell, signed, deal.buyer, deal.accepts_prior, at_ns)
+    read = deal.read or _fill_of(state, deal, at_ns)
+    cell, seller, buyer, trade = read.cell, read.seller, read.buyer, read.trade
+    assert seller is not None, "a fill has a seller"
+    assert buyer is not None, "a fill has a buyer"
+    brought = (read.consent, read.signed, read.xb)
+    verdict = state.house.judge("clearing", cell, seller, buyer, trade, read.price, at_ns, *brought)
+    digest = state.house.facts_sha256(cell, seller, buyer, trade, deal.price_fen, at_ns, *brought)
+    return (verdict, digest) if verdict.outcome != "hold" else _cured(state, deal, verdict, digest, at_ns)
+
+
+def _fill_of(state: State, deal: Deal, at_ns: int) -> Read:
+    listing, cell = deal.listing, deal.cell
     listed = deal.price_fen == listing.terms.price_fen
     price = cell.price if listed else price_at(cell.price, deal.price_fen)
-    consent = _consent_facts(state, listing.product, cell, deal.buyer, at_ns)
-    trade = _with_counters(state, listing, trade, buyer, deal.buyer, deal.seller, at_ns)
-    xb = _export_facts(state, listing, cell, trade, deal.seller, at_ns)
-    brought = (consent, signed, xb)
-    verdict = state.house.judge("clearing", cell, seller, buyer, trade, price, at_ns, *brought)
-    read = state.house.facts_sha256(cell, seller, buyer, trade, deal.price_fen, at_ns, *brought)
-    return (verdict, read) if verdict.outcome != "hold" else _cured(state, deal, verdict, read, at_ns)
+    return _fill(state, listing, cell, deal.buyer, deal.seller, price, deal.accepts_prior, at_ns)
 
 
 def _cured(
@@ -597,16 +653,11 @@ def _cure_of(state: State, deal: Deal, rule: str, at_ns: int) -> str:
 
 def clearing_facts(state: State, deal: Deal, at_ns: int) -> Facts:
     """All that clearing reads of a fill, in one: what `judge_clearing` asks for in parts."""
-    listing = deal.listing
-    cell = _sold_by(state, listing, deal.cell, deal.seller, at_ns)
-    seller, buyer = seller_of(state, listing, deal.seller, at_ns), party_of(state, deal.buyer, at_ns)
-    signed = signed_by(state, listing, cell, deal.buyer)
-    trade = _trade_facts(state, listing, cell, signed, deal.buyer, deal.accepts_prior, at_ns)
-    price = price_at(cell.price, deal.price_fen)
-    consent = _consent_facts(state, listing.product, cell, deal.buyer, at_ns)
-    trade = _with_counters(state, listing, trade, buyer, deal.buyer, deal.seller, at_ns)
-    xb = _export_facts(state, listing, cell, trade, deal.seller, at_ns)
-    return facts_of("clearing", cell, seller, buyer, trade, price, at_ns, consent, xb)
+    read = _fill_of(state, deal, at_ns)
+    assert read.seller is not None, "a fill has a seller"
+    assert read.buyer is not None, "a fill has a buyer"
+    parties = (read.seller, read.buyer)
+    return facts_of("clearing", read.cell, *parties, read.trade, read.price, at_ns, read.consent, read.xb)
 
 
 def would(

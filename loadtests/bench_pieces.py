@@ -53,7 +53,8 @@ CALIBRATION: Final = 50_000
 
 _METHODS: Final[tuple[tuple[Any, str, str], ...]] = (
     (order, "standing_refusal", "standing"),
-    (order, "_law_refusal", "rules"),
+    (order, "read_of", "rules"),
+    (order, "law_refusal", "rules"),
     (order, "judge_clearing", "rules"),
     (order, "cell_of", "rules"),
     (House, "judge", "rules"),

@@ -510,7 +510,8 @@ def ordered(state: State, command: e.PlaceOrder, at_ns: int) -> e.Refusal | None
     listing = state.listings[command.listing]
     cell = cell_of(state, listing, *_place(listing, command), at_ns)
     in_book = listing.terms.mechanism == "continuous_auction"
-    return order._law_refusal(state, listing, cell, command, at_ns, in_book)
+    read = order.read_of(state, listing, cell, command, at_ns, in_book)
+    return order.law_refusal(state, listing, read, command, at_ns)
 
 
 def cleared(state: State, command: e.PlaceOrder, seller: str, at_ns: int) -> tuple[Verdict, bytes]:
