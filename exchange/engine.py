@@ -155,21 +155,23 @@ class Engine:
         self._connection = await journal.connect(self.dsn)
         try:
             self.epoch = await self._take_over(standby_seconds)
+            await self._recover()
+            self._refuse_other_clock()
         except BaseException:
             self._connection.terminate()
             raise
-        await self._recover()
-        if self.state.bureau.participants and self.state.simulated != self.simulated:
-            await self._connection.close()
-            lived = "a simulated" if self.state.simulated else "the real"
-            raise Simulated(
-                f"this venue lives by {lived} clock: start it with{'' if self.state.simulated else 'out'} --simulated-clock"
-            )
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._tick())]
         if self.state.rulebook_sha256 != self.state.rulebook.sha256:
             await self.submit(AdoptRulebook(actor=VENUE, sha256=self.state.rulebook.sha256))
         if is_stale(self.state, self.now_ns()):
             await self.submit(RecountDuties(actor=VENUE))
+
+    def _refuse_other_clock(self) -> None:
+        if self.state.bureau.participants and self.state.simulated != self.simulated:
+            lived = "a simulated" if self.state.simulated else "the real"
+            raise Simulated(
+                f"this venue lives by {lived} clock: start it with{'' if self.state.simulated else 'out'} --simulated-clock"
+            )
 
     async def _take_over(self, standby_seconds: float) -> int:
         """The epoch, once whoever writes this shard has gone."""

@@ -154,6 +154,22 @@ def test_deposits_fees_and_escrow_are_accounts(
         assert any(kind in name for name in names), f"{kind} in {names}"
 
 
+def test_an_emptied_account_stays_in_the_trial_balance(venue: Venue) -> None:
+    """Line: "Reports: trial balance ... as of any time": now and then with 0, before its first posting not at all."""
+    venue.buyer(cash_fen=1)
+    venue.advance(seconds=5)
+    before = instant(venue.now())
+    venue.advance(seconds=5)
+    somebody, stranger = venue.buyer(cash_fen=7_000), venue.buyer(cash_fen=0)
+    done(somebody.post("/v1/deposits", {"amount_fen": 7_000}), 201)
+    venue.advance(seconds=5)
+    for balances in (trial_balance(venue), trial_balance(venue, at=instant(venue.now()))):
+        assert balances[somebody.participant, "CNY", 0] == 0
+        assert (stranger.participant, "CNY", 0) not in balances
+        assert_sums_to_zero(balances)
+    assert (somebody.participant, "CNY", 0) not in trial_balance(venue, at=before)
+
+
 def test_a_trial_balance_of_a_past_instant_repeats(venue: Venue, buyer: Person, listing: str) -> None:
     """Line: "Reports: trial balance, ... as of any time"."""
     venue.advance(seconds=5)

@@ -1012,6 +1012,24 @@ async def test_a_venue_never_changes_its_clock(database_dsn: str, simulated: boo
         assert writer.simulated == simulated, "it can be started as before"
 
 
+async def test_what_cannot_be_recovered_leaves_no_connection(database_dsn: str, small: Small) -> None:
+    """A journal that is broken is refused, and while nobody has thrown that engine away another one may write."""
+    broken = Engine(database_dsn, empty)
+    async with session(database_dsn) as connection:
+        await connection.execute("update journal set checksum = sha256(checksum)")
+        with pytest.raises(JournalBroken):
+            await broken.start()
+        connected = (
+            "select count(*) = 0 from pg_stat_activity"
+            " where datname = current_database() and application_name = 'shuji' and pid <> pg_backend_pid()"
+        )
+        await until_sql(database_dsn, connected, "the connection is gone")
+        whole = await connection.fetchval("select body from journal")
+        await connection.execute("update journal set checksum = $1", journal.checksum_of(b"", whole))
+    async with engine_on(database_dsn) as writer:
+        assert writer.epoch > broken.epoch
+
+
 async def test_instants_grow_from_entry_to_entry_also_over_a_restart(database_dsn: str, small: Small) -> None:
     for word in "ab":
         async with engine_on(database_dsn) as writer:
