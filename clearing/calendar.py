@@ -102,6 +102,11 @@ class Calendar:
         whole = sum(self._counted(year)[-1] for year in range(first.year, last.year))
         return whole + self._counted(last.year)[_place(last)] - self._counted(first.year)[_place(first)]
 
+    def begun_between(self, first: date, last: date) -> int:
+        """Which working day after `first` `last` belongs to: a day off belongs to the next, the one before is over."""
+        whole = self.working_days_between(first, last)
+        return whole if self.is_working_day(last) else whole + 1
+
     def _counted(self, year: int) -> tuple[int, ...]:
         """Working days of the year up to its n-th day and with it, n from 0."""
         found = self._counts.get(year)

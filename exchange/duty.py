@@ -45,13 +45,14 @@ from exchange.events import (
 )
 from exchange.listing import cell_of, seller_of
 from exchange.participant import party_of, role_refusal
-from exchange.product import evidence_refusal, own_case_refusal
+from exchange.product import evidence_refusal, kinds_of, own_case_refusal
 from exchange.state import Duty, Entitlement, State, Trade
 
-PERSONAL: Final = ("identifiable", "deidentified")
 FINDINGS: Final[dict[str, DutyKind]] = {"P02": "records", "P04": "purpose"}
 """Rule that a reviewer finds broken, and the duty behind it; the others break by their date."""
 RETENTION_YEARS: Final = KINDS["records"].years
+REVIEWED: Final = ("stop", "filing")
+"""Whose proof a reviewer looks at, whatever the data: that others' data is gone, and the registry's receipt."""
 DECISIONS: Final = ("accept", "refuse", "waive")
 FIRST_YEAR: Final = 2004
 LAST_YEAR: Final = 2199
@@ -88,13 +89,12 @@ def _opened(
         term.due_ns,
         term.remind_ns,
         term.provisional,
-        kind == "stop" or _is_personal(state, of.listing),
+        kind in REVIEWED or "personal" in _kinds(state, trade, of.listing),
     )
 
 
-def _is_personal(state: State, listing: str) -> bool:
-    product = state.products[state.listings[listing].product]
-    return product.classification.pi_state in PERSONAL
+def _kinds(state: State, trade: str, listing: str) -> tuple[str, ...]:
+    return kinds_of(state, trade, state.products[state.listings[listing].product])
 
 
 def after_settled(state: State, event: Settled, at_ns: int) -> Iterable[Event]:
@@ -138,8 +138,7 @@ def _owed_by_trade(state: State, trade: Trade, at_ns: int) -> Iterator[Event]:
     cell = cell_of(state, listing, trade.purpose, trade.territory, at_ns)
     if cell.product.ip_registered is True:
         yield _opened(state, "filing", trade, "completed", at_ns)
-    important = state.products[listing.product].classification.data_class == "important"
-    if trade.entitlement and (important or _is_personal(state, listing.id)):
+    if trade.entitlement and _kinds(state, trade.id, listing.id):
         yield _opened(state, "records", trade, "completed", at_ns)
 
 
@@ -172,10 +171,14 @@ def after_recorded(state: State, event: FactRecorded, at_ns: int) -> Iterable[Ev
 
     Looks through all living entitlements, as many as one product has events in one entry: a withdrawal is rare.
     """
-    product = state.products[event.product]
-    if event.entry != "consent_withdrawn" or product.classification.pi_state not in PERSONAL:
+    if event.entry != "consent_withdrawn":
         return ()
-    living = [row for row in state.entitlements.values() if row.listing in product.listings]
+    product = state.products[event.product]
+    living = [
+        row
+        for row in state.entitlements.values()
+        if row.listing in product.listings and "personal" in kinds_of(state, row.trade, product)
+    ]
     return _stops(state, [row for row in living if _has_data(state, row)], at_ns)
 
 
@@ -333,9 +336,12 @@ def _found_trade(command: FindBreach) -> Trade:
 
 
 def _overdue(state: State, duty: Duty, at_ns: int) -> Event:
-    """The date has passed: judged; a duty that no rule in force asks for any more is waived."""
+    """The date has passed: judged; a duty that no rule in force asks for any more is waived.
+
+    A fact that has become unknown since frees nobody: the duty was opened when it was known.
+    """
     verdict, judged = judge(state, duty, at_ns)
-    if duty.rule in verdict.violated:
+    if duty.rule in verdict.violated or duty.rule in dict(verdict.unknown):
         return _broken(state, duty, "miss", judged, at_ns)
     said = f"at its date no rule in force asked for it ({duty.rule})"
     return DutyMoved(
@@ -376,7 +382,7 @@ def judge(
     cell = cell_of(state, listing, purpose, duty.territory, at_ns)
     post = PostFacts(
         filing_done=duty.kind != "filing",
-        working_days_since=state.calendar.working_days_between(day_of(duty.from_ns), day_of(at_ns)),
+        working_days_since=state.calendar.begun_between(day_of(duty.from_ns), day_of(at_ns)),
         retention_years=kept_years,
         term_ended=duty.kind == "deletion" or duty.entitlement not in state.entitlements,
         deletion_proven=duty.kind != "deletion",

@@ -227,10 +227,12 @@ def apply_ended(state: State, event: EntitlementEnded, at_ns: int) -> None:
     end_exclusive(state.products[state.listings[entitlement.listing].product], entitlement.trade)
     renewal = state.renewals.get(event.entitlement)
     if renewal is None:
+        state.protected.pop(entitlement.trade, None)
         return
     if event.step == "renew" and renewal.trade in state.trades:
         renewal.over, renewal.origin = True, entitlement.trade
         return
+    state.protected.pop(entitlement.trade, None)
     del state.renewals[event.entitlement]
     state.renewing.pop(renewal.trade, None)
 
@@ -257,6 +259,7 @@ def settle_renewal(state: State, trade: str) -> None:
     """The trade is completed: nothing can undo the renewal any more."""
     entitlement = state.renewing.pop(trade, "") if state.renewing else ""
     if entitlement and state.renewals[entitlement].over:
+        state.protected.pop(state.renewals[entitlement].origin, None)
         del state.renewals[entitlement]
 
 
@@ -264,4 +267,5 @@ def drop_renewal(state: State, trade: str) -> None:
     """The trade came to nothing: the entitlement it was to follow on may be renewed by another."""
     entitlement = state.renewing.pop(trade, "") if state.renewing else ""
     if entitlement:
+        state.protected.pop(state.renewals[entitlement].origin, None)
         del state.renewals[entitlement]

@@ -1140,6 +1140,8 @@ class Settled(Event, frozen=True, gc=False):
     exported_persons: int = 0
     exported_sensitive: int = 0
     """Persons whose data it takes abroad, counted for its seller in that year; 0 where none."""
+    protected: tuple[str, ...] = ()
+    """Of what licensed data holds, as a reviewer confirmed it, what the law protects: personal, important."""
 
 
 class Held(Event, frozen=True):

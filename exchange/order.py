@@ -61,6 +61,7 @@ from exchange.halt import halted_refusal
 from exchange.listing import VISIBLE, WHOLE_DEALS, cell_of, price_at, seller_of
 from exchange.matching.book import BUY, SELL, Order
 from exchange.participant import party_of, standing_refusal, ultimate_owner
+from exchange.product import protected_kinds
 from exchange.state import DAY_NS, Entitlement, Exclusive, Listing, Product, State, Trade, closing
 
 HOLD_NS: Final = 10 * DAY_NS
@@ -716,6 +717,7 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
         public,
         counts(state, listing),
         *exported(state, state.products[listing.product], _leaves(state, deal), at_ns),
+        () if units else protected_kinds(state.products[listing.product]),
     )
 
 
@@ -945,6 +947,8 @@ def _open_trade(state: State, event: Settled, listing: Listing) -> None:
         seller=event.seller,
         territory=event.territory,
     )
+    if event.protected:
+        state.protected[event.trade] = event.protected
     state.start_timer(event.due_ns, "trade", event.trade)
     note_exclusive(state, listing, event.trade, event.buyer, event.territory)
 

@@ -176,6 +176,23 @@ CERTIFICATE_REMIND_DAYS: Final = 30
 """
 
 
+PERSONAL: Final = ("identifiable", "deidentified")
+
+
+def protected_kinds(product: Product) -> tuple[str, ...]:
+    """What of it the law protects, as it is declared now: personal, important; mostly neither."""
+    declared = product.classification
+    if declared.pi_state not in PERSONAL and declared.data_class != "important":
+        return ()
+    personal = ("personal",) if declared.pi_state in PERSONAL else ()
+    return (*personal, "important") if declared.data_class == "important" else personal
+
+
+def kinds_of(state: State, trade: str, product: Product) -> tuple[str, ...]:
+    """What the trade was made for, and what is declared since: a declaration may add to it and take nothing away."""
+    return (*state.protected.get(trade, ()), *protected_kinds(product))
+
+
 def evidence_refusal(sha256: str) -> Refusal | None:
     """Evidence is named by the SHA-256 of its file, 64 lower-case hex digits."""
     if _SHA256.match(sha256):

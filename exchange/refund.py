@@ -8,7 +8,8 @@
 (第五百六十二条第一款). Whoever has less to pay for what was delivered keeps it (减少价款, 第五百八十二条).
 
 Either party offers an amount, the other sends the same one to agree; another amount is an offer of its own, and both
-stand. An offer that nobody answers ends after ten days. It can be agreed to while the licence lasts; afterwards, and for
+stand. An offer is of the trade as it stands: it ends with the next step of the trade, be it delivery, rejection or
+acceptance, and after ten days that nobody answers. It can be agreed to while the licence lasts; afterwards, and for
 units, which change hands at once, there is nothing to take back but by an operator's reversal.
 
 After acceptance it is between the two: fee and shares stay where they are, the seller bears the refund alone.

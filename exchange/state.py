@@ -424,6 +424,8 @@ class State:
     the attestations of a product. `cured` are rules of a hold whose evidence a reviewer has accepted, or a party given
     its word for.
     `years` are the notices that came after the packages: days off and days worked; `calendar` follows from both.
+    `protected`: trade, and the kinds of data that the law protects (personal, important) that it was made for: they bind
+    those who have it, whatever the product is said to hold later. Of trades made before this was written down, nothing.
     `reminded`: product, and when its holder was reminded of the present end of its certificate.
     """
 
@@ -465,6 +467,7 @@ class State:
         self.exports: dict[tuple[str, int], dict[str, Exported]] = {}
         self.claims = Claims()
         self.reminded: dict[str, int] = {}
+        self.protected: dict[str, tuple[str, ...]] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -560,7 +563,7 @@ class State:
         if self.contracts:
             later["contracts"] = list(self.contracts.values())
             later["signatures"] = [row for rows in self.signatures.values() for row in rows.values()]
-        for name in ("providers", "attestations", "cured", "reminded"):
+        for name in ("providers", "attestations", "cured", "reminded", "protected"):
             if getattr(self, name):
                 later[name] = getattr(self, name)
         if self.duties:
@@ -647,6 +650,7 @@ class _Dumped(Struct):
     exports: list[Exported] = []
     claims: Claims = msgspec.field(default_factory=Claims)
     reminded: dict[str, int] = {}
+    protected: dict[str, tuple[str, ...]] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -748,6 +752,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "venue_key",
         "claims",
         "reminded",
+        "protected",
     ):
         setattr(state, name, getattr(dumped, name))
 

@@ -56,7 +56,7 @@ from exchange.order import (
 )
 from exchange.participant import has_role, standing_refusal
 from exchange.product import LIFE as PRODUCT_LIFE
-from exchange.product import evidence_refusal, reviewer_refusal, revision_refusal
+from exchange.product import evidence_refusal, kinds_of, reviewer_refusal, revision_refusal
 from exchange.state import DAY_NS, Report, State, Trade
 
 REPORT_NS: Final = 10 * DAY_NS
@@ -100,7 +100,7 @@ def _consent_refusal(state: State, trade: Trade) -> Refusal | None:
     product = state.products[state.listings[trade.listing].product]
     if not product.consent_withdrawn or product.consent_removed:
         return None
-    if product.classification.pi_state not in ("identifiable", "deidentified"):
+    if "personal" not in kinds_of(state, trade.id, product):
         return None
     detail = "consent was withdrawn: take those records out and have consent_removed recorded, then deliver"
     return Refusal(Refused.unlawful, detail, ("C05",))
@@ -458,6 +458,7 @@ def apply_delivered(state: State, event: Delivered, at_ns: int) -> None:
     trade = state.trades[event.trade]
     trade.state = "redelivered" if event.step == "redeliver" else "delivered"
     trade.delivery, trade.due_ns = event.delivery, event.due_ns
+    state.claims.forget_offers(trade.id, trade.buyer, trade.seller)
     _follow(state, trade, "active", event.delivery, event.entitlement_until_ns)
     state.start_timer(event.due_ns, "trade", trade.id)
     state.start_timer(event.entitlement_until_ns, "entitlement", trade.entitlement)
@@ -482,6 +483,7 @@ def _follow(state: State, trade: Trade, after: str, delivery: Delivery | None, u
 def apply_rejected(state: State, event: DeliveryRejected, at_ns: int) -> None:
     trade = state.trades[event.trade]
     trade.state, trade.due_ns = "rejected", event.due_ns
+    state.claims.forget_offers(trade.id, trade.buyer, trade.seller)
     _follow(state, trade, "granted", None, 0)
     state.start_timer(event.due_ns, "trade", trade.id)
     _conduct(state, "rejected_delivery", trade, at_ns)
@@ -489,6 +491,7 @@ def apply_rejected(state: State, event: DeliveryRejected, at_ns: int) -> None:
 
 def apply_completed(state: State, event: Completed, at_ns: int) -> None:
     trade = state.trades.pop(event.trade)
+    state.claims.forget_offers(trade.id, trade.buyer, trade.seller)
     settle_renewal(state, trade.id)
     state.house.pay_out(trade.seller, trade.merchant_fen, trade.fee_fen, trade.shares)
     record_completion(state, trade.buyer, trade.seller, trade.amount_fen, trade.id, at_ns)
@@ -514,6 +517,7 @@ def apply_refunded(state: State, event: Refunded, at_ns: int) -> None:
     drop_renewal(state, trade.id)
     forget_key(state, trade.entitlement)
     state.entitlements.pop(trade.entitlement, None)
+    state.protected.pop(trade.id, None)
 
 
 def _give_back(state: State, trade: Trade) -> None:

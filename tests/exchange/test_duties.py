@@ -4,6 +4,7 @@ import datetime
 from typing import Any, Final, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from clearing.calendar import PACKAGE, day_of, end_of
 from clearing.duties import CLOSED, DUTY_LIFE, KINDS, DutyState, DutyStep, term_of
@@ -251,7 +252,7 @@ def test_a_refund_after_a_delivery_takes_the_data_back() -> None:
 def test_a_registered_right_is_filed_within_ten_working_days() -> None:
     sold = Sold(ip_registered=True)
     duty = sold.owed("filing")
-    assert (duty.rule, duty.participant, duty.reviewed) == ("P01", sold.merchant, False)
+    assert (duty.rule, duty.participant, duty.reviewed) == ("P01", sold.merchant, True)
     assert PACKAGE.working_days_between(day_of(duty.from_ns), day_of(duty.due_ns)) == 10
     broken = only(overdue(sold, duty.id), e.DutyBroken)
     assert broken.violated == ("P01",)
@@ -260,10 +261,29 @@ def test_a_registered_right_is_filed_within_ten_working_days() -> None:
 
 
 def test_filed_in_time_it_is_done_and_without_a_certificate_nothing_is_owed() -> None:
+    """The registry's receipt is looked at by a reviewer: 64 hex digits are none."""
     sold = Sold(ip_registered=True)
     duty = sold.owed("filing").id
-    assert sold.world.must(sold.prove(duty, actor=sold.merchant)).events[-1].state == "done"  # type: ignore[attr-defined]
+    assert sold.world.must(sold.prove(duty, actor=sold.merchant)).events[-1].state == "offered"  # type: ignore[attr-defined]
+    assert only(sold.world.must(sold.decide(duty, "accept")), e.DutyMoved).state == "done"
     assert not [row for row in Sold().world.state.duties.values() if row.kind == "filing"]
+
+
+def test_the_instant_after_the_date_is_late_on_whatever_day_it_falls() -> None:
+    """A term that ends on a Friday, or before a holiday, is over on the Saturday."""
+    sold = Sold(ip_registered=True)
+    world = sold.world
+    for _ in range(6):
+        world.at_ns += DAY_NS
+        trade = world.buy(sold.buyer, sold.listing)
+        world.deliver(trade)
+        world.accept(trade)
+    filings = {row.id: row.due_ns for row in world.state.duties.values() if row.kind == "filing"}
+    assert any(not PACKAGE.is_working_day(day_of(due_ns + 1)) for due_ns in filings.values())
+    broken = []
+    for due_ns in sorted(set(filings.values())):
+        broken += [event for event in world.tick_at(due_ns + 1).events if isinstance(event, e.DutyBroken)]
+    assert {event.duty for event in broken} == set(filings)
 
 
 def test_when_no_rule_asks_for_it_any_more_nobody_is_blamed() -> None:
@@ -299,6 +319,47 @@ def test_withdrawn_after_settlement_each_buyer_with_the_data_stops() -> None:
     assert [(row.kind, row.participant) for row in opened] == [("stop", sold.buyer), ("stop", gone)]
     assert sold.world.state.trades[waiting].state == "settled", "the trade stands"
     world.check()
+
+
+def disclaim(sold: Sold) -> None:
+    """The merchant calls its data nobody's, and no reviewer has looked at that."""
+    world = sold.world
+    nobodys = replace(world.state.products[sold.product].classification, pi_state="none")
+    world.must(
+        e.AmendFacts(
+            actor=sold.merchant, product=sold.product, evidence_sha256=EVIDENCE, classification=nobodys
+        )
+    )
+
+
+def test_what_was_sold_as_persons_data_stays_so_whatever_is_declared_later() -> None:
+    sold = Sold(of_persons=True)
+    world = sold.world
+    waiting = world.buy(sold.buyer, sold.listing)
+    disclaim(sold)
+    world.record(sold.product, "consent_withdrawn")
+    assert sold.owed("stop").participant == sold.buyer
+    late = e.Deliver(
+        actor=sold.merchant,
+        trade=waiting,
+        delivery=e.Delivery(kind="file", sha256="cd" * 32, size=7, name="r"),
+    )
+    assert world.code(late) == "unlawful"
+    world.check()
+
+
+def test_records_are_kept_of_a_sale_of_persons_data_whatever_is_declared_before_its_end() -> None:
+    sold = Sold(of_persons=True)
+    world = sold.world
+    trade = world.buy(sold.buyer, sold.listing)
+    world.deliver(trade)
+    disclaim(sold)
+    opened = only(world.must(e.AcceptDelivery(actor=sold.buyer, trade=trade)), e.DutyOpened)
+    assert (opened.kind, opened.trade) == ("records", trade)
+    world.check()
+    for row in list(world.state.entitlements.values()):
+        world.tick_at(row.until_ns + 1)
+    assert world.state.protected == {}, "nothing is kept beyond the licence"
 
 
 def test_an_unproven_stop_is_a_breach_of_its_article() -> None:

@@ -234,6 +234,20 @@ def test_what_cannot_be_offered(shop: Shop) -> None:
     assert world.code(changed(offer, trade="T99", entitlement=shop.prices[other][1])) == "not_found"
 
 
+@pytest.mark.parametrize("step", ["deliver", "reject", "accept"])
+def test_an_offer_is_of_the_trade_as_it_stands(shop: Shop, step: str) -> None:
+    """What was offered before a delivery is not agreed to with it in hand, nor what was before acceptance after it."""
+    world, trade = shop.world, shop.sell()
+    if step != "deliver":
+        world.deliver(trade)
+    amount_fen = shop.prices[trade][0] if step == "accept" else 1_000
+    world.must(shop.offer(shop.merchant, trade, amount_fen))
+    getattr(world, step)(trade)
+    outcome = world.must(shop.offer(shop.buyer, trade, amount_fen))
+    assert kinds(outcome) == ["RefundOffered"], "an offer of its own, and no agreement"
+    shop.check()
+
+
 def test_an_offer_ends_after_ten_days_and_not_before(shop: Shop) -> None:
     world, trade = shop.world, shop.sell(done=True)
     only(world.must(shop.offer(shop.buyer, trade, 100)), e.RefundOffered)
