@@ -1,9 +1,9 @@
 """The registers of facts that the venue keeps beside what merchants declare: who enters what, and what stood when.
 
-A rule reads facts; a fact comes from a register. Each register is one row of `REGISTERS`: what it is about (a product,
-a participant, or both), the typed facts of an entry, who may enter one, and the clause that asks for it. An entry
-names its evidence by SHA-256 and who decided, is good from one instant to another, and is never changed: a later entry
-of the same subject and number takes its place, and a correction says which entry it corrects.
+A rule reads facts; a fact comes from a register. Each register is one row of `REGISTERS`: what it is about (a product, a
+participant, both, or a board that its facts name), the typed facts of an entry, who may enter one, and the clause that
+asks for it. An entry names its evidence by SHA-256 and who decided, is good from one instant to another, and is never
+changed: a later entry of the same subject and number takes its place, and a correction says which entry it corrects.
 
 Two clocks. An entry is *good* from `valid_from_ns` to before `valid_until_ns` (0: without end), and is *known* from the
 instant it was entered. `standing` answers what was good at one instant by what was known at another, so that a past
@@ -179,6 +179,17 @@ class VenueOperator(_Facts, frozen=True, kw_only=True, tag="venue_operators"):
     runs_venue: bool
 
 
+class CentralApproval(_Facts, frozen=True, kw_only=True, tag="central_approvals"):
+    """What became of a board's approval of centralised trading, by the authority's document (国办发〔2012〕37号).
+
+    The approval itself is in the board's file. The register takes it away and gives it back; a board without one gets none.
+    """
+
+    board: Word
+    authority: Word
+    state: Literal["restored", "withdrawn"]
+
+
 AnyFacts = (
     Pledge
     | Freeze
@@ -201,6 +212,7 @@ AnyFacts = (
     | ComplianceVeto
     | PublicOperator
     | VenueOperator
+    | CentralApproval
 )
 
 Subject = Literal["product", "participant"]
@@ -208,6 +220,7 @@ Subject = Literal["product", "participant"]
 
 class Register(Struct, frozen=True):
     """One register. `number` is the field that tells entries of one subject apart; empty: there is one of each subject.
+    Without `subjects` it is about the venue.
 
     `deciders` are roles; `by_subject`: also the holder of the product or the participant itself, against itself, and
     `against` are the facts that are against it.
@@ -323,6 +336,10 @@ _ROWS: Final = (
         "venue_operators", "交易场所运营者", "Operators of venues", _PERSON, VenueOperator,
         ("seller.is_venue_operator",), "数据二十条（九）", ("reviewer", "operator"), by_subject=True,
         against=(("runs_venue", True),),
+    ),
+    Register(
+        "central_approvals", "集中交易批准", "Approvals of centralised trading", (), CentralApproval,
+        ("venue.central_trading_approved",), "国发〔2011〕38号；国办发〔2012〕37号", number="board",
     ),
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from msgspec import UNSET
 from clearing.house import NEVER_NS
 from clearing.notrade import CrossBorderFacts, place_of
 from clearing.registers import REGISTERS, Entry
+from exchange.board import Board
 from exchange.state import Product, State
 
 PAIR_UNSAID: Final[dict[str, Any]] = {
@@ -31,9 +32,20 @@ def _facts(state: State, register: str, product: str, participant: str, at_ns: i
 
 
 def until_ns(state: State, at_ns: int, product: str, participant: str = "") -> int:
-    """The first later instant at which an entry about these begins or ends to be good."""
+    """The first later instant at which an entry about these, or about the venue, begins or ends to be good."""
     places = [(register, product, participant) for register in REGISTERS]
+    places += [(row.name, "", "") for row in REGISTERS.values() if not row.subjects]
     return min(state.registers.changes_after(at_ns, *places), default=NEVER_NS)
+
+
+# ---- the venue
+
+
+def central_approved(state: State, board: Board, at_ns: int) -> bool:
+    """Whether the approval that the board's file names stands: 「未经批准不得采用集中交易方式」 (国办发〔2012〕37号)."""
+    entries = _facts(state, "central_approvals", "", "", at_ns)
+    withdrawn = any(row.board == board.id and row.state == "withdrawn" for row in entries)
+    return board.central_trading_approved and not withdrawn
 
 
 # ---- a product

@@ -37,7 +37,7 @@ from exchange.events import (
     ReviseListing,
     Terms,
 )
-from exchange.gathering import PAIR_UNSAID, export_of, licensed_to
+from exchange.gathering import PAIR_UNSAID, central_approved, export_of, licensed_to
 from exchange.matching.book import Book
 from exchange.participant import has_role, party_of, standing_refusal
 from exchange.product import RIGHTS, cell_facts, evidence_refusal, gainers, own_case_refusal
@@ -108,7 +108,7 @@ def create(state: State, command: CreateListing, at_ns: int) -> Refusal | list[E
             Refused.not_found, f"there is no board {command.board}; boards are {', '.join(state.boards)}"
         )
     refusal = transfer_refusal(product, command.actor, command.terms) or terms_refusal(
-        state, command.board, command.terms
+        state, command.board, command.terms, at_ns
     )
     if refusal is not None:
         return refusal
@@ -124,7 +124,7 @@ def revise(state: State, command: ReviseListing, at_ns: int) -> Refusal | list[E
     refusal = transfer_refusal(state.products[listing.product], listing.merchant, command.terms)
     return (
         refusal
-        or terms_refusal(state, listing.board, command.terms)
+        or terms_refusal(state, listing.board, command.terms, at_ns)
         or [ListingRevised(command.listing, command.terms)]
     )
 
@@ -137,14 +137,16 @@ def transfer_refusal(product: Product, merchant: str, terms: Terms) -> Refusal |
     return None
 
 
-def terms_refusal(state: State, board: str, terms: Terms) -> Refusal | None:
+def terms_refusal(state: State, board: str, terms: Terms, at_ns: int) -> Refusal | None:
     """The first of these terms that cannot stand on this board."""
     where = state.boards[board]
-    if terms.mechanism not in where.mechanisms:
-        allowed = f"the {board} board offers {', '.join(where.mechanisms)}"
-        if terms.mechanism in CENTRAL and not where.central_trading_approved:
-            allowed += "; centralised trading needs approval (国发〔2011〕38号, 国办发〔2012〕37号)"
-        return Refusal(Refused.mechanism_not_allowed, allowed)
+    unapproved = terms.mechanism in CENTRAL and not central_approved(state, where, at_ns)
+    if unapproved or terms.mechanism not in where.mechanisms:
+        allowed = [one for one in where.mechanisms if not unapproved or one not in CENTRAL]
+        detail = f"the {board} board offers {', '.join(allowed)}"
+        if unapproved:
+            detail += "; centralised trading needs approval (国发〔2011〕38号, 国办发〔2012〕37号)"
+        return Refusal(Refused.mechanism_not_allowed, detail)
     return _choice_refusal(terms) or _number_refusal(terms) or _fit_refusal(terms)
 
 

@@ -54,7 +54,7 @@ from exchange.events import (
     RenewCertificate,
     SubmitProduct,
 )
-from exchange.gathering import of_product, of_registration, of_source, until_ns
+from exchange.gathering import central_approved, of_product, of_registration, of_source, until_ns
 from exchange.participant import has_role, party_of, same_house, standing_refusal
 from exchange.state import DAY_NS, Product, State
 
@@ -626,7 +626,7 @@ def cell_facts(state: State, product: Product, at_ns: int, board: Board | None =
     """
     return Cell(
         venue=VenueFacts(
-            place_of(state.jurisdiction), UNSET if board is None else board.central_trading_approved
+            place_of(state.jurisdiction), UNSET if board is None else central_approved(state, board, at_ns)
         ),
         product=_product_facts(state, product, UNSET if board is None else board.id, at_ns),
         source=_source_facts(state, product, at_ns),

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from clearing.registers import (
     REGISTERS,
+    CentralApproval,
     Entry,
     Pledge,
     is_against,
@@ -61,10 +62,16 @@ def _subject_refusal(state: State, entry: Entry) -> Refusal | None:
         return Refusal(Refused.not_found, f"there is no product {entry.product}")
     if entry.participant and entry.participant not in state.bureau.participants:
         return Refusal(Refused.not_found, f"there is no participant {entry.participant}")
+    if isinstance(entry.facts, CentralApproval) and not _is_approved(state, entry.facts.board):
+        return Refusal(Refused.not_found, f"no board {entry.facts.board} has an approval in its file")
     pledgee = _pledgee_in(entry)
     if pledgee and pledgee not in state.bureau.participants:
         return Refusal(Refused.not_found, f"pledgee: there is no participant {pledgee}")
     return None
+
+
+def _is_approved(state: State, board: str) -> bool:
+    return board in state.boards and state.boards[board].central_trading_approved
 
 
 def _own_pledge_refusal(state: State, entry: Entry) -> Refusal | None:
@@ -147,6 +154,8 @@ def apply_entered(state: State, event: RecordEntered, at_ns: int) -> None:
         state.forget_product(state.products[event.product])
     if event.participant:
         state.forget_participant(event.participant)
+    if not event.product and not event.participant:
+        state.cells.clear()
 
 
 def _entry_of(event: RecordEntered, at_ns: int) -> Entry:

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from exchange import journal
 from exchange.board import Board
 from exchange.events import SCHEMA_VERSION, AdvanceClock, ClockAdvanced, Entry, Refused
+from exchange.gathering import central_approved
 from exchange.web.instant import text_of
 from exchange.web.operation import Call, Operation, Paging, answer
 from exchange.web.problem import Refusing, Source
@@ -148,14 +149,15 @@ async def venue(call: Call, asked: None) -> VenueView:
     )
 
 
-def board_view(board: Board) -> BoardView:
+def board_view(board: Board, approved: bool) -> BoardView:
+    """`approved`: centralised trading is, now."""
     return BoardView(
         board.id,
         board.name_zh,
         board.name_en,
         board.host,
         board.mechanisms,
-        board.central_trading_approved,
+        approved,
         board.approval,
         board.fee_bp,
         board.public_notice_days,
@@ -165,14 +167,20 @@ def board_view(board: Board) -> BoardView:
 
 
 async def boards(call: Call, asked: None) -> BoardList:
-    return BoardList(tuple(map(board_view, call.desk.boards.values())))
+    now_ns = call.now_ns
+    return await call.read(
+        lambda state: BoardList(
+            tuple(board_view(one, central_approved(state, one, now_ns)) for one in state.boards.values())
+        )
+    )
 
 
 async def board(call: Call, asked: None) -> BoardView:
     found = call.desk.boards.get(call.path["board"])
     if found is None:
         raise Refusing(Refused.not_found, f"boards are {', '.join(call.desk.boards)}")
-    return board_view(found)
+    now_ns = call.now_ns
+    return board_view(found, await call.read(lambda state: central_approved(state, found, now_ns)))
 
 
 def rule_view(call: Call, rule_id: str) -> RuleView:

@@ -217,6 +217,7 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "compliance_vetoes": {"state": "vetoed"},
     "public_operators": {"appointed": True},
     "venue_operators": {"runs_venue": True},
+    "central_approvals": {"board": "computing", "authority": "国务院有关部门", "state": "withdrawn"},
 }  # fmt: skip
 _SUBJECTS: Final = {"product": "D1", "participant": "P2"}
 _REFUSED: Final = (Refused.forbidden, Refused.own_case, Refused.not_found, Refused.evidence_missing)

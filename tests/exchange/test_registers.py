@@ -9,6 +9,7 @@ from clearing.house import NEVER_NS
 from clearing.registers import (
     AnyFacts,
     Assessment,
+    CentralApproval,
     ComplianceVeto,
     EthicsReview,
     ExportRoute,
@@ -25,7 +26,7 @@ from exchange.listing import cell_of
 from exchange.participant import party_of
 from exchange.product import cell_facts
 from exchange.state import DAY_NS, decode_state, encode_state
-from tests.exchange.world import EVIDENCE, World, boards, only, rulebook
+from tests.exchange.world import EVIDENCE, World, boards, only, rulebook, terms
 
 
 @pytest.fixture
@@ -178,6 +179,53 @@ def test_a_review_of_the_source_counts_more_than_the_declaration(world: World) -
     world.must(record(world, SourceReview(lawfulness="unlawful", bypassed_controls=True), product=product))
     said = cell_facts(world.state, row, world.at_ns).source
     assert (said.lawfulness, said.bypassed_controls) == ("unlawful", True)
+
+
+WITHDRAWN = CentralApproval(board="computing", authority="State Council", state="withdrawn")
+RESTORED = CentralApproval(board="computing", authority="State Council", state="restored")
+IN_A_BOOK: dict[str, Any] = {"mechanism": "continuous_auction", "supply": "limited", "supply_units": 100}
+
+
+def test_an_approval_that_is_withdrawn_stops_a_boards_book_and_no_other(world: World) -> None:
+    """F02. What was kept about every listing is made anew, also when the entry begins or ends to be good by itself."""
+    merchant = world.merchant()
+    books = [world.listing(merchant, board=board, **IN_A_BOOK) for board in ("computing", "data_ip")]
+    starts, ends = world.at_ns + DAY_NS, world.at_ns + 2 * DAY_NS
+
+    def approved(at_ns: int) -> list[Any]:
+        rows = [world.state.listings[listing] for listing in books]
+        cells = [cell_of(world.state, row, "market_analysis", "CN", at_ns) for row in rows]
+        return [cell.venue.central_trading_approved for cell in cells]
+
+    assert approved(world.at_ns) == [True, True]
+    world.must(record(world, WITHDRAWN, valid_from_ns=starts, valid_until_ns=ends))
+    assert [approved(at) for at in (world.at_ns, starts, ends)] == [[True] * 2, [False, True], [True] * 2]
+    world.must(record(world, WITHDRAWN))
+    assert approved(world.at_ns) == [False, True]
+    world.must(record(world, RESTORED))
+    assert approved(world.at_ns) == [True, True]
+    world.check()
+
+
+def test_nothing_is_offered_by_a_mechanism_whose_approval_is_withdrawn(world: World) -> None:
+    merchant = world.merchant()
+    product = world.product(merchant)
+    offer = e.CreateListing(actor=merchant, product=product, board="computing", terms=terms(**IN_A_BOOK))
+    world.must(record(world, WITHDRAWN))
+    refusal = world.refused(offer)
+    assert refusal.code.name == "mechanism_not_allowed"
+    assert "offers posted_price, off_venue; centralised trading needs approval" in refusal.detail
+    world.must(msgspec.structs.replace(offer, board="data_ip"))
+
+
+@pytest.mark.parametrize(
+    ("board", "actor", "code"),
+    [("general", "", "not_found"), ("moon", "", "not_found"), ("computing", "P1", "forbidden")],
+)
+def test_only_a_board_with_an_approval_can_lose_it(world: World, board: str, actor: str, code: str) -> None:
+    """And not by the word of the venue's operator, which lives on its fees."""
+    facts = msgspec.structs.replace(RESTORED, board=board)
+    assert world.code(record(world, facts, actor=actor or world.reviewer)) == code
 
 
 def test_registers_outlive_a_snapshot(world: World) -> None:
