@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.test_rule_stories import ASSESSED as IMPACT_ASSESSED
-from tests.acceptance.test_rule_stories import NAMED, Entry, Play, Side, Story
+from tests.acceptance.test_rule_stories import NAMED, Entry, Side, Story, tell
 from tests.story import Person, Venue, done, rules_named, settled, unlawful
 
 
@@ -96,15 +96,7 @@ ABROAD = (
 
 @pytest.mark.parametrize("story", ABROAD, ids=lambda story: f"{story.rule} {story.told}")
 def test_data_that_leaves_the_country_and_its_lawful_twin(venue: Venue, story: Story) -> None:
-    play = Play(venue, story, story.wrong)
-    answer = play.answer()
-    if story.held:
-        (trade,) = done(answer, 201)["trades"]
-        assert trade["state"] == "held"
-        assert rules_named(trade["violated"]) == {story.rule}
-    else:
-        unlawful(answer, story.rule)
-    settled(Play(venue, story, story.right).answer())
+    tell(venue, story)
 
 
 def test_two_products_reach_a_threshold_together(venue: Venue) -> None:

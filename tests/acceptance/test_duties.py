@@ -1,13 +1,15 @@
 """Issue 4, duties after the trade over HTTP: opened, reminded, proven, accepted, broken with its article, redressed."""
 
 import datetime
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from tests.acceptance.storybook import Row
 from tests.story import Person, Venue, done, parsed, refused, rules_named, sha256_of
 
-TRIPS = {
+TRIPS: dict[str, Any] = {
     "classification": {
         "origin": "personal",
         "pi_state": "identifiable",
@@ -100,6 +102,84 @@ def test_withdrawn_consent_stops_new_trades_and_those_who_have_the_data(
     path = f"/v1/duties/{duty['duty']}/decisions"
     refused(venue.reviewer().post(path, {"step": "refuse"}), 400, "malformed")
     assert done(venue.reviewer().post(path, {"step": "accept"}))["state"] == "done"
+
+
+@dataclass(frozen=True)
+class Owed(Row):
+    """A duty that one does in time and another does not. `happens` is what opens it, once both have the data."""
+
+    kind: str
+    happens: str
+    of_persons: bool = False
+
+
+OWED = (
+    Owed("P01", "filing", "registered"),
+    Owed("P03", "deletion", "term over"),
+    Owed("P05", "stop", "consent withdrawn", of_persons=True),
+)
+
+
+def happens(venue: Venue, owed: Owed, product: str) -> None:
+    if owed.happens == "term over":
+        venue.advance(days=10, seconds=60)
+    if owed.happens == "consent withdrawn":
+        done(venue.record(product, "consent_withdrawn"))
+
+
+@pytest.mark.parametrize("owed", OWED, ids=lambda owed: f"{owed.rule} {owed.kind}")
+def test_a_duty_not_done_is_a_breach_of_exactly_this_rule(venue: Venue, merchant: Person, owed: Owed) -> None:
+    """And its lawful twin: the same duty of another trade, proven in time."""
+    product = venue.product(merchant, **(TRIPS if owed.of_persons else {}))
+    if owed.happens == "registered":
+        venue.enter("ip_registrations", {"number": "1", "authority": "北京"}, product=product)
+    listing = venue.listing(merchant, product, term_days=10)
+    trades = {}
+    for buyer in (venue.buyer(), venue.buyer()):
+        trades[venue.trade(buyer, listing)] = buyer
+    for trade, buyer in trades.items():
+        venue.complete(merchant, buyer, trade)
+    happens(venue, owed, product)
+    kept, broken = (only_duty(merchant, trade, owed.kind) for trade in trades)
+    prover = merchant if kept["participant"] == merchant.participant else trades[kept["trade"]]
+    path = f"/v1/duties/{kept['duty']}"
+    done(prover.post(f"{path}/proofs", {"evidence_sha256": sha256_of("done")}))
+    if kept["reviewed"]:
+        done(venue.reviewer().post(f"{path}/decisions", {"step": "accept"}))
+    venue.advance(seconds=int((parsed(broken["due"]) - venue.now()).total_seconds()) + 60)
+    kept, broken = (only_duty(merchant, trade, owed.kind) for trade in trades)
+    assert (kept["state"], kept["violated"]) == ("done", [])
+    assert (broken["state"], rules_named(broken["violated"])) == ("broken", {owed.rule})
+
+
+@dataclass(frozen=True)
+class Finding(Row):
+    """What a reviewer has seen at a buyer: what breaks the rule, and what does not."""
+
+    kind: str
+    wrong: tuple[str, Any]
+    right: tuple[str, Any]
+
+
+FINDINGS = (
+    Finding("P02", "records", ("kept_years", 2), ("kept_years", 3)),
+    Finding("P04", "purpose", ("observed", "advertising"), ("observed", "market_analysis")),
+)
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: f"{finding.rule} {finding.kind}")
+def test_what_a_reviewer_finds_is_a_breach_of_exactly_this_rule(
+    venue: Venue, merchant: Person, buyer: Person, finding: Finding
+) -> None:
+    trade, _ = bought(venue, merchant, buyer, **TRIPS)
+    path = f"/v1/trades/{trade}/findings"
+    body = {"rule": finding.rule, "evidence_sha256": sha256_of("log"), "reason": "审计"}
+    field, value = finding.right
+    refused(venue.reviewer().post(path, {**body, field: value}), 409, "wrong_state")
+    field, value = finding.wrong
+    assert done(venue.reviewer().post(path, {**body, field: value}))["state"] == "broken"
+    duty = only_duty(buyer, trade, finding.kind)
+    assert rules_named(duty["violated"]) == {finding.rule}
 
 
 def test_a_reviewer_finds_a_use_that_was_not_agreed(venue: Venue, merchant: Person, buyer: Person) -> None:
