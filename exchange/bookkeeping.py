@@ -280,15 +280,16 @@ def _posted(rows: list[Any], limit: int) -> tuple[list[PostingRecord], str]:
 
 
 _SHARES: Final = POSTINGS.select(
-    "WHERE kind = 'share' AND ($1 = '' OR target = $1) AND at_ns >= $2 AND at_ns < $3"
-    " AND (sequence, position) > ($4, $5) ORDER BY sequence, position LIMIT $6"
+    "WHERE ((kind = 'share' AND ($1 = '' OR target = $1)) OR (kind = 'reversal' AND ($1 = '' OR source = $1) AND EXISTS ("
+    "SELECT FROM posting AS paid WHERE paid.target = posting.source AND paid.trade = posting.trade AND paid.kind = 'share')"
+    ")) AND at_ns >= $2 AND at_ns < $3 AND (sequence, position) > ($4, $5) ORDER BY sequence, position LIMIT $6"
 )
 
 
 async def shares(
     pool: Pool, participant: str, from_ns: int, until_ns: int, limit: int, cursor: str
 ) -> tuple[list[PostingRecord], str]:
-    """Shares paid to one participant or (empty) to all, in order. Raises CursorInvalid."""
+    """Shares paid to one participant or (empty) to all, and what reversals took back, in order. Raises CursorInvalid."""
     rows = await pool.fetch(_SHARES, participant, from_ns, until_ns, *_behind(cursor), limit + 1)
     return _posted(rows, limit)
 
@@ -324,11 +325,19 @@ async def refusals_by_code(pool: Pool, from_ns: int, until_ns: int) -> list[tupl
 # ---- what a reversal takes back
 
 _LEGS: Final = "SELECT source, target, asset, amount FROM posting WHERE {} ORDER BY {}"
+_OF_TRADE: Final = (
+    "(trade = $1 AND kind <> 'reversal') OR (kind = 'set_off'"
+    " AND reference IN (SELECT reference FROM posting WHERE trade = $1 AND kind = 'debt'))"
+)
+"""What it moved itself, and what paid the debts out of its refunds."""
 
 
 async def legs_of_trade(pool: Pool, trade: str) -> Legs:
-    """A trade's movements in their order. Reads the whole table of postings: for a command that is rare."""
-    rows = await pool.fetch(_LEGS.format("trade = $1 AND kind <> 'reversal'", "sequence, position"), trade)
+    """A trade's movements in their order, those that set its debts off with them.
+
+    Reads the whole table of postings: for a command that is rare.
+    """
+    rows = await pool.fetch(_LEGS.format(_OF_TRADE, "sequence, position"), trade)
     return tuple((row[0], row[1], row[2], row[3]) for row in rows)
 
 

@@ -40,6 +40,7 @@ from exchange.events import (
     Refunded,
     Refusal,
     Refused,
+    Reversed,
     Settled,
     YearPublished,
 )
@@ -51,6 +52,8 @@ from exchange.state import Duty, Entitlement, State, Trade
 FINDINGS: Final[dict[str, DutyKind]] = {"P02": "records", "P04": "purpose"}
 """Rule that a reviewer finds broken, and the duty behind it; the others break by their date."""
 RETENTION_YEARS: Final = KINDS["records"].years
+OF_TRADES: Final = ("filing", "records")
+"""What is owed for the trade itself; deletion and stop are owed for the data that somebody has."""
 REVIEWED: Final = ("stop", "filing")
 """Whose proof a reviewer looks at, whatever the data: that others' data is gone, and the registry's receipt."""
 DECISIONS: Final = ("accept", "refuse", "waive")
@@ -191,6 +194,22 @@ def _has_data(state: State, row: Entitlement) -> bool:
 def _stops(state: State, rows: list[Entitlement], at_ns: int) -> Iterator[Event]:
     for row in rows:
         yield _opened(state, "stop", row, "consent_withdrawn", at_ns)
+
+
+def after_reversed(state: State, event: Reversed, at_ns: int) -> Iterable[Event]:
+    """A trade that was taken back is not filed and leaves no records to keep; the data goes all the same.
+
+    Looks through all duties, for a command that is rare.
+    """
+    owed = [row for row in state.duties.values() if row.trade == event.transaction and row.kind in OF_TRADES]
+    return [_undone(row, event.reversal) for row in owed if row.state not in CLOSED] if event.trade else ()
+
+
+def _undone(duty: Duty, reversal: str) -> DutyMoved:
+    said = f"the trade was reversed ({reversal})"
+    return DutyMoved(
+        duty.id, duty.kind, duty.trade, duty.entitlement, duty.participant, "waive", "waived", "", said, VENUE
+    )
 
 
 def _after_undone(state: State, event: Refunded | HoldReleased, at_ns: int) -> Iterable[Event]:

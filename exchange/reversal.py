@@ -14,7 +14,7 @@ What a trade granted ends with it. Its supply is not offered again, and the cond
 from collections.abc import Iterator
 from typing import Final
 
-from clearing.ledger import CNY, Leg
+from clearing.ledger import CNY, DEBT, Leg
 from exchange.bank import opened
 from exchange.events import (
     EntitlementEnded,
@@ -74,7 +74,7 @@ def _transaction_refusal(state: State, command: ReverseTransaction) -> Refusal |
             Refused.not_found,
             f"{name or 'it'} has moved nothing: name a trade, or bank: and the bank's reference",
         )
-    if name in claims.reversals:
+    if name in claims.reversals and not _booked_anew(state, name):
         return Refusal(Refused.already_exists, f"{name} was reversed by {claims.reversals[name].id}")
     if name.startswith(BANK_PREFIX):
         return _booking_refusal(state, name.removeprefix(BANK_PREFIX))
@@ -88,7 +88,27 @@ def _transaction_refusal(state: State, command: ReverseTransaction) -> Refusal |
         return Refusal(
             Refused.wrong_state, "a refund was agreed to meanwhile: look at the trade and propose anew"
         )
+    if any(_claims_left(command.legs).values()):
+        detail = (
+            "its debt was set off and the books lack that: let the query tables catch up, then propose anew"
+        )
+        return Refusal(Refused.wrong_state, detail)
     return _transfer_refusal(state, command.entitlement)
+
+
+def _booked_anew(state: State, name: str) -> bool:
+    """A reversed booking sets its reference free: who booked it again, wrongly again, may reverse that too."""
+    return name.startswith(BANK_PREFIX) and name.removeprefix(BANK_PREFIX) in state.cash_references
+
+
+def _claims_left(legs: Legs) -> dict[str, int]:
+    """What the movements leave of claims on each side, in fen: nothing, where every debt among them was set off."""
+    left: dict[str, int] = {}
+    for source, target, asset, amount in legs:
+        if asset == DEBT:
+            left[source] = left.get(source, 0) - amount
+            left[target] = left.get(target, 0) + amount
+    return left
 
 
 def _booking_refusal(state: State, reference: str) -> Refusal | None:
@@ -173,4 +193,7 @@ def apply_reversed(state: State, event: Reversed, at_ns: int) -> None:
         reference = event.transaction.removeprefix(BANK_PREFIX)
         state.bank.ahead.pop(reference, None)
         state.cash_references.pop(reference, None)
+    earlier = state.claims.reversals.get(event.transaction)
+    if earlier is not None:
+        state.claims.reversals[f"{event.transaction} {earlier.id}"] = earlier
     state.claims.reversals[event.transaction] = proposal

@@ -572,6 +572,7 @@ FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
     happened.HoldReleased: duty.after_released,
     happened.EntitlementEnded: duty.after_ended,
     happened.FactRecorded: duty.after_recorded,
+    happened.Reversed: duty.after_reversed,
 }
 """Event: what follows from it in the same entry, whichever command it came of. Asked before the event is applied, it may
 look at what the event ends; what it yields is applied after it."""

@@ -561,9 +561,15 @@ def _check_escrow(state: State) -> Iterator[tuple[str, str, str]]:
 
 
 def _check_debts(state: State) -> Iterator[tuple[str, str, str]]:
-    """What the ledger's debtors owe is the sum of their debts, and no debtor has money that is not set off."""
+    """What debtors owe and creditors claim is the sum of the debts, and no debtor has money that is not set off."""
+    claimed: dict[str, int] = {}
+    for debts in state.claims.debts.values():
+        for debt in debts.values():
+            claimed[debt.creditor] = claimed.get(debt.creditor, 0) + debt.left_fen
     for account in state.ledger.dump()["accounts"]:
         owner, asset, balance, _ = account
+        if asset == DEBT and not owner.startswith(DEBTOR_PREFIX) and balance != claimed.get(owner, 0):
+            yield "debt", owner, f"claims {balance} fen by its account, {claimed.get(owner, 0)} by the debts"
         if asset != DEBT or not owner.startswith(DEBTOR_PREFIX):
             continue
         debtor = owner.removeprefix(DEBTOR_PREFIX)

@@ -447,12 +447,14 @@ async def revenue_shares(call: Call, asked: PeriodQuery) -> Response[bytes]:
     bounds = asked.bounds(call.now_ns)
     rows, following = await bookkeeping.shares(call.desk.pool, owner, *bounds, asked.limit, asked.cursor)
     trades = await bookkeeping.trades(call.desk.pool, [row.trade for row in rows])
-    items = [
-        ShareView(row.trade, trades[row.trade].product, row.target, role_of(trades[row.trade], row.target), row.amount,
-                  text_of(row.at_ns))
-        for row in rows
-    ]  # fmt: skip
-    return call.page(items, following)
+    return call.page([_share_view(row, trades[row.trade]) for row in rows], following)
+
+
+def _share_view(row: PostingRecord, trade: TradeRecord) -> ShareView:
+    """Below 0 where a reversal took it back."""
+    back = row.kind == "reversal"
+    owner, amount_fen = (row.source, -row.amount) if back else (row.target, row.amount)
+    return ShareView(row.trade, trade.product, owner, role_of(trade, owner), amount_fen, text_of(row.at_ns))
 
 
 def role_of(trade: TradeRecord, participant: str) -> str:

@@ -415,6 +415,29 @@ def test_fees_and_revenue_shares(venue: Venue, merchant: Person, buyer: Person) 
     assert all(row["role"] for row in rows)
 
 
+def test_a_reversal_takes_back_shares_and_what_its_debt_was_set_off_with(venue: Venue) -> None:
+    """Line: "Reversal only by a new, linked, opposite transaction": all that the trade moved, and no more."""
+    seller, contributor = venue.merchant("buyer"), venue.buyer(cash_fen=0)
+    buyer = venue.buyer(cash_fen=PRICE_FEN)
+    product = venue.product(seller, shares=[[contributor.participant, 2_500]])
+    trade = venue.trade(buyer, venue.listing(seller, product))
+    venue.complete(seller, buyer, trade)
+    venue.trade(seller, venue.listing(venue.merchant(), price_fen=seller.balance))
+    for party in (buyer, seller):
+        done(agree(party, trade, 10_000))
+    assert (buyer.balance, seller.balance) == (0, 0), "a debt of 10,000 fen"
+    venue.cash_in(seller, 10_000)
+    assert buyer.balance == 10_000
+    earned = venue.read_trade(trade, seller)["merchant_fen"]
+    venue.cash_in(seller, earned)
+    done(reverse(venue, trade), 201)
+    assert (buyer.balance, contributor.balance) == (PRICE_FEN, 0)
+    assert seller.balance == 10_000, "what it had paid of its debt"
+    rows = [row for row in venue.operator.every("/v1/ledger/revenue-shares") if row["trade"] == trade]
+    assert sum(row["amount_fen"] for row in rows) == 0 < len(rows)
+    assert_sums_to_zero(trial_balance(venue))
+
+
 def test_refusals_by_rule(venue: Venue, merchant: Person, buyer: Person) -> None:
     """Line: "Reports: ... refusals by rule"."""
     product = venue.product(merchant)

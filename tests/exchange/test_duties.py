@@ -286,6 +286,20 @@ def test_the_instant_after_the_date_is_late_on_whatever_day_it_falls() -> None:
     assert {event.duty for event in broken} == set(filings)
 
 
+def test_a_reversed_trade_is_not_filed() -> None:
+    sold = Sold(ip_registered=True)
+    world = sold.world
+    second = world.person()
+    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    command = e.ReverseTransaction(
+        actor=OPERATOR, transaction=sold.trade, reason="a test", legs=((sold.buyer, sold.merchant, "CNY", 1),)
+    )
+    world.must(command)
+    moved = only(world.must(replace(command, actor=second)), e.DutyMoved)
+    assert (moved.kind, moved.state) == ("filing", "waived")
+    assert not [row for row in world.state.duties.values() if row.kind == "filing"]
+
+
 def test_when_no_rule_asks_for_it_any_more_nobody_is_blamed() -> None:
     """The registration has ended before the date: P01 does not apply, and the duty is waived with that reason."""
     sold = Sold(ip_registered=True)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clearing.bank import BankEntry
-from clearing.ledger import CASH, CNY, DEBT, FEES, deposit_owner
+from clearing.ledger import CASH, CNY, DEBT, FEES, debtor_owner, deposit_owner
 from exchange import events as e
 from exchange.debt import debts_of
 from exchange.state import DAY_NS
@@ -523,6 +523,50 @@ def test_a_trade_in_debt_is_not_reversed(shop: Shop) -> None:
     world, trade = shop.world, paid(shop, 0, 0)
     shop.agree(trade, 100)
     assert world.code(shop.reversal(trade, refunded_fen=100)) == "wrong_state"
+    shop.check()
+
+
+def test_a_trade_whose_debt_was_set_off_goes_back_with_it_or_not_at_all(shop: Shop) -> None:
+    """Another debtor's debt to the same buyer is no money for it."""
+    world, trade = shop.world, paid(shop, 0, 0)
+    shop.agree(trade, 100)
+    world.must(shop.cash(shop.merchant, 100, "in"))
+    other = world.merchant()
+    sold = world.buy(shop.buyer, world.listing(other, price_fen=10_000))
+    shop.prices[sold] = (10_000, world.state.trades[sold].entitlement)
+    world.deliver(sold)
+    world.accept(sold)
+    world.buy(other, world.listing(world.merchant(), price_fen=shop.money(other)[0]))
+    for actor in (shop.buyer, other):
+        world.must(shop.offer(actor, sold, 3_000))
+    shop.check()
+    debtor = debtor_owner(shop.merchant)
+    of_trade = shop.reversal(trade).legs
+    owed = (*of_trade, (debtor, shop.buyer, DEBT, 100))
+    assert world.code(shop.reversal(trade, refunded_fen=100, legs=owed)) == "wrong_state"
+    whole = (*owed, (shop.merchant, shop.buyer, CNY, 100), (shop.buyer, debtor, DEBT, 100))
+    world.must(shop.cash(shop.merchant, 6_760, "merchant"))
+    before = shop.money(shop.buyer)
+    world.must(shop.reversal(trade, refunded_fen=100, legs=whole))
+    world.must(shop.reversal(trade, actor=shop.second, refunded_fen=100, legs=whole))
+    assert shop.money(shop.buyer) == [before[0] + 9_900], "what it paid, less what it has back"
+    shop.check()
+    world.must(shop.cash(other, 3_000, "later"))
+    assert shop.money(shop.buyer) == [before[0] + 12_900]
+    shop.check()
+
+
+def test_a_booking_that_was_reversed_and_booked_anew_can_be_reversed_again(shop: Shop) -> None:
+    world = shop.world
+    for owner in (shop.buyer, shop.merchant):
+        world.must(shop.cash(owner, 777, "R1"))
+        command = e.ReverseTransaction(
+            actor=OPERATOR, transaction="bank:R1", reason="wrong account", legs=((CASH, owner, CNY, 777),)
+        )
+        world.must(command)
+        only(world.must(changed(command, actor=shop.second)), e.Reversed)
+        assert world.code(command) == "already_exists"
+    assert len(world.state.claims.reversals) == 2, "both are told"
     shop.check()
 
 
