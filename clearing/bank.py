@@ -62,13 +62,13 @@ Remedy = Literal["none", "book", "undo"]
 
 REMEDIES: Final[dict[BreakKind, tuple[Remedy, ...]]] = {
     "unmatched": ("none", "book"),
-    "missing_cash": ("none", "undo"),
+    "missing_cash": ("none", "book", "undo"),
     "missing_payout": ("none", "undo"),
     "inequality": ("none",),
     "gap": ("none",),
     "late": ("none",),
 }
-"""How a break of each kind may be closed."""
+"""How a break of each kind may be closed. Missing cash is booked to the venue's own money alone."""
 
 
 DIFFERENCES: Final = ("unmatched", "inequality", "gap")

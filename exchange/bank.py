@@ -486,15 +486,14 @@ def _arrived(state: State, entry: BankEntry, command: BookStatement) -> Iterator
 
 
 def _missing(state: State, until_ns: int) -> Iterator[Event]:
-    """What the statements up to here should have shown; told once each."""
+    """What the statements up to here should have shown; not while its break is open, again after it was closed."""
     bank = state.bank
-    told = {(row.kind, row.subject): None for row in bank.breaks.values()}
     for reference, ahead in list(bank.ahead.items()):
-        if ahead.at_ns < until_ns and ("missing_cash", reference) not in told:
+        if ahead.at_ns < until_ns and bank.open_break("missing_cash", reference) is None:
             yield opened(state, "missing_cash", reference, -ahead.amount_fen, participant=ahead.participant)
     for end_to_end, made_ns in list(bank.under_way.items()):
         late = made_ns + PAYOUT_DAYS * DAY_NS < until_ns
-        if late and ("missing_payout", end_to_end) not in told:
+        if late and bank.open_break("missing_payout", end_to_end) is None:
             payment = bank.payments[end_to_end]
             yield opened(
                 state, "missing_payout", end_to_end, payment.amount_fen, participant=payment.participant
@@ -569,7 +568,8 @@ def close_break(state: State, command: CloseBreak, at_ns: int) -> Refusal | list
         allowed = ", ".join(REMEDIES[row.kind])
         return Refusal(Refused.malformed, f"a break {row.kind} is closed with one of {allowed}, and a reason")
     if command.remedy == "book":
-        return _book(state, row, command)
+        book = _stand_for if row.kind == "missing_cash" else _book
+        return book(state, row, command)
     if command.remedy == "undo":
         return _undo(state, row, command)
     return [BreakClosed(row.id, command.reason, "none", "", 0, "", command.actor)]
@@ -608,6 +608,19 @@ def _lacking(state: State, account: str, amount_fen: int) -> Refusal | None:
     if amount_fen <= available:
         return None
     return Refusal(Refused.funds_insufficient, f"{account} has {available} fen free of {amount_fen}")
+
+
+def _stand_for(state: State, row: Break, command: CloseBreak) -> Refusal | list[Event]:
+    """Its participant has spent what the bank never had: the venue's own money takes its place, and the loss is booked."""
+    ahead = state.bank.ahead[row.subject]
+    if command.account != OWN:
+        detail = "missing cash is booked to `own` alone: the venue's own money stands for it"
+        return Refusal(Refused.malformed, detail)
+    if same_house(state, ahead.participant, command.actor):
+        return Refusal(Refused.own_case, "nobody makes good what their own house had: ask another operator")
+    if (refusal := _lacking(state, FEES, ahead.amount_fen)) is not None:
+        return refusal
+    return [BreakClosed(row.id, command.reason, "book", FEES, -ahead.amount_fen, row.subject, command.actor)]
 
 
 def _undo(state: State, row: Break, command: CloseBreak) -> Refusal | list[Event]:

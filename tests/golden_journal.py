@@ -326,20 +326,22 @@ def bank(world: World) -> None:
         world, 1, BankEntry(900, "in 1", "2025-12-01", participant=client), BankEntry(77, "stranger", "")
     )
     world.must(e.BookCashIn(actor=OPERATOR, participant=other, amount_fen=500, bank_reference="in 2"))
-    statement(world, 2, BankEntry(500, "in 2", "2025-12-02"))
+    own = BankEntry(1_000_000, "own money", "2025-12-02")
+    statement(world, 2, BankEntry(500, "in 2", "2025-12-02"), own)
     for row in world.state.bank.open_breaks():
-        world.must(e.CloseBreak(actor=OPERATOR, bank_break=row.id, reason="the bank explained it"))
-    statement(world, 3, BankEntry(1_000_000, "own money", "2025-12-02"))
-    [own] = [row for row in world.state.bank.open_breaks() if row.subject == "own money"]
-    booked = e.CloseBreak(actor=OPERATOR, bank_break=own.id, reason="stands for the rest", remedy="book")
-    world.must(msgspec.structs.replace(booked, account="own"))
+        account, remedy = ("own", "book") if row.subject == own.reference else ("", "none")
+        world.must(
+            e.CloseBreak(
+                actor=OPERATOR, bank_break=row.id, reason="the bank explained it", remedy=remedy, account=account
+            )
+        )  # fmt: skip
     for participant, fen in ((client, 400), (client, 100), (other, 50), (other, 1)):
         world.must(e.RequestWithdrawal(actor=participant, amount_fen=fen))
     world.must(e.CancelWithdrawal(actor=other, withdrawal="W4"))
     world.must(e.MakePayoutBatch(actor=OPERATOR))
     world.must(e.RejectPayout(actor=OPERATOR, batch="B1", participant=other, reason="no such account"))
-    statement(world, 4, BankEntry(-500, "out 1", "", f"B1-{client}"))
-    statement(world, 5, BankEntry(500, "back 1", "", f"B1-{client}"))
+    statement(world, 3, BankEntry(-500, "out 1", "", f"B1-{client}"))
+    statement(world, 4, BankEntry(500, "back 1", "", f"B1-{client}"))
     world.must(e.RequestWithdrawal(actor=client, amount_fen=3))
 
 

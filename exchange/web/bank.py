@@ -111,7 +111,8 @@ class BreakQuery(Paging, kw_only=True, forbid_unknown_fields=True):
 
 class BreakClosing(Struct, kw_only=True, forbid_unknown_fields=True):
     """`remedy`: none (it is only explained), book (the entry belongs to `account`: a participant, `own` for the venue's
-    fees, or a board's public-data account), undo (what the bank never had is taken back here)."""
+    fees, or a board's public-data account; missing cash to `own` alone), undo (what the bank never had is taken back
+    here)."""
 
     reason: Reason
     remedy: Literal["none", "book", "undo"] = "none"

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from clearing.bank import BankEntry
+from clearing.ledger import CASH, CNY
 from exchange import events as e
 from exchange.bank import uncovered_fen
 from tests.exchange.test_bank import SHA, Bank, only_of, withdrawal
@@ -144,4 +145,120 @@ def test_nobody_frees_a_payment_of_their_own_house(bank: Bank) -> None:
     world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
     world.must(replace(undo, actor=second))
     assert world.money(owned) == (1_000, 0)
+    bank.check()
+
+
+# ---- what stays missing
+
+
+def test_a_booking_that_is_missing_again_is_told_again(bank: Bank) -> None:
+    """Undone, its reference is free, and the same reference is booked once more: no statement has it either."""
+    world, thief = bank.world, without_cash(bank)
+    world.must(by_hand(thief, 500, "R1"))
+    bank.take()
+    world.must(bank.close("missing_cash", "undo"))
+    world.must(by_hand(thief, 700_000, "R1"))
+    bank.take()
+    assert bank.open() == [("missing_cash", "R1", -700_000)]
+    bank.check()
+
+
+def test_a_missing_booking_that_was_reversed_is_told_when_it_comes_again(bank: Bank) -> None:
+    world, thief = bank.world, without_cash(bank)
+    second = world.person()
+    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    world.must(by_hand(thief, 500, "R1"))
+    bank.take()
+    world.must(bank.close("missing_cash"))
+    reverse = e.ReverseTransaction(
+        actor=OPERATOR, transaction="bank:R1", reason="never came", legs=((CASH, thief, CNY, 500),)
+    )
+    world.must(reverse)
+    world.must(replace(reverse, actor=second))
+    world.must(by_hand(thief, 700, "R1"))
+    bank.take()
+    assert bank.open() == [("missing_cash", "R1", -700)]
+    bank.check()
+
+
+def test_a_missing_booking_that_is_only_explained_is_told_with_each_statement(bank: Bank) -> None:
+    """`none` says why it may come late. It makes no money: nobody is paid with it, and the next statement asks again."""
+    world, thief, seller, honest = bank.world, without_cash(bank), shop(bank), bank.client(1_000_000)
+    world.must(by_hand(thief, 700_000, "R1"))
+    sold(bank, seller, thief, 600_000)
+    fees = world.money("venue:fees")[0]
+    world.must(withdrawal(honest, 1))
+    bank.take()
+    for _ in range(3):
+        assert bank.open() == [("missing_cash", "R1", -700_000)]
+        world.must(bank.close("missing_cash"))
+        assert uncovered_fen(world.state) == 600_000 - fees
+        assert world.code(withdrawal(thief, 1)) == "funds_insufficient"
+        assert world.code(e.MakePayoutBatch(actor=OPERATOR)) == "wrong_state"
+        world.wait(days=5)
+        bank.take()
+    bank.take(BankEntry(700_000, "R1", ""))
+    assert (bank.open(), uncovered_fen(world.state)) == ([], 0)
+    bank.batch()
+    bank.check()
+
+
+def test_the_venues_own_money_takes_the_place_of_what_never_came(bank: Bank) -> None:
+    """What was spent cannot be undone: the venue bears it, and the ledger says so."""
+    world, buyer, seller = bank.world, without_cash(bank), shop(bank)
+    world.must(by_hand(buyer, 1_000, "R1"))
+    sold(bank, seller, buyer, 1_000)
+    bank.take()
+    assert world.code(bank.close("missing_cash", "undo")) == "funds_insufficient"
+    assert world.code(bank.close("missing_cash", "book", "own")) == "funds_insufficient", "fees are 20 fen"
+    assert world.code(bank.close("missing_cash", "book", seller)) == "malformed"
+    bank.take(BankEntry(1_000, "own money", ""))
+    world.must(bank.close("unmatched", "book", "own"))
+    world.must(bank.close("missing_cash", "book", "own"))
+    assert (world.money("venue:fees"), uncovered_fen(world.state), bank.difference) == ((20, 0), 0, 0)
+    bank.take()
+    assert bank.open() == []
+    world.must(withdrawal(seller, 980))
+    bank.batch()
+    bank.check()
+
+
+def test_nobody_makes_good_what_their_own_house_had(bank: Bank) -> None:
+    """The house was bought after the booking."""
+    world, second = bank.world, bank.world.person()
+    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    owned = world.buyer(cash_fen=0, owner=second)
+    world.must(by_hand(owned, 1_000, "R1"))
+    bank.take(BankEntry(1_000, "own money", ""))
+    world.must(bank.close("unmatched", "book", "own"))
+    close = bank.close("missing_cash", "book", "own")
+    assert world.code(replace(close, actor=second)) == "own_case"
+    world.must(close)
+    bank.check()
+
+
+def test_what_a_closed_break_took_is_covered_or_nothing_is_paid(bank: Bank) -> None:
+    """Money leaves the custody account, one operator finds a reason, and the others' money is not paid out for it."""
+    world, client = bank.world, bank.client(1_000)
+    bank.take(BankEntry(-400, "gone", ""))
+    world.must(bank.close("unmatched"))
+    assert (uncovered_fen(world.state), bank.difference) == (400, 0)
+    world.must(withdrawal(client, 1_000))
+    assert world.code(e.MakePayoutBatch(actor=OPERATOR)) == "wrong_state"
+    bank.take(BankEntry(400, "own money", ""))
+    world.must(bank.close("unmatched", "book", "own"))
+    assert uncovered_fen(world.state) == 0
+    bank.batch()
+    bank.check()
+
+
+def test_a_payment_that_is_only_explained_is_missing_again(bank: Bank) -> None:
+    world, client = bank.world, bank.client()
+    world.must(withdrawal(client, 1_000))
+    batch = bank.batch()
+    world.wait(days=4)
+    for _ in range(2):
+        bank.take()
+        assert bank.open() == [("missing_payout", f"{batch}-{client}", 1_000)]
+        world.must(bank.close("missing_payout"))
     bank.check()

@@ -204,7 +204,8 @@ class Custody(RuleBasedStateMachine):
         row = found[place % len(found)]
         remedy, account = "none", ""
         if undo and row.kind.startswith("missing"):
-            remedy = "undo"
+            own = row.kind == "missing_cash" and row.amount_fen % 2
+            remedy, account = ("book", "own") if own else ("undo", "")
         elif undo and row.kind == "unmatched":
             remedy, account = "book", client
         self.closed(
