@@ -31,6 +31,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from clearing import expression
+from clearing.evidence import canonical
 from clearing.expression import Fact, Kind, Node, Vocabulary
 
 # ---- facts ----------------------------------------------------------------------------------------------
@@ -565,7 +566,7 @@ class Rulebook:
     """The rules, compiled. `sha256` is over what the rules say, so it names the rulebook in every verdict.
 
     `boards` are the ids of those configured, as in `load`; `texts` its files by name and `narrowings` what was added
-    to rules since.
+    to rules since. `text_sha256` is over these two to the byte: what a change of the rulebook is written over.
     """
 
     def __init__(
@@ -583,6 +584,7 @@ class Rulebook:
         self.texts = dict(texts or {})
         self.narrowings = tuple(narrowings)
         self.sha256 = _digest(ordered)
+        self.text_sha256 = _digest_of_texts(self.texts, self.narrowings)
         known = vocabulary_of(boards)
         compiled = self._compiled = [_compile_rule(rule, known) for rule in ordered]
         self._parts = {
@@ -727,6 +729,12 @@ def _digest(rules: Sequence[Rule]) -> str:
         for key in ("examples", "file", "theme"):
             del rule[key]
     return hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()
+
+
+def _digest_of_texts(texts: Mapping[str, str], narrowings: "Sequence[Narrowing]") -> str:
+    """Of the canonical JSON (RFC 8785) of both, with files as [name, text] by name: anybody can compute it."""
+    said = {"files": sorted(texts.items()), "narrowings": narrowings}
+    return hashlib.sha256(canonical(said)).hexdigest()
 
 
 # ---- compiling ------------------------------------------------------------------------------------------

@@ -443,11 +443,15 @@ class EnterRecord(Command, frozen=True, kw_only=True):
 
 
 class DraftRulebook(Command, frozen=True, kw_only=True):
-    """Files that are to replace those of their name in the rulebook in force, from an instant on."""
+    """Files that are to replace those of their name in the rulebook in force, from an instant on.
+
+    `base_sha256` is the `text_sha256` of the rulebook that they were written over; empty for the one in force.
+    """
 
     files: dict[str, str]
     effective_from_ns: int
     reason: str
+    base_sha256: str = ""
 
 
 class ApproveDraft(Command, frozen=True, kw_only=True):
@@ -1600,7 +1604,7 @@ class BankDayEnded(Event, frozen=True):
 
 
 class RulebookDrafted(Event, frozen=True):
-    """`sha256` is that of the rulebook that these files make of the one in force when they were drafted."""
+    """`sha256` is that of the rulebook that these files make of the one in force, `base_sha256` the latter's text hash."""
 
     draft: str
     files: dict[str, str]
@@ -1608,11 +1612,19 @@ class RulebookDrafted(Event, frozen=True):
     effective_from_ns: int
     reason: str
     by: str
+    base_sha256: str = ""
 
 
 class DraftApproved(Event, frozen=True):
     draft: str
     by: str
+
+
+class DraftLapsed(Event, frozen=True):
+    """It never comes into force: it is not over the rulebook in force any more, or cannot be one."""
+
+    draft: str
+    reason: str
 
 
 class RuleNarrowed(Event, frozen=True):
@@ -1837,6 +1849,7 @@ AnyEvent = (
     | MovementRefused
     | CertificateRenewed
     | CertificateReminded
+    | DraftLapsed
 )
 
 

@@ -1,10 +1,15 @@
 """The life of the rulebook: drafted, approved by two others, in force from its date; narrowed in an emergency.
 
     draft ──approve──approve──> approved ──its date──> in_force ──the next one──> replaced
+      └───────────┴───────────────┴──── the rulebook in force is another now ────> lapsed
 
 A draft is a few files in the place of those of the same name. What it makes is compiled, type-checked and held against
 its own examples before it is taken. An emergency may only add to what a rule is violated by (`RuleNarrowed`): at once,
 by one operator. A narrowing stands until a draft that was written after it comes into force.
+
+A draft is over one rulebook: the one in force when it was written, to the byte. What approvers have seen is what it makes
+of that one, so it comes into force over no other: once another is in force it lapses, and is drafted anew. Nothing here
+raises at a date: dates of other things come in the same tick.
 
 Who writes the rules is not who approves them, and no one person changes what may be traded (四眼原则); the source
 document asks that rules of trading be public and stable (国发〔2011〕38号: 交易规则).
@@ -12,11 +17,12 @@ document asks that rules of trading be public and stable (国发〔2011〕38号:
 
 from typing import Final
 
-from clearing.notrade import RulebookError
+from clearing.notrade import Rulebook, RulebookError, prove
 from exchange.events import (
     AdoptRulebook,
     ApproveDraft,
     DraftApproved,
+    DraftLapsed,
     DraftRulebook,
     Event,
     NarrowRule,
@@ -31,6 +37,16 @@ from exchange.state import Draft, Edition, State
 
 APPROVALS: Final = 2
 """How many other people a draft needs."""
+OPEN: Final = ("draft", "approved")
+"""States of a draft that may still come into force."""
+NEW_BASE: Final = (
+    "生效中的规则已不是本稿所依据的规则，请在现行规则上重新起草。"
+    "The rulebook in force is no longer the one that this was written over: draft it anew over that one."
+)
+OTHER_RESULT: Final = (
+    "本稿现在得出的规则与审批人所见不同，请重新起草。"
+    "It now makes another rulebook than the one its approvers saw: draft it anew."
+)
 
 
 def draft(state: State, command: DraftRulebook, at_ns: int) -> Refusal | list[Event]:
@@ -40,10 +56,15 @@ def draft(state: State, command: DraftRulebook, at_ns: int) -> Refusal | list[Ev
         return Refusal(Refused.malformed, "files name at least one file of the rulebook, and reason says why")
     if command.effective_from_ns < at_ns:
         return Refusal(Refused.out_of_bounds, "effective_from lies ahead")
+    base_sha256 = state.rulebook.text_sha256
+    if command.base_sha256 not in ("", base_sha256):
+        return Refusal(Refused.wrong_state, f"{NEW_BASE} Its text_sha256 is {base_sha256}.")
     try:
         made = state.packaged.edited({**state.edition.files, **command.files})
     except RulebookError as error:
         return Refusal(Refused.out_of_bounds, str(error))
+    if made.text_sha256 == base_sha256:
+        return Refusal(Refused.out_of_bounds, "these files say what is in force already: change something")
     return [
         RulebookDrafted(
             state.next_id("K"),
@@ -52,6 +73,7 @@ def draft(state: State, command: DraftRulebook, at_ns: int) -> Refusal | list[Ev
             command.effective_from_ns,
             command.reason,
             command.actor,
+            base_sha256,
         )
     ]
 
@@ -67,11 +89,13 @@ def approve(state: State, command: ApproveDraft, at_ns: int) -> Refusal | list[E
             Refused.own_case, "its author and its two approvers are three people: ask another reviewer"
         )
     if found.state != "draft":
-        return Refusal(Refused.wrong_state, f"the draft is {found.state}")
-    events: list[Event] = [DraftApproved(found.id, command.actor)]
-    if len(found.approvals) + 1 >= APPROVALS and found.effective_from_ns <= at_ns:
-        events.append(_adopted(state, found))
-    return events
+        detail = f"the draft is {found.state}. {state.lapses.get(found.id, '')}".rstrip()
+        return Refusal(Refused.wrong_state, detail)
+    made = _made(state, found)
+    if isinstance(made, str):
+        return [DraftLapsed(found.id, made)]
+    due = len(found.approvals) + 1 >= APPROVALS and found.effective_from_ns <= at_ns
+    return [DraftApproved(found.id, command.actor), *(_adopting(state, found, made) if due else ())]
 
 
 def narrow(state: State, command: NarrowRule, at_ns: int) -> Refusal | list[Event]:
@@ -87,27 +111,55 @@ def narrow(state: State, command: NarrowRule, at_ns: int) -> Refusal | list[Even
     except RulebookError as error:
         return Refusal(Refused.out_of_bounds, str(error))
     said = (command.rule, command.also_violated_when)
-    return [RuleNarrowed(*said, made.sha256, command.reason, command.actor)]
+    return [RuleNarrowed(*said, made.sha256, command.reason, command.actor), *_lapsing(state, made)]
 
 
 def on_due(state: State, identifier: str, due_ns: int, at_ns: int) -> list[Event]:
     """The date of a draft has come: approved, it is in force; else nothing happens."""
     found = state.drafts[identifier]
-    return [_adopted(state, found)] if found.state == "approved" else []
+    if found.state != "approved":
+        return []
+    made = _made(state, found)
+    return [DraftLapsed(found.id, made)] if isinstance(made, str) else _adopting(state, found, made)
 
 
-def _adopted(state: State, found: Draft) -> RulebookAdopted:
+def _adopting(state: State, found: Draft, made: Rulebook) -> list[Event]:
+    """It comes into force, and drafts over the rulebook before it lapse."""
+    return [RulebookAdopted(made.sha256, found.id), *_lapsing(state, made, found.id)]
+
+
+def _made(state: State, found: Draft) -> Rulebook | str:
+    """The rulebook that its approvers saw, compiled and proven (half a second), or why it is none any more."""
+    if state.draft_bases.get(found.id) != state.rulebook.text_sha256:
+        return NEW_BASE
     edition = _edition_with(state, found, 0)
-    return RulebookAdopted(state.packaged.edited(edition.files, edition.narrowings).sha256, found.id)
+    try:
+        made = state.packaged.edited(edition.files, edition.narrowings)
+        prove(made)
+    except RulebookError as error:
+        return str(error)
+    return made if made.sha256 == found.sha256 else OTHER_RESULT
+
+
+def _lapsing(state: State, made: Rulebook, besides: str = "") -> list[Event]:
+    """Drafts that are not over the rulebook that comes into force now."""
+    return [
+        DraftLapsed(row.id, NEW_BASE)
+        for row in state.drafts.values()
+        if row.state in OPEN and row.id != besides and state.draft_bases.get(row.id) != made.text_sha256
+    ]
 
 
 def _edition_with(state: State, found: Draft, at_ns: int) -> Edition:
-    """The edition in force with the draft's files; narrowings that came after it was written stay."""
+    """The edition in force with the draft's files.
+
+    Narrowings that came after it was written stay: in journals from before a draft was over one rulebook.
+    """
     return Edition({**state.edition.files, **found.files}, state.edition.narrowings[found.over :], at_ns)
 
 
 def adopt(state: State, command: AdoptRulebook, at_ns: int) -> Refusal | list[Event]:
-    return [RulebookAdopted(command.sha256)]
+    return [RulebookAdopted(command.sha256), *_lapsing(state, state.rulebook)]
 
 
 # ---- events
@@ -124,6 +176,8 @@ def apply_drafted(state: State, event: RulebookDrafted, at_ns: int) -> None:
         by=event.by,
         over=len(state.edition.narrowings),
     )
+    if event.base_sha256:
+        state.draft_bases[event.draft] = event.base_sha256
     state.start_timer(event.effective_from_ns, "rulebook", event.draft)
 
 
@@ -146,6 +200,11 @@ def apply_adopted(state: State, event: RulebookAdopted, at_ns: int) -> None:
         row.over = max(0, row.over - found.over)
     found.state = "in_force"
     state.use_edition(edition)
+
+
+def apply_lapsed(state: State, event: DraftLapsed, at_ns: int) -> None:
+    state.drafts[event.draft].state = "lapsed"
+    state.lapses[event.draft] = event.reason
 
 
 def apply_narrowed(state: State, event: RuleNarrowed, at_ns: int) -> None:

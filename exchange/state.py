@@ -487,6 +487,10 @@ class State:
         self.packaged = rulebook
         self.edition = Edition()
         self.drafts: dict[str, Draft] = {}
+        self.draft_bases: dict[str, str] = {}
+        """Draft: text hash of the rulebook that it is over. One that is not here is older than this register."""
+        self.lapses: dict[str, str] = {}
+        """Draft: why it never comes into force."""
 
     @property
     def rulebook(self) -> Rulebook:
@@ -563,7 +567,7 @@ class State:
         if self.contracts:
             later["contracts"] = list(self.contracts.values())
             later["signatures"] = [row for rows in self.signatures.values() for row in rows.values()]
-        for name in ("providers", "attestations", "cured", "reminded", "protected"):
+        for name in ("providers", "attestations", "cured", "reminded", "protected", "draft_bases", "lapses"):
             if getattr(self, name):
                 later[name] = getattr(self, name)
         if self.duties:
@@ -651,6 +655,8 @@ class _Dumped(Struct):
     claims: Claims = msgspec.field(default_factory=Claims)
     reminded: dict[str, int] = {}
     protected: dict[str, tuple[str, ...]] = {}
+    draft_bases: dict[str, str] = {}
+    lapses: dict[str, str] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -753,6 +759,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "claims",
         "reminded",
         "protected",
+        "draft_bases",
+        "lapses",
     ):
         setattr(state, name, getattr(dumped, name))
 

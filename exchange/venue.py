@@ -486,6 +486,7 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.RulebookDrafted: rulebook.apply_drafted,
     happened.DraftApproved: rulebook.apply_approved,
     happened.RuleNarrowed: rulebook.apply_narrowed,
+    happened.DraftLapsed: rulebook.apply_lapsed,
     Ticked: _apply_ticked,
     happened.ClockAdvanced: _apply_advanced,
     happened.ParticipantRegistered: participant.apply_registered,

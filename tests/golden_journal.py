@@ -360,10 +360,8 @@ def statement(world: World, number: int, *entries: BankEntry) -> None:
 
 
 def rules(world: World) -> None:
-    """A draft that two others approve comes into force at its date; then a rule is narrowed."""
-    author, *others = [world.person() for _ in range(3)]
-    for person in (author, *others):
-        world.must(e.GrantRole(actor=OPERATOR, participant=person, role="reviewer"))
+    """A draft that two others approve comes into force at its date; then a rule is narrowed, and the next draft lapses."""
+    author, *others = [world.official("reviewer") for _ in range(3)]
     text = rulebook().texts["venue.toml"]
     drafted = e.DraftRulebook(
         actor=author, files={"venue.toml": f"# a new edition\n{text}"}, effective_from_ns=world.at_ns + 10**10,
@@ -374,6 +372,9 @@ def rules(world: World) -> None:
         world.must(e.ApproveDraft(actor=other, draft=draft))
     world.wait(ns=10**10)
     world.tick()
+    world.must(
+        msgspec.structs.replace(drafted, files={"venue.toml": text}, effective_from_ns=world.at_ns + 10**10)
+    )
     also = "price.unit_fen == 123456789"
     world.must(e.NarrowRule(actor=OPERATOR, rule="B07", also_violated_when=also, reason="an emergency"))
 

@@ -22,7 +22,7 @@ from exchange.order import would
 from exchange.participant import DAY_MS
 from exchange.state import Draft, State
 from exchange.web.instant import Instant, ns_of, text_of
-from exchange.web.operation import Call, Id, Operation, Paging, roles_of
+from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
 from exchange.web.problem import Refusing, Unknown, Violation
 
 _OFFICES: Final = ("reviewer", "operator", "auditor")
@@ -38,9 +38,11 @@ class EditionView(Struct):
     """The rulebook in force; `narrowings` are what was added to rules in an emergency.
 
     `effective_from` is when the last draft or narrowing came into force; of the packaged rulebook, when the venue opened.
+    `sha256` is over what the rules say, `text_sha256` over files and narrowings to the byte: a draft is over this one.
     """
 
     sha256: str
+    text_sha256: str
     rules: int
     effective_from: str
     files: tuple[str, ...]
@@ -71,14 +73,21 @@ class Foretold(Struct):
 
 
 class Drafting(Struct, kw_only=True, forbid_unknown_fields=True):
-    """`files` replace those of the same name; the whole is compiled and held against its examples first."""
+    """`files` replace those of the same name; the whole is compiled and held against its examples first.
+
+    `base_sha256` is the `text_sha256` of the rulebook that they were written over: where that is not in force any more, the
+    draft is refused. Without it they are over the one in force.
+    """
 
     files: Annotated[dict[str, _File], Meta(min_length=1, max_length=40)]
     effective_from: Instant
     reason: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    base_sha256: Sha256 | None = None
 
 
 class DraftView(Struct):
+    """`state` is draft, approved, in_force, replaced or lapsed; `lapsed_because` says why it never comes into force."""
+
     draft: str
     state: str
     sha256: str
@@ -87,6 +96,8 @@ class DraftView(Struct):
     reason: str
     by: str
     approvals: tuple[str, ...]
+    base_sha256: str
+    lapsed_because: str
 
 
 class DraftList(Struct):
@@ -143,6 +154,7 @@ def _edition_view(state: State) -> EditionView:
     rulebook, in_force = state.rulebook, state.edition
     return EditionView(
         rulebook.sha256,
+        rulebook.text_sha256,
         len(rulebook.rules),
         text_of(in_force.since_ns or (state.ids_from_ms + DAY_MS) * 1_000_000),
         tuple(in_force.files),
@@ -219,13 +231,14 @@ async def draft(call: Call, body: Drafting) -> DraftView:
         files=body.files,
         effective_from_ns=ns_of(body.effective_from, "effective_from"),
         reason=body.reason,
+        base_sha256=body.base_sha256 or "",
     )
     event = (await call.submit(command)).events[0]
     assert isinstance(event, RulebookDrafted)
-    return await call.read(lambda state: draft_view(state.drafts[event.draft]))
+    return await call.read(lambda state: draft_view(state, state.drafts[event.draft]))
 
 
-def draft_view(row: Draft) -> DraftView:
+def draft_view(state: State, row: Draft) -> DraftView:
     return DraftView(
         row.id,
         row.state,
@@ -235,18 +248,22 @@ def draft_view(row: Draft) -> DraftView:
         row.reason,
         row.by,
         row.approvals,
+        state.draft_bases.get(row.id, ""),
+        state.lapses.get(row.id, ""),
     )
 
 
 async def drafts(call: Call, asked: None) -> DraftList:
     await call.need_role(*_OFFICES)
-    return DraftList(await call.read(lambda state: tuple(draft_view(row) for row in state.drafts.values())))
+    return DraftList(
+        await call.read(lambda state: tuple(draft_view(state, row) for row in state.drafts.values()))
+    )
 
 
 async def approve(call: Call, body: Nothing) -> DraftView:
     identifier = call.path["draft"]
     await call.submit(ApproveDraft(actor=call.participant, key=call.key, draft=identifier))
-    return await call.read(lambda state: draft_view(state.drafts[identifier]))
+    return await call.read(lambda state: draft_view(state, state.drafts[identifier]))
 
 
 async def narrow(call: Call, body: Narrowing) -> Narrowed:
@@ -298,22 +315,22 @@ _SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _NARROWING: Final = {"rule": "B07", "also_violated_when": "price.unit_fen == 88888"}
 _DRAFT: Final = {
     "draft": "K1", "state": "draft", "sha256": _SHA, "files": ["rights.toml"], "effective_from": _WHEN,
-    "reason": "按新规修订", "by": "P3", "approvals": [],
+    "reason": "按新规修订", "by": "P3", "approvals": [], "base_sha256": _SHA, "lapsed_because": "",
 }  # fmt: skip
 _COUNTS: Final = {"fired": 1, "passed": 20, "not_applicable": 0, "unknown": 0}
 
 OPERATIONS: Final = (
     Operation("GET", "/v1/rulebook", edition, "The rulebook in force", "rules", answers=EditionView, signed_in=False,
-              example_answer={"sha256": _SHA, "rules": 88, "effective_from": _WHEN, "files": ["rights.toml"],
-                              "narrowings": [_NARROWING]}),
+              example_answer={"sha256": _SHA, "text_sha256": _SHA, "rules": 88, "effective_from": _WHEN,
+                              "files": ["rights.toml"], "narrowings": [_NARROWING]}),
     Operation("POST", "/v1/rulebook/verdicts", verdict, "Would this be allowed? Nothing is traded", "rules",
               asks=Question, answers=Foretold, refused=(Refused.forbidden, Refused.not_found),
               example={"listing": "L1", "buyer": "P4", "quantity": 1, "purpose": "market_analysis", "territory": "CN"},
               example_answer={"verdict": "allow", "rules": [], "violated": [], "citations": [], "unknown": [],
                               "rulebook_sha256": _SHA, "facts_sha256": _SHA, "at": _WHEN}),
     Operation("POST", "/v1/rulebook/drafts", draft, "Draft a change of the rulebook (reviewer)", "rules", status=201,
-              asks=Drafting, answers=DraftView, refused=(Refused.forbidden, Refused.out_of_bounds), limit=4 << 20,
-              longest_text=400_000,
+              asks=Drafting, answers=DraftView, limit=4 << 20,
+              longest_text=400_000, refused=(Refused.forbidden, Refused.wrong_state, Refused.out_of_bounds),
               example={"files": {"rights.toml": "..."}, "effective_from": _WHEN, "reason": "按新规修订"},
               example_answer=_DRAFT),
     Operation("GET", "/v1/rulebook/drafts", drafts, "Drafts and who approved them (reviewer, operator, auditor)",

@@ -4,7 +4,8 @@ A rulebook is a folder of TOML files, as `clearing/rulebook` is one. What the ch
 
     POST /v1/rulebook/drafts    reviewer: {files: {name: text}, effective_from, reason} -> 201 {draft, state: draft, sha256}
          files that are named replace those of that name in the rulebook in force; 422 names file and line
-    GET  /v1/rulebook/drafts    items: draft, state (draft, approved, in_force), by, approvals, effective_from
+    GET  /v1/rulebook/drafts    items: draft, state (draft, approved, in_force, lapsed), by, approvals, effective_from,
+         base_sha256 (the rulebook's text_sha256 that it is over), lapsed_because
     POST /v1/rulebook/drafts/{draft}/approvals     {} -> 201 {state}; two different reviewers, neither its author
     POST /v1/rulebook/narrowings    operator: {rule, also_violated_when, reason} -> 201; in force at once
     GET  /v1/rulebook/coverage      items: rule, live and tests: {fired, passed, not_applicable}
@@ -60,8 +61,8 @@ def folder_with(files: dict[str, str], place: Path) -> Path:
     return copy
 
 
-def draft(venue: Venue, by: Person, files: dict[str, str], days: float = 2) -> httpx.Response:
-    body = {"files": files, "effective_from": venue.in_days(days), "reason": "价格异常"}
+def draft(venue: Venue, by: Person, files: dict[str, str], days: float = 2, **more: str) -> httpx.Response:
+    body = {"files": files, "effective_from": venue.in_days(days), "reason": "价格异常", **more}
     return by.post("/v1/rulebook/drafts", body)
 
 
@@ -251,6 +252,28 @@ def test_without_the_second_approval_nothing_changes(venue: Venue) -> None:
     done(approve(venue.reviewer(), made["draft"]), 201)
     venue.advance(days=1, seconds=60)
     assert book(venue)["sha256"] == before
+
+
+def test_a_draft_over_another_rulebook_lapses_and_the_clock_goes_on(venue: Venue) -> None:
+    """Line: "Rulebook life": what comes into force is what was approved over what is in force, or nothing: a draft without
+    F04, approved twice; F04 is narrowed; at its date nothing happens, and the venue's dates go on."""
+    path = file_of("F04")
+    blocks = path.read_text().split("[[rule]]\n")
+    without = "[[rule]]\n".join(block for block in blocks if not block.startswith('id = "F04"'))
+    made = done(draft(venue, venue.reviewer(), {path.name: without}, days=1), 201)
+    assert made["base_sha256"] == book(venue)["text_sha256"]
+    for _ in range(2):
+        told = done(approve(venue.reviewer(), made["draft"]), 201)
+    assert (told["state"], told["lapsed_because"]) == ("approved", "")
+    body = {"rule": "F04", "also_violated_when": "price.unit_fen == 55555", "reason": "紧急"}
+    narrowed = done(venue.operator.post("/v1/rulebook/narrowings", body), 201)
+    venue.advance(days=1, seconds=60)
+    assert book(venue)["sha256"] == narrowed["sha256"]
+    [row] = [row for row in venue.desk.every("/v1/rulebook/drafts") if row["draft"] == made["draft"]]
+    assert row["state"] == "lapsed"
+    assert "draft it anew" in row["lapsed_because"]
+    late = draft(venue, venue.desk, {path.name: without}, base_sha256=made["base_sha256"])
+    refused(late, 409, "wrong_state")
 
 
 def test_an_emergency_only_narrows_and_at_once(venue: Venue, merchant: Person, buyer: Person) -> None:

@@ -1,12 +1,14 @@
 """The life of the rulebook in the pure venue: who may change it, when it counts, and that a replay has the same one."""
 
 import pytest
+from msgspec.structs import replace
 
 from clearing.notrade import Rulebook, RulebookError, load, of_texts, prove
 from exchange import events as e
 from exchange import venue
 from exchange.rejudging import facts_of
 from exchange.state import decode_state, encode_state
+from exchange.venue import Outcome
 from tests.exchange.world import OPERATOR, World, boards, kinds, only, rulebook
 
 ALSO = "price.unit_fen == 777"
@@ -18,22 +20,43 @@ def world() -> World:
 
 
 def reviewers(world: World, number: int) -> list[str]:
-    found = [world.person() for _ in range(number)]
-    for person in found:
-        world.must(e.GrantRole(actor=OPERATOR, participant=person, role="reviewer"))
-    return found
+    return [world.official("reviewer") for _ in range(number)]
 
 
-def stricter(world: World, by: str, ahead_ns: int) -> e.DraftRulebook:
-    """B05 forbids a price as well."""
-    text = rulebook().texts["rights.toml"]
-    old = rulebook().rules["B05"].violated_when
+def violated_also(text: str, rule: str, also: str) -> str:
+    """A file of the rulebook in which the rule is violated by something else as well."""
+    old = rulebook().rules[rule].violated_when
     assert text.count(f'violated_when = "{old}"') == 1
-    changed = text.replace(f'violated_when = "{old}"', f'violated_when = "({old}) or {ALSO}"')
-    files = {"rights.toml": changed}
+    return text.replace(f'violated_when = "{old}"', f'violated_when = "({old}) or ({also})"')
+
+
+def drafting(world: World, by: str, ahead_ns: int, **files: str) -> e.DraftRulebook:
+    """`files` by the name without its ending."""
+    named = {f"{name}.toml": text for name, text in files.items()}
+    effective_from_ns = world.at_ns + ahead_ns
     return e.DraftRulebook(
-        actor=by, files=files, effective_from_ns=world.at_ns + ahead_ns, reason="as the law asks"
+        actor=by, files=named, effective_from_ns=effective_from_ns, reason="as the law asks"
     )
+
+
+def stricter(world: World, by: str, ahead_ns: int, rule: str = "B05") -> e.DraftRulebook:
+    """A rule of rights.toml forbids a price as well."""
+    return drafting(world, by, ahead_ns, rights=violated_also(rulebook().texts["rights.toml"], rule, ALSO))
+
+
+def approved(world: World, command: e.DraftRulebook, *approvers: str) -> e.RulebookDrafted:
+    """Drafted, and approved by all of them."""
+    drafted = only(world.must(command), e.RulebookDrafted)
+    for person in approvers:
+        world.must(e.ApproveDraft(actor=person, draft=drafted.draft))
+    return drafted
+
+
+def cut(text: str, rule: str) -> tuple[str, str]:
+    """(the file without the rule, the rule's own lines)."""
+    blocks = text.split("[[rule]]\n")
+    [found] = [block for block in blocks if block.startswith(f'id = "{rule}"')]
+    return "[[rule]]\n".join(block for block in blocks if block is not found), "[[rule]]\n" + found
 
 
 def test_a_draft_counts_from_its_date_once_two_others_approve(world: World) -> None:
@@ -112,18 +135,138 @@ def test_what_is_no_condition_narrows_nothing(world: World, rule: str, also: str
     assert world.state.edition.narrowings == ()
 
 
-def test_a_draft_takes_the_place_of_narrowings_that_were_there_and_keeps_later_ones(world: World) -> None:
+def test_a_draft_takes_the_place_of_the_narrowings_that_it_was_written_over(world: World) -> None:
     author, first, second = reviewers(world, 3)
-    for rule, also in (("B07", "price.unit_fen == 1"), ("B06", "price.unit_fen == 2")):
-        if rule == "B06":
-            drafted = only(world.must(stricter(world, author, 10**9)), e.RulebookDrafted)
-        world.must(e.NarrowRule(actor=OPERATOR, rule=rule, also_violated_when=also, reason="an emergency"))
-    for person in (first, second):
-        world.must(e.ApproveDraft(actor=person, draft=drafted.draft))
+    world.must(
+        e.NarrowRule(actor=OPERATOR, rule="B07", also_violated_when="price.unit_fen == 1", reason="now")
+    )
+    drafted = approved(world, stricter(world, author, 10**9), first, second)
     world.wait(ns=2 * 10**9)
     world.tick()
-    assert world.state.edition.narrowings == (("B06", "price.unit_fen == 2"),)
+    assert world.state.edition.narrowings == ()
+    assert world.state.rulebook.sha256 == drafted.sha256
     world.check()
+
+
+# ---- what comes into force is what was approved, or nothing
+
+
+def lapsed(outcome: Outcome) -> list[str]:
+    return [event.draft for event in outcome.events if isinstance(event, e.DraftLapsed)]
+
+
+def test_a_draft_that_does_not_fit_any_more_stops_no_dates(world: World) -> None:
+    """It takes F04 away; before its date an operator narrows F04. The venue's other dates go on."""
+    author, first, second = reviewers(world, 3)
+    listing, buyer = world.listing(world.merchant()), world.buyer()
+    text, _ = cut(rulebook().texts["venue.toml"], "F04")
+    drafted = approved(world, drafting(world, author, 10**9, venue=text), first, second)
+    trade = world.buy(buyer, listing)
+    narrow = e.NarrowRule(actor=OPERATOR, rule="F04", also_violated_when=ALSO, reason="an emergency")
+    outcome = world.must(narrow)
+    assert lapsed(outcome) == [drafted.draft]
+    sha256 = world.state.rulebook.sha256
+    world.wait(days=60)
+    assert "Refunded" in kinds(world.tick())
+    assert trade not in world.state.trades
+    assert world.state.rulebook.sha256 == sha256
+    assert world.state.drafts[drafted.draft].state == "lapsed"
+    world.check()
+
+
+def test_a_draft_over_files_that_have_changed_lapses(world: World) -> None:
+    """One moves F04 to another file, which the hash of the rules does not show; one written before edits the old file."""
+    author, first, second = reviewers(world, 3)
+    venue_text = rulebook().texts["venue.toml"]
+    text, rule = cut(venue_text, "F04")
+    more = f'title = {{ zh = "其他", en = "More" }}\n\n{rule}'
+    moves = approved(world, drafting(world, author, 10**9, venue=text, more=more), first, second)
+    assert moves.sha256 == rulebook().sha256
+    edits = approved(
+        world, drafting(world, author, 10**10, venue=f"# as before\n{venue_text}"), first, second
+    )
+    world.wait(ns=2 * 10**9)
+    outcome = world.tick()
+    assert "RulebookAdopted" in kinds(outcome)
+    assert lapsed(outcome) == [edits.draft]
+    world.wait(ns=10**10)
+    assert kinds(world.tick()) == ["Ticked"]
+    assert world.state.rulebook.texts["venue.toml"] == text
+    world.check()
+
+
+def test_a_later_draft_undoes_no_earlier_one(world: World) -> None:
+    """Both change rights.toml, B05 and B07, over the same rulebook: the second has to be drafted anew."""
+    author, first, second, third = reviewers(world, 4)
+    one = approved(world, stricter(world, author, 10**9), first, second)
+    other = approved(world, stricter(world, author, 2 * 10**9, rule="B07"), first, second)
+    world.wait(ns=10**10)
+    outcome = world.tick()
+    assert [event.draft for event in outcome.events if isinstance(event, e.RulebookAdopted)] == [one.draft]
+    assert lapsed(outcome) == [other.draft]
+    assert world.state.rulebook.sha256 == one.sha256
+    assert ALSO in world.state.rulebook.rules["B05"].violated_when
+    assert world.code(e.ApproveDraft(actor=third, draft=other.draft)) == "wrong_state"
+    text = violated_also(world.state.rulebook.texts["rights.toml"], "B07", ALSO)
+    anew = approved(world, drafting(world, author, 10**9, rights=text), first, second)
+    world.wait(ns=2 * 10**9)
+    world.tick()
+    assert world.state.rulebook.sha256 == anew.sha256
+    assert all(ALSO in world.state.rulebook.rules[rule].violated_when for rule in ("B05", "B07"))
+    world.check()
+
+
+def test_an_emergency_ends_drafts_that_nobody_has_seen_it_with(world: World) -> None:
+    """Approved once, its date past: the second approval would have brought in what the first had not seen."""
+    author, first, second = reviewers(world, 3)
+    drafted = approved(world, stricter(world, author, 10**9), first)
+    world.wait(ns=2 * 10**9)
+    world.tick()
+    world.must(e.NarrowRule(actor=OPERATOR, rule="B06", also_violated_when=ALSO, reason="an emergency"))
+    approve = e.ApproveDraft(actor=second, draft=drafted.draft)
+    refusal = world.refused(approve)
+    assert refusal.code is e.Refused.wrong_state
+    assert "draft" in refusal.detail
+    assert world.state.edition.narrowings == (("B06", ALSO),)
+    world.check()
+
+
+def test_what_its_examples_contradict_lapses_and_raises_nothing(world: World) -> None:
+    """The web proves a draft before it is one; whoever comes past that door is stopped at approval."""
+    author, other = reviewers(world, 2)
+    text = rulebook().texts["rights.toml"].replace("trade.territory not in auth", "trade.territory in auth")
+    drafted = only(world.must(drafting(world, author, 10**9, rights=text)), e.RulebookDrafted)
+    outcome = world.must(e.ApproveDraft(actor=other, draft=drafted.draft))
+    assert kinds(outcome) == ["DraftLapsed"]
+    assert "example" in only(outcome, e.DraftLapsed).reason
+    assert world.state.drafts[drafted.draft].approvals == ()
+    world.check()
+
+
+def test_a_venue_that_starts_with_another_package_keeps_its_dates(world: World) -> None:
+    """A release changes the packaged rules under an approved draft: at its date it lapses."""
+    author, first, second = reviewers(world, 3)
+    drafted = approved(world, stricter(world, author, 10**9), first, second)
+    texts = {**rulebook().texts, "venue.toml": f"# a new release\n{rulebook().texts['venue.toml']}"}
+    released = of_texts(texts, boards=boards())
+    state = decode_state(encode_state(world.state), boards(), released, "CN-46")
+    outcome = venue.execute(state, e.Tick(actor=e.VENUE), world.at_ns + 2 * 10**9)
+    assert lapsed(outcome) == [drafted.draft]
+    assert state.rulebook.texts == texts
+
+
+def test_a_draft_says_what_it_is_written_over(world: World) -> None:
+    """An author who has read an older edition is told before anything is drafted."""
+    author, first, second = reviewers(world, 3)
+    read = world.state.rulebook.text_sha256
+    command = replace(stricter(world, author, 10**9), base_sha256=read)
+    approved(world, command, first, second)
+    world.wait(ns=2 * 10**9)
+    world.tick()
+    again = replace(command, effective_from_ns=world.at_ns + 10**9)
+    assert world.code(again) == "wrong_state"
+    now = world.state.rulebook.text_sha256
+    assert world.code(replace(again, base_sha256=now)) == "out_of_bounds", "it changes nothing"
 
 
 def test_a_rule_that_its_examples_contradict_is_told(world: World) -> None:

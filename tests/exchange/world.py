@@ -198,6 +198,13 @@ class World:
         }
         self.must(e.DecideIdentity(actor=self.reviewer, participant=participant, **decide))
 
+    def official(self, role: str, owner: str = "", group: str = "") -> str:
+        """Somebody verified who holds an office."""
+        participant = self.person(owner=owner, group=group)
+        self.verify(participant)
+        self.must(e.GrantRole(actor=OPERATOR, participant=participant, role=role))
+        return participant
+
     def accredit(self, participant: str, until_ns: int = 0) -> None:
         self.must(e.ApplyForAccreditation(actor=participant, evidence_sha256=EVIDENCE))
         self.must(
