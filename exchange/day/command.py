@@ -154,7 +154,7 @@ def _report(arguments: Arguments, day: Any, keeper: Any, traded_s: float) -> dic
 
 def table(report: dict[str, Any]) -> Iterator[str]:
     """The day in both languages."""
-    from exchange.day.stalls import GUARDED
+    from exchange.day.stalls import GUARDED, UNPLANTED
 
     yield f"交易日 trading day  seed {report['seed']}  {report['seconds']} s"
     if report["imported_listings"]:
@@ -169,6 +169,8 @@ def table(report: dict[str, Any]) -> Iterator[str]:
     yield from (f"  {times:>8}  {code}" for code, times in others.items())
     yield "前置把关、无法经接口触及的规则 rules that a guard stands before"
     yield from (f"  {times:>8}  {rule}: {GUARDED[rule]}" for rule, times in report["guarded"].items())
+    yield "当日未设陷阱的规则 rules that a day breaks nowhere"
+    yield from (f"            {rule}: {why}" for rule, why in UNPLANTED.items())
     yield "数据商信用等级 merchants' grades"
     yield from (f"  {grade:>8}  {label}" for label, grade in report["grades"].items())
     if report["restarts"]:

@@ -26,14 +26,26 @@ GUARDED: Final = {
     "E02": "an unverified buyer is refused at the door (not_verified) before any rule is asked",
     "F02": "a board without approval takes no central mechanism (mechanism_not_allowed), and none loads with one",
 }
-"""Rules that no answer over HTTP can name, and which guard stands before each; the guard is met instead."""
+"""Rules that no order of a day is refused by, and which guard stands before each; the guard is met instead."""
 
-UNPLANTED: Final = (
-    "A04", "A05", "A06", "A08", "B08", "B09", "B15", "B18", "B19", "B20", "B21", "B22", "B23", "C03", "C04", "C06", "C08",
-    "C09", "C10", "C11", "C12", "C13", "C15", "C16", "D03", "D04", "D07", "D08", "E04", "E07", "E08", "E09", "E10", "F01",
-    "F03", "F04", "G01", "G02", "G03", "G04", "G05", "G06", "G07", "H01", "H02", "H03", "H04", "H05", "T01",
-)  # fmt: skip
-"""Rules that a day breaks nowhere on purpose: each is met by a story of its own in `tests/acceptance`."""
+_ABROAD = "nothing of a day leaves the country, and its counts of persons run on for a year"
+_HEALTH = "a day has no health data: its buyers would all have to be evaluated and entrusted first"
+UNPLANTED: Final = {
+    "A05": _ABROAD,
+    "B08": "a dealer that may not resell could not be told from one that may",
+    "C03": "is broken alone by genetic data for research at cost only, and a day sells none",
+    "C04": "forbids in Shenzhen what is lawful where a day is played",
+    "C06": "the persons behind a day's data are told of everybody who comes",
+    "C15": "a day's personal data is assessed as it is registered",
+    "D08": "its operator of public data would be refused for nothing else all day",
+    "E09": "whoever runs a venue is refused in everything it sells",
+    "F01": "no book that 国发〔2011〕38号 binds is open in a day",
+    "F03": "no book that 国发〔2011〕38号 binds is open in a day, nor are there 200 buyers",
+    "F04": "screens a product and a buyer together, and any buyer may walk into a trap",
+    **dict.fromkeys(("G01", "G02", "G03", "G04", "G05", "G06"), _ABROAD),
+    **dict.fromkeys(("G07", "H01", "H02", "H03", "H04", "H05"), _HEALTH),
+}
+"""Rules that a day breaks nowhere on purpose, and why: each has a story of its own in `tests/acceptance`."""
 
 PERSONAL: Final[dict[str, Any]] = {
     "classification": {"origin": "personal", "pi_state": "identifiable"},
@@ -100,7 +112,7 @@ class Defect:
     """What is wrong with an offer, and when it becomes so.
 
     `after` are steps once it is published: (amend, group, changes) with confirmation, (record, entry) by the reviewer,
-    (own, entry) by the merchant. `until_days` in changes is a date from then on.
+    (own, entry) by the merchant, (enter, register, facts) of the product. `until_days` in changes is a date from then on.
     """
 
     label: str
@@ -123,6 +135,24 @@ def _narrowed(label: str, rule: str, **changes: Any) -> Defect:
 def _consented(label: str, rule: str, basis: str, *purposes: str, hold: Any = "") -> Defect:
     consent = {"basis": basis, "purposes": list(purposes)}
     return Defect(label, (rule,), PERSONAL, after=(("amend", "consent", consent),), hold=hold)
+
+
+def _entered(label: str, rule: str, register: str, hold: Any = "", **facts: Any) -> Defect:
+    return Defect(label, (rule,), after=(("enter", register, facts),), hold=hold)
+
+
+def _classified(label: str, rule: str, hold: Any = "", **changes: Any) -> Defect:
+    return Defect(label, (rule,), after=(("amend", "classification", changes),), hold=hold)
+
+
+def _consent(label: str, rule: str, hold: Any = "", **changes: Any) -> Defect:
+    content = {**PERSONAL["consent"], **changes}
+    return Defect(label, (rule,), PERSONAL, after=(("amend", "consent", content),), hold=hold)
+
+
+def _public(label: str, rule: str, group: str, **changes: Any) -> Defect:
+    after = (("amend", group, changes),)
+    return Defect(label, (rule,), public(), board="public_data", after=after)
 
 
 def _objected(label: str, hold: Any, entry: str = "objection_raised") -> Defect:
@@ -185,6 +215,41 @@ DEFECTS: Final = (
             ("record", "authorisation_withdrawn"),
             ("record", "objection_raised"),
         ),
+    ),
+    Defect("security suspected", ("A04",), after=(("record", "risk_suspected"),), hold="lapsed"),
+    _classified("important, not assessed", "A06", "lapsed", data_class="important"),
+    Defect("secrets of others", ("B20",), after=(("amend", "classification", {"secret_kind": "trade"}),)),
+    _classified("human genes at a price", "A08", human_genetic=True),
+    Defect(
+        "called anonymised",
+        ("C12", "C13"),
+        after=(("amend", "classification", {"origin": "personal", "pi_state": "anonymised"}),),
+    ),
+    _classified("collected in an emergency", "C16", emergency_collected=True),
+    _classified("more security than anybody has", "E07", "lapsed", required_security_level=3),
+    _classified("a licence is missing", "E08", licence_required=True),
+    _entered("pledged", "B15", "pledges", "lapsed", number="1", state="pledged"),
+    _entered("stolen", "B18", "source_reviews", lawfulness="unlawful"),
+    _entered("of unknown source", "B19", "source_reviews", "lapsed", lawfulness="unknown"),
+    _entered("frozen", "B21", "freezes", number="1", authority="海口中院", state="frozen"),
+    _entered("harms others", "B22", "harm_opinions", level="confirmed"),
+    _entered("a complaint is pending", "B23", "harm_opinions", "lapsed", level="suspected"),
+    Defect(
+        "blanket authorisation", ("B09",), PERSONAL, after=(("amend", "authorisation", {"blanket": True}),)
+    ),
+    Defect("children unasked", ("C09",), PERSONAL, after=(("amend", "classification", {"under14": True}),)),
+    _consent("nine in ten agreed", "C08", "lapsed", coverage_pct=90),
+    _consent("bundled consent", "C10", obtained_by="bundled"),
+    _consent("consent over", "C11", until_days=-1),
+    _public("shared by an authority", "D03", "source", channel="gov_sharing", sharing_provider_consent=False),
+    _public("raw data leaves", "D04", "classification", raw_leaves_domain=True),
+    _public("operation over", "D07", "source", until_days=-1),
+    Defect(
+        "faces and plates",
+        ("T01",),
+        board="transport",
+        after=(("amend", "classification", {"face_plate_video": True}),),
+        hold="lapsed",
     ),
     _objected("objection, settled later", "cured"),
     _objected("objection, never settled", "lapsed"),
@@ -356,17 +421,23 @@ class Builder:
             for kind, *what in defect.after:
                 if kind == "amend":
                     self._amend(defect, stall, *what)
+                elif kind == "enter":
+                    self.town.enter(what[0], what[1], product=stall.product)
                 else:
                     by = self.town.people[stall.seller] if kind == "own" else None
                     self.town.record(stall.product, what[0], by)
         self.town.accreditation(self.town.people["suspended"], "suspend")
         self.town.ban(self.town.people["banned-merchant"])
         self.town.ban(self.town.people["banned-buyer"])
+        vetoed, listed = self.town.people["vetoed"].participant, self.town.people["listed"].participant
+        self.town.enter("compliance_vetoes", {"state": "vetoed"}, participant=vetoed)
+        self.town.enter("restricted_lists", {"list": "pipl_42", "version": "1"}, participant=listed)
 
     def _amend(self, defect: Defect, stall: Stall, group: str, changes: dict[str, Any]) -> None:
         content = {**defect.declared.get(group, {}), **changes}
         if "until_days" in content:
-            content["valid_until"] = self.town.in_days(content.pop("until_days"))
+            date = "operation_until" if group == "source" else "valid_until"
+            content[date] = self.town.in_days(content.pop("until_days"))
         self.town.amend(self.town.people[stall.seller], stall.product, group, content)
 
     def _exclusives(self) -> None:
@@ -402,13 +473,17 @@ class Builder:
         town, lawful = self.town, self.market.posted[0]
         self._merchant("suspended", "dishonest")
         self._merchant("banned-merchant", "dishonest")
+        self._merchant("vetoed", "honest")
         town.buyer("banned-buyer")
+        town.buyer("listed")
         town.buyer("sister", owned_as=lawful.seller)
         newcomer = town.newcomer("unverified", "buyer")
         town.cash_in(newcomer)
         self.market.traps += [
             Trap("credential suspended", self.offer("of the suspended", "suspended"), ("E01",)),
             Trap("banned seller", self.offer("of the banned", "banned-merchant"), ("E03",)),
+            Trap("vetoed inside", self.offer("of the vetoed", "vetoed"), ("E10",)),
+            Trap("on a list", lawful, ("E04",), by="listed"),
             Trap("banned buyer", lawful, ("E03",), by="banned-buyer"),
             Trap("same owner", lawful, ("E05",), by="sister"),
             Trap("unverified buyer", lawful, (), "not_verified", by="unverified", guard_of="E02"),
