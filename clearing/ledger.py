@@ -157,6 +157,10 @@ class Ledger:
         """What is still set aside under the id; None when nothing is."""
         return self._reservations.get(reservation_id)
 
+    def holders(self, asset: str) -> list[str]:
+        """Who has some of an asset, in the order in which the accounts were opened. Looks at every account."""
+        return [row.owner for row in self._accounts.values() if row.asset == asset and row.balance > 0]
+
     def transfer(self, source: Account, target: Account, amount: int) -> None:
         """Move an amount that no reservation holds."""
         assert source.asset == target.asset, f"{source.asset} is not {target.asset}"

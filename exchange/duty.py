@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from clearing.calendar import day_of, year_of
 from clearing.duties import CLOSED, DUTY_LIFE, KINDS, DutyKind, Term, term_of
 from clearing.house import digest_of
+from clearing.ledger import unit_asset
 from clearing.notrade import Facts, PostFacts, Verdict, capacities
 from credit.conduct import Conduct
 from exchange.entitlement import after_settled as after_settled_renewal
@@ -47,7 +48,7 @@ from exchange.events import (
 from exchange.listing import cell_of, seller_of
 from exchange.participant import party_of, role_refusal
 from exchange.product import evidence_refusal, kinds_of, own_case_refusal
-from exchange.state import Duty, Entitlement, State, Trade
+from exchange.state import Duty, Entitlement, Product, State, Trade
 
 FINDINGS: Final[dict[str, DutyKind]] = {"P02": "records", "P04": "purpose"}
 """Rule that a reviewer finds broken, and the duty behind it; the others break by their date."""
@@ -172,7 +173,8 @@ def after_released(state: State, event: HoldReleased, at_ns: int) -> Iterable[Ev
 def after_recorded(state: State, event: FactRecorded, at_ns: int) -> Iterable[Event]:
     """Consent is withdrawn after settlement: each buyer who has the data and may use it stops and deletes.
 
-    Looks through all living entitlements, as many as one product has events in one entry: a withdrawal is rare.
+    Looks through all living entitlements and accounts, as many as one product has events in one entry: a withdrawal is
+    rare.
     """
     if event.entry != "consent_withdrawn":
         return ()
@@ -182,7 +184,21 @@ def after_recorded(state: State, event: FactRecorded, at_ns: int) -> Iterable[Ev
         for row in state.entitlements.values()
         if row.listing in product.listings and "personal" in kinds_of(state, row.trade, product)
     ]
-    return _stops(state, [row for row in living if _has_data(state, row)], at_ns)
+    rows = [row for row in living if _has_data(state, row)]
+    return _stops(state, [*rows, *_holders(state, product)], at_ns)
+
+
+def _holders(state: State, product: Product) -> Iterator[Entitlement]:
+    """Each unit is a licence without an entitlement of its own: its holder has what its merchant lets out."""
+    if "personal" not in kinds_of(state, "", product):
+        return
+    for listing in [state.listings[identifier] for identifier in product.listings]:
+        for owner in state.ledger.holders(unit_asset(listing.id)) if listing.issued_units else ():
+            if owner != listing.merchant and owner in state.bureau.participants:
+                yield Entitlement(
+                    id="", trade="", listing=listing.id, buyer=owner, seller=listing.merchant,
+                    territory=listing.terms.territories[0],
+                )  # fmt: skip
 
 
 def _has_data(state: State, row: Entitlement) -> bool:

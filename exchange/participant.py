@@ -9,6 +9,7 @@ means that nobody stands above the participant (rule E05 and self-trade preventi
 from collections.abc import Mapping
 from typing import Any, Final
 
+from clearing.duties import KINDS
 from clearing.house import NEVER_NS, Party, digest_of
 from clearing.notrade import BuyerFacts, SellerFacts
 from credit.merchant import (
@@ -267,6 +268,12 @@ def set_status(state: State, command: SetStatus, at_ns: int) -> Refusal | list[E
     if command.step == "close" and (trades := _unfinished(state, command.participant)):
         detail = f"{trades} trades of it are not finished: suspend the account until they are"
         return Refusal(Refused.wrong_state, detail)
+    if command.step == "close" and (owed := _owed(state, command.participant)):
+        detail = (
+            f"it owes {', '.join(owed)} after its trades (GET /v1/duties): it proves them first, or a reviewer waives"
+            " what is not broken yet; suspend the account until then"
+        )
+        return Refusal(Refused.wrong_state, detail)
     row = state.bureau.participants[command.participant]
     status = STATUS[row.status, command.step]  # type: ignore[index]
     return [StatusSet(command.participant, command.step, status, command.reason, command.actor)]
@@ -278,6 +285,16 @@ def _unfinished(state: State, participant: str) -> int:
         participant in (trade.buyer, trade.seller) and trade.state != "held"
         for trade in state.trades.values()
     )
+
+
+def _owed(state: State, participant: str) -> list[str]:
+    """Duties that it has to prove and, once closed, could not. Records are kept for years, by a closed house too."""
+    return [
+        duty.id
+        for duty in state.duties.values()
+        if duty.participant == participant
+        and (KINDS[duty.kind].working_days or duty.state in ("broken", "late"))
+    ]
 
 
 def replace_key(state: State, command: ReplaceKey, at_ns: int) -> Refusal | list[Event]:

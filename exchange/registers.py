@@ -3,11 +3,14 @@
 What a register holds is said in `clearing.registers`. A decider is none of those that gain from the entry; what is
 wholly against a product's holder, or against a participant, they may enter themselves, but never in the place of what
 somebody else has entered against them, nor with another pledgee than is on record: the next entry could then let go
-what only others may. The venue itself enters a pledge that was traded here; its pledgee consents to trades and releases it:
+what only others may. The venue itself enters a pledge that was traded here, and lets it go where that trade is taken
+back; its pledgee consents to trades and releases it:
 「质权自办理出质登记时设立」「出质后，不得转让或者许可他人使用，但是出质人与质权人协商同意的除外」(民法典第四百四十四条).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from msgspec.structs import replace
 
 from clearing.registers import (
     REGISTERS,
@@ -20,7 +23,17 @@ from clearing.registers import (
     on_record,
     refuse,
 )
-from exchange.events import VENUE, Completed, EnterRecord, Event, RecordEntered, Refusal, Refused
+from exchange.events import (
+    VENUE,
+    Completed,
+    EnterRecord,
+    EntitlementEnded,
+    Event,
+    RecordEntered,
+    Refusal,
+    Refused,
+    Reversed,
+)
 from exchange.participant import role_refusal
 from exchange.product import evidence_refusal, gainers, own_case_refusal
 from exchange.state import State, Trade
@@ -143,6 +156,44 @@ def _pledged(state: State, trade: Trade, at_ns: int) -> RecordEntered:
         at_ns,
         0,
         f"成交 {trade.id} 完成，权利出质 / trade {trade.id} is completed: the right is pledged",
+        VENUE,
+    )
+
+
+def taken_back(state: State, event: Event) -> str:
+    """The trade that is taken back with this event: reversed, refunded whole, its entitlement revoked; empty: none."""
+    if isinstance(event, Reversed):
+        return event.transaction if event.trade else ""
+    if isinstance(event, EntitlementEnded) and event.step == "revoke":
+        return state.entitlements[event.entitlement].trade
+    return ""
+
+
+def release_pledge(state: State, trade: str, at_ns: int) -> Iterator[RecordEntered]:
+    """The pledge ends with the trade that made it, where nobody has released it before. Looks at every entry."""
+    made = [
+        row
+        for row in state.registers.entries.values()
+        if isinstance(row.facts, Pledge) and row.facts.number == trade and row.by == VENUE
+    ]
+    for entry in made:
+        for row in state.registers.standing("pledges", entry.product, "", at_ns):
+            if row.facts.number == trade and row.facts.state == "pledged":  # type: ignore[union-attr]
+                yield _released(state, row, at_ns)
+
+
+def _released(state: State, row: Entry, at_ns: int) -> RecordEntered:
+    assert isinstance(row.facts, Pledge)
+    number = row.facts.number
+    return RecordEntered(
+        state.next_id("G"),
+        replace(row.facts, state="released", consented=False),
+        row.product,
+        "",
+        row.evidence_sha256,
+        at_ns,
+        0,
+        f"成交 {number} 已撤销，质权消灭 / trade {number} was taken back: the pledge ends",
         VENUE,
     )
 

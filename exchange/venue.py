@@ -394,6 +394,25 @@ def _after_completed(state: State, event: happened.Completed, at_ns: int) -> Ite
     return chain(registers.after_completed(state, event, at_ns), duty.after_completed(state, event, at_ns))
 
 
+def _then_pledge(handler: Handler) -> Handler:
+    """A trade that is taken back lets its pledge go, and holds that waited for the pledgee are looked at again."""
+
+    def decide(state: State, command: Any, at_ns: int) -> Decision:
+        decision = handler(state, command, at_ns)
+        return decision if isinstance(decision, Refusal) else _let_go(state, decision, at_ns)
+
+    return decide
+
+
+def _let_go(state: State, decision: Iterable[Event], at_ns: int) -> Iterator[Event]:
+    for event in decision:
+        taken_back = registers.taken_back(state, event)
+        yield event
+        for released in registers.release_pledge(state, taken_back, at_ns):
+            yield released
+            yield from trade.judge_holds(state, released.product, at_ns)
+
+
 HANDLERS: Final[dict[type, Handler]] = {
     PlaceOrder: order.place,
     happened.CancelOrder: order.cancel,
@@ -447,7 +466,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.SuspendEntitlement: entitlement.suspend,
     happened.ResumeEntitlement: entitlement.resume,
     happened.RenewEntitlement: entitlement.renew,
-    happened.RevokeEntitlement: entitlement.revoke,
+    happened.RevokeEntitlement: _then_pledge(entitlement.revoke),
     happened.OfferContract: _then_holds_of_listing(contract.offer),
     happened.SignContract: _then_holds_of_listing(contract.sign),
     happened.AccreditProvider: attestation.accredit,
@@ -461,8 +480,8 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.RecountDuties: duty.recount,
     happened.PayDeposit: deposit.pay,
     happened.TakeDeposit: deposit.take,
-    happened.OfferRefund: refund.offer,
-    happened.ReverseTransaction: reversal.reverse,
+    happened.OfferRefund: _then_pledge(refund.offer),
+    happened.ReverseTransaction: _then_pledge(reversal.reverse),
 }
 """Command: who decides it."""
 

@@ -420,6 +420,38 @@ def test_withdrawn_before_settlement_nothing_settles() -> None:
     world.check()
 
 
+def test_holders_of_units_stop_when_consent_is_withdrawn() -> None:
+    """Each unit is a licence: whoever has some of them now stops, whoever has sold them all does not."""
+    world = World()
+    shop, holder, gone = world.merchant(), world.buyer(), world.merchant(10**9)
+    product = world.product(shop, classification=personal(), consent=CONSENT)
+    book = world.book(shop, product)
+    world.ask(shop, book, 10, 100)
+    for reader in (gone, holder):
+        only(world.bid(reader, book, 5, 100), e.Settled)
+    world.wait(days=14)
+    world.ask(gone, book, 5, 100)
+    only(world.bid(holder, book, 5, 100), e.Settled)
+    opened = only(world.record(product, "consent_withdrawn"), e.DutyOpened)
+    assert (opened.kind, opened.participant, opened.seller, opened.listing) == ("stop", holder, shop, book)
+    world.check()
+    prove = e.ProveDuty(actor=holder, duty=opened.duty, evidence_sha256=EVIDENCE)
+    assert only(world.must(prove), e.DutyMoved).state == "offered"
+
+
+def test_a_holder_who_does_not_stop_is_found_in_breach() -> None:
+    world = World()
+    shop, holder = world.merchant(), world.buyer()
+    product = world.product(shop, classification=personal(), consent=CONSENT)
+    book = world.book(shop, product)
+    world.ask(shop, book, 10, 100)
+    world.bid(holder, book, 5, 100)
+    opened = only(world.record(product, "consent_withdrawn"), e.DutyOpened)
+    broken = only(world.tick_at(opened.due_ns + 1), e.DutyBroken)
+    assert (broken.violated, broken.participant) == (("P05",), holder)
+    world.check()
+
+
 def test_withdrawn_while_orders_rest_nothing_fills() -> None:
     world = World()
     shop, buyer = world.merchant(), world.buyer()

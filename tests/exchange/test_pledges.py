@@ -2,13 +2,16 @@
 
 from typing import Any, Literal
 
+import msgspec
 import pytest
 
+from clearing.ledger import CNY, ESCROW, FEES
 from clearing.registers import Pledge
 from exchange import events as e
 from exchange.product import cell_facts
 from exchange.state import DAY_NS
-from tests.exchange.world import EVIDENCE, World, authorisation, only
+from exchange.venue import Outcome
+from tests.exchange.world import EVIDENCE, OPERATOR, World, authorisation, changed, kinds, only
 
 SHAPE: dict[str, Any] = {"deal": "pledge", "supply": "exclusive"}
 
@@ -251,3 +254,62 @@ def test_what_the_holder_has_pledged_itself_stays_its_pledgees() -> None:
     for pledgee in (friend, bank):
         assert world.code(entry(pledgee, "released", pledgee=pledgee)) == "forbidden"
     world.check()
+
+
+@pytest.mark.parametrize("how", ["reversed", "refunded", "revoked"])
+def test_a_pledge_ends_with_its_trade(pledged: Pledged, how: str) -> None:
+    """And a sale that waited for the pledgee settles in the same entry."""
+    world = pledged.world
+    held = only(world.order(pledged.buyer, pledged.ordinary), e.Held)
+    assert "B15" in held.violated
+    [entitlement] = [row.id for row in world.state.entitlements.values() if row.trade == pledged.trade]
+    taken = {"reversed": reverse, "refunded": refund, "revoked": revoke}[how](pledged, entitlement)
+    [entered] = [event for event in taken.events if isinstance(event, e.RecordEntered)]
+    assert entered.facts == Pledge(number=pledged.trade, state="released", pledgee=pledged.pledgee)
+    assert entered.by == e.VENUE
+    assert only(taken, e.Settled).trade == held.trade
+    assert pledged.facts()[0] is False
+    world.check()
+
+
+def test_a_pledge_that_was_released_is_not_released_again(pledged: Pledged) -> None:
+    pledged.world.must(pledged.entry(pledged.pledgee, "released"))
+    [entitlement] = pledged.world.state.entitlements
+    assert "RecordEntered" not in kinds(revoke(pledged, entitlement))
+
+
+def revoke(pledged: Pledged, entitlement: str) -> Outcome:
+    ended = {"reason": "a court said so", "evidence_sha256": EVIDENCE}
+    return pledged.world.must(
+        e.RevokeEntitlement(actor=pledged.world.reviewer, entitlement=entitlement, **ended)
+    )
+
+
+def refund(pledged: Pledged, entitlement: str) -> Outcome:
+    """All of the price, by both; the shop has it still."""
+    price: dict[str, Any] = {"price_fen": 500, "amount_fen": 500, "entitlement": entitlement}
+    offer = e.OfferRefund(actor=pledged.shop, trade=pledged.trade, reason="paid off", **price)
+    pledged.world.must(offer)
+    return pledged.world.must(changed(offer, actor=pledged.pledgee))
+
+
+def reverse(pledged: Pledged, entitlement: str) -> Outcome:
+    world, trade = pledged.world, pledged.trade
+    second = world.person()
+    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    settled = next(
+        event
+        for raw in world.entries
+        for event in msgspec.msgpack.decode(raw, type=e.Entry).events
+        if isinstance(event, e.Settled) and event.trade == trade
+    )
+    legs = (
+        (pledged.pledgee, ESCROW, CNY, 500),
+        (ESCROW, pledged.shop, CNY, settled.merchant_fen),
+        (ESCROW, FEES, CNY, settled.fee_fen),
+    )
+    command = e.ReverseTransaction(
+        actor=OPERATOR, transaction=trade, reason="twice", legs=legs, entitlement=entitlement
+    )
+    world.must(command)
+    return world.must(changed(command, actor=second))

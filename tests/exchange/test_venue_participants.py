@@ -439,6 +439,26 @@ def test_an_account_with_open_trades_is_suspended_and_not_closed(world: World) -
     world.check()
 
 
+def test_an_account_that_owes_a_duty_is_not_closed(world: World) -> None:
+    """The data of a licence that is over is deleted and that is proven first; a closed account could not."""
+    merchant, buyer = world.merchant(), world.buyer()
+    trade = world.buy(buyer, world.listing(merchant, term_days=10))
+    world.deliver(trade)
+    world.accept(trade)
+    world.wait(days=11)
+    world.tick()
+    [duty] = world.state.duties
+    refusal = world.refused(status(buyer, "close"))
+    assert (refusal.code.name, duty in refusal.detail, "suspend" in refusal.detail) == (
+        "wrong_state",
+        True,
+        True,
+    )
+    world.must(e.ProveDuty(actor=buyer, duty=duty, evidence_sha256=EVIDENCE))
+    world.must(status(buyer, "close"))
+    world.check()
+
+
 # ---- offices and keys
 
 
