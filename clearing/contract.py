@@ -88,12 +88,16 @@ class Offer(Struct, frozen=True, kw_only=True):
 
 
 class Clause(Struct, frozen=True, forbid_unknown_fields=True):
-    """`text` has places for the words of the offer; `source` is the clause of law that it answers, in Chinese."""
+    """`text` has places for the words of the offer; `source` is the clause of law that it answers, in Chinese.
+
+    `deals`: the kinds of deal in whose contracts it stands; none: in all.
+    """
 
     id: str
     title: Text
     text: Text
     source: str = ""
+    deals: tuple[str, ...] = ()
 
 
 class StandardTerms(Struct, frozen=True, forbid_unknown_fields=True, rename={"clauses": "clause"}):
@@ -154,7 +158,9 @@ def load() -> dict[str, StandardTerms]:
 def _read(name: str, text: str) -> StandardTerms:
     try:
         terms = msgspec.toml.decode(text, type=StandardTerms)
-        generate(terms, _SPECIMEN, Security(method="dataset", duties=("encryption",)))
+        for deal in _deals_of(terms):
+            specimen = msgspec.structs.replace(_SPECIMEN, deal=deal)
+            generate(terms, specimen, Security(method="dataset", duties=("encryption",)))
         particulars(terms, _SPECIMEN_TRADE)
     except (msgspec.MsgspecError, KeyError, IndexError, ValueError) as error:
         raise ValueError(f"clearing/contract_terms/{name}: {error!r}") from error
@@ -168,6 +174,17 @@ def _read(name: str, text: str) -> StandardTerms:
     if lacking:
         raise ValueError(f"clearing/contract_terms/{name}: no words for {', '.join(lacking)}")
     return terms
+
+
+def _deals_of(terms: StandardTerms) -> list[str]:
+    """Every kind of deal that it has a word for. Raises ValueError for a clause of another kind."""
+    known = list(terms.words["deal"])
+    for clause in terms.clauses:
+        if strange := [deal for deal in clause.deals if deal not in known]:
+            raise ValueError(
+                f"clause {clause.id}: no such deal as {', '.join(strange)}; use {', '.join(known)}"
+            )
+    return known
 
 
 def contract_id(listing: str, version: int) -> str:
@@ -269,7 +286,8 @@ DECLARED_FACTS: Final = (
 def _printed(terms: StandardTerms, offer: Offer, security: Security, language: str) -> str:
     words = _words_of(terms, offer, security, language)
     lines = [getattr(terms.title, language), ""]
-    for number, clause in enumerate(terms.clauses, 1):
+    clauses = [clause for clause in terms.clauses if not clause.deals or offer.deal in clause.deals]
+    for number, clause in enumerate(clauses, 1):
         text = getattr(clause.text, language).format_map(words)
         source = f"（{clause.source}）" if clause.source else ""
         title = getattr(clause.title, language)

@@ -79,7 +79,8 @@ def test_every_field_of_the_offer_changes_the_hash(name: str) -> None:
 def test_each_clause_is_there_in_chinese_and_english_and_says_which_text_prevails() -> None:
     one = made()
     for language, text in (("zh", one.zh), ("en", one.en)):
-        for number, clause in enumerate(NEWEST.clauses, 1):
+        clauses = [clause for clause in NEWEST.clauses if not clause.deals or "licence" in clause.deals]
+        for number, clause in enumerate(clauses, 1):
             assert f"{number}. {getattr(clause.title, language)}" in text
         assert not re.search(r"\{[a-z_]+\}", text), "a place that nothing was put into"
     assert "以中文文本为准" in one.zh
@@ -87,6 +88,42 @@ def test_each_clause_is_there_in_chinese_and_english_and_says_which_text_prevail
     assert "港口{闸口}流量" in one.zh, "a title is printed as it is"
     assert "35.05 元" in one.zh
     assert "35.05 CNY per 1000 unit(s)" in one.en
+
+
+@pytest.mark.parametrize(
+    ("deal", "words", "english"),
+    [
+        ("transfer", "所登记的权利转移给买方", "the registered right passes to the buyer"),
+        ("pledge", "卖方为出质人，买方为质权人", "pledges the right above"),
+    ],
+)
+def test_a_transfer_and_a_pledge_say_what_they_are(deal: str, words: str, english: str) -> None:
+    """And nothing of a licence's term, which neither has; nor does a licence say anything of them."""
+    one, licence = made(replace(OFFER, deal=deal)), made()
+    assert (one.zh.count(words), one.en.count(english)) == (1, 1)
+    assert words not in licence.zh
+    for text in (one.zh, one.en):
+        assert str(OFFER.term_days) not in text
+        assert not re.search(r"\{[a-z_]+\}", text)
+    numbers = [int(line.split(".")[0]) for line in one.zh.splitlines() if re.match(r"\d+\. ", line)]
+    assert numbers == list(range(1, len(numbers) + 1)), "clauses are counted as they stand"
+    assert str(OFFER.term_days) in licence.zh
+
+
+SIGNED: dict[str, tuple[str, str]] = {
+    "2026-1": (
+        "7db74ca24431b64a10df676e0b5dcc9dff602c6d41dcc275ca9ddbc7a3581bd3",
+        "7c72d4c3bba8b5c0bcb69038a47c73a31bb33a4ddf3d247b5f1a6aeb9054bcf1",
+    ),
+}
+"""Version of the standard terms: SHA-256 of its file, and of the contract that it makes of `OFFER` as a transfer."""
+
+
+@pytest.mark.parametrize("version", SIGNED)
+def test_what_was_signed_under_earlier_terms_keeps_its_bytes(version: str) -> None:
+    file = resources.files("clearing").joinpath(f"contract_terms/{version}.toml").read_bytes()
+    again = contract.generate(TERMS[version], replace(OFFER, deal="transfer"), SECURITY)
+    assert (hashlib.sha256(file).hexdigest(), again.sha256) == SIGNED[version]
 
 
 def test_ndsr_12_method_and_duties_are_the_merchants_and_missing_ones_are_said_to_be_missing() -> None:
@@ -161,3 +198,5 @@ def test_a_file_that_does_not_fit_is_named() -> None:
         contract._read(f"{NEWEST.version}.toml", text.replace("{listing}", "{listng}"))
     with pytest.raises(ValueError, match="no words for audit"):
         contract._read(f"{NEWEST.version}.toml", re.sub(r"\naudit = .*", "", text))
+    with pytest.raises(ValueError, match="no such deal as lease"):
+        contract._read(f"{NEWEST.version}.toml", text.replace('deals = ["pledge"]', 'deals = ["lease"]'))
