@@ -65,6 +65,10 @@ class Calendar:
         """Whether the year's notice is known; else its days are those of the law alone."""
         return year in self._later or _FIRST_YEAR <= year <= _LAST_YEAR
 
+    def is_packaged(self, year: int) -> bool:
+        """Whether the package has the State Council's notice of this year."""
+        return _FIRST_YEAR <= year <= _LAST_YEAR
+
     def published_until(self) -> int:
         """The last year from which back no notice is missing."""
         last = _LAST_YEAR

@@ -393,19 +393,24 @@ Place = tuple[str, str, str]
 
 
 class Registers:
-    """All entries, in the order they were made, and by place. Reading one place costs as many steps as it has entries."""
+    """All entries in the order they were made, those of each register (`of`), and by place.
 
-    __slots__ = ("_pairs", "_places", "entries")
+    Reading one place costs as many steps as it has entries.
+    """
+
+    __slots__ = ("_pairs", "_places", "entries", "of")
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._places: dict[Place, list[Entry]] = {}
+        self.of: dict[str, list[Entry]] = {}
         self._pairs: dict[tuple[str, str], None] = {}
 
     def enter(self, entry: Entry) -> None:
         """Add an entry; the caller has asked `refuse`."""
         assert entry.id not in self.entries, f"{entry.id} is taken"
         self.entries[entry.id] = entry
+        self.of.setdefault(entry.register, []).append(entry)
         self._places.setdefault((entry.register, entry.product, entry.participant), []).append(entry)
         if entry.product and entry.participant:
             self._pairs[entry.product, entry.participant] = None

@@ -468,10 +468,12 @@ def on_reminder_due(state: State, identifier: str, due_ns: int, at_ns: int) -> l
 
 
 def publish_year(state: State, command: PublishYear, at_ns: int) -> Refusal | Iterable[Event]:
-    """An operator enters the State Council's notice for a year: what was counted without it is counted again."""
-    refusal = role_refusal(state, command.actor, at_ns, "operator") or evidence_refusal(
-        command.evidence_sha256
-    )
+    """An operator enters the State Council's notice for a year: what was counted without it is counted again.
+
+    Where the notice of a year is known, a reviewer enters what changed it since (国办发明电〔2020〕1号 did).
+    """
+    role = "reviewer" if state.calendar.is_packaged(command.year) else "operator"
+    refusal = role_refusal(state, command.actor, at_ns, role) or evidence_refusal(command.evidence_sha256)
     if refusal is not None:
         return refusal
     try:

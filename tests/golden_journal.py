@@ -289,7 +289,7 @@ def licences(world: World, shop: str, product: str, buyer: str) -> None:
     )
     # The revoked one's data is to be deleted; a notice that comes late takes a day out of that term.
     notice = e.PublishYear(
-        actor=OPERATOR, year=2025, off=("2025-11-28",), worked=(), evidence_sha256=EVIDENCE
+        actor=world.reviewer, year=2025, off=("2025-11-28",), worked=(), evidence_sha256=EVIDENCE
     )
     world.must(notice)
 

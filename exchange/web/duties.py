@@ -328,8 +328,10 @@ OPERATIONS: Final = (
               example_answer={"today": "2026-11-23", "is_working_day": True, "published_until": 2026, "provisional": 0,
                               "entered": []}),
     Operation("POST", "/v1/calendar/years", publish_year,
-              "Enter the State Council's notice for a year; provisional dates are counted again (operator)", "duties",
-              status=201, asks=Notice, answers=NoticeView, refused=(Refused.forbidden, Refused.evidence_missing),
+              "Enter the State Council's notice for a year; dates are counted again (operator; reviewer for a change)",
+              "duties",
+              status=201, asks=Notice, answers=NoticeView,
+              refused=(Refused.forbidden, Refused.evidence_missing),
               example={"year": 2027, "off": ["2027-01-01", "2027-02-08"], "worked": ["2027-02-20"], **_PROOF},
               example_answer={"year": 2027, "rescheduled": 4, "at": _WHEN}),
 )  # fmt: skip

@@ -3,7 +3,6 @@
 Each register has its own path and its own typed body, made from its row in `clearing.registers`.
 """
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
@@ -139,9 +138,8 @@ def _list_of(row: Register) -> Callable[[Call, EntryQuery], Awaitable[Response[b
             whole = bool(roles_of(state, visitor, now_ns).intersection(_OFFICES))
             found = [
                 one
-                for one in state.registers.entries.values()
-                if one.register == row.name
-                and asked.product in ("", one.product)
+                for one in state.registers.of.get(row.name, ())
+                if asked.product in ("", one.product)
                 and asked.participant in ("", one.participant)
                 and (known_ns is None or one.at_ns <= known_ns)
                 and (whole or visitor in _subjects(state, one))
@@ -178,7 +176,7 @@ async def registers(call: Call, asked: None) -> RegisterList:
     """What the venue keeps; anybody may know that."""
 
     def count(state: State) -> dict[str, int]:
-        return dict(Counter(entry.register for entry in state.registers.entries.values()))
+        return {name: len(entries) for name, entries in state.registers.of.items()}
 
     counted = await call.read(count)
     return RegisterList(tuple(_register_view(row, counted.get(row.name, 0)) for row in REGISTERS.values()))

@@ -203,10 +203,12 @@ def _judged(state: State, asked: Question, visitor: str, at_ns: int) -> _Said | 
         return Refusal(Refused.not_found, f"there is no listing {asked.listing}")
     if asked.buyer not in state.bureau.participants:
         return Refusal(Refused.not_found, f"there is no participant {asked.buyer}")
-    if visitor not in (asked.buyer, listing.merchant) and not roles_of(state, visitor, at_ns).intersection(
-        _OFFICES
+    if visitor != asked.buyer and not (
+        (visitor == listing.merchant and (listing.id, asked.buyer) in state.signed)
+        or roles_of(state, visitor, at_ns).intersection(_OFFICES)
     ):
-        return Refusal(Refused.forbidden, "ask for yourself as the buyer, or for a buyer of your own listing")
+        detail = "ask for yourself as the buyer, or for a buyer who signed the contract of your own listing"
+        return Refusal(Refused.forbidden, detail)
     purpose = asked.purpose or listing.terms.purposes[0]
     territory = asked.territory or listing.terms.territories[0]
     said, facts_sha256 = would(state, listing, asked.buyer, asked.quantity, purpose, territory, at_ns)

@@ -209,6 +209,8 @@ def test_the_calendar_says_how_far_it_is_published_and_takes_a_notice(venue: Ven
     }
     refused(merchant.post("/v1/calendar/years", notice), 403, "forbidden")
     refused(venue.operator.post("/v1/calendar/years", {**notice, "off": ["soon"]}), 400, "malformed")
+    known = {**notice, "year": year - 1, "off": [f"{year - 1}-10-01"]}
+    refused(venue.operator.post("/v1/calendar/years", known), 403, "forbidden")
     assert done(venue.operator.post("/v1/calendar/years", notice), 201)["year"] == year
     assert done(venue.http.get("/v1/calendar"))["entered"] == [year]
 

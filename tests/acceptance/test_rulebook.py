@@ -195,6 +195,17 @@ def test_a_verdict_is_on_the_venues_facts(venue: Venue, merchant: Person, buyer:
     assert (other["verdict"], other["rules"]) == ("reject", ["B04"])
 
 
+def test_a_merchant_asks_of_nobody_who_has_not_signed_with_it(
+    venue: Venue, merchant: Person, buyer: Person
+) -> None:
+    """What the registers say of a stranger is no merchant's to know; who signed its contract deals with it."""
+    listing = venue.listing(merchant)
+    stranger = venue.buyer()
+    refused(would(merchant, listing, stranger), 403, "forbidden")
+    venue.agree(buyer, listing)
+    assert done(would(merchant, listing, buyer))["verdict"] == "allow"
+
+
 def test_each_verdict_stores_rulebook_facts_and_instant(
     venue: Venue, merchant: Person, buyer: Person
 ) -> None:
