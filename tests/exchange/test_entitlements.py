@@ -6,7 +6,7 @@ import pytest
 
 from exchange import events as e
 from exchange.state import DAY_NS
-from tests.exchange.world import EVIDENCE, OPERATOR, World, consent_of, kinds, only, personal
+from tests.exchange.world import EVIDENCE, OPERATOR, World, changed, consent_of, kinds, only, personal
 
 
 class Licence:
@@ -249,3 +249,48 @@ def test_nobody_revokes_in_their_own_case(licence: Licence) -> None:
     world = licence.world
     world.must(e.GrantRole(actor=OPERATOR, participant=licence.buyer, role="reviewer"))
     assert world.code(licence.revoke(licence.buyer)) == "own_case"
+
+
+# ---- supply
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+def test_a_refund_before_acceptance_gives_the_supply_back(delivered: bool) -> None:
+    world = World()
+    shop, buyer, other = world.merchant(), world.buyer(), world.buyer()
+    listing = world.listing(shop, supply="limited", supply_units=1)
+    trade = world.buy(buyer, listing)
+    if delivered:
+        world.deliver(trade)
+    assert world.order(other, listing).refusal.code.name == "supply_exhausted"  # type: ignore[union-attr]
+    for actor in (buyer, shop):
+        world.must(
+            e.OfferRefund(actor=actor, trade=trade, amount_fen=500, reason="not needed", price_fen=500)
+        )
+    assert trade not in world.state.trades
+    world.buy(other, listing)
+    world.check()
+
+
+@pytest.mark.parametrize("how", ["revoked", "refunded"])
+def test_what_was_had_is_not_supplied_again(how: str) -> None:
+    """Accepted, its data has been out: revoked or refunded whole, the one licence of this listing is gone."""
+    world = World()
+    shop, buyer, other = world.merchant(), world.buyer(), world.buyer()
+    listing = world.listing(shop, supply="limited", supply_units=1)
+    trade = world.buy(buyer, listing)
+    world.deliver(trade)
+    world.accept(trade)
+    [row] = world.state.entitlements.values()
+    if how == "revoked":
+        world.must(
+            e.RevokeEntitlement(
+                actor=world.reviewer, entitlement=row.id, reason="a court", evidence_sha256="ab" * 32
+            )
+        )
+    for actor in (buyer, shop) if how == "refunded" else ():
+        offer = e.OfferRefund(actor=actor, trade=trade, amount_fen=500, reason="of no use", price_fen=500)
+        world.must(changed(offer, entitlement=row.id))
+    assert not world.state.entitlements
+    assert world.order(other, listing).refusal.code.name == "supply_exhausted"  # type: ignore[union-attr]
+    world.check()

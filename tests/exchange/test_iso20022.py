@@ -1,5 +1,6 @@
 """ISO 20022 files: a payout file as the standard orders its elements, statements of banks that differ, hostile XML."""
 
+import re
 from typing import Any
 
 import pytest
@@ -71,6 +72,59 @@ Document
 """CustomerCreditTransferInitiationV09: the elements that the venue uses, in the order of its schema."""
 
 
+SEQUENCES: dict[str, str] = {
+    "Document": "CstmrCdtTrfInitn",
+    "CstmrCdtTrfInitn": "GrpHdr PmtInf+ SplmtryData*",
+    "GrpHdr": "MsgId CreDtTm Authstn* NbOfTxs CtrlSum? InitgPty FwdgAgt? InitnSrc?",
+    "PmtInf": "PmtInfId PmtMtd BtchBookg? NbOfTxs? CtrlSum? PmtTpInf? ReqdExctnDt PoolgAdjstmntDt? Dbtr DbtrAcct DbtrAgt"
+    " DbtrAgtAcct? InstrForDbtrAgt? UltmtDbtr? ChrgBr? ChrgsAcct? ChrgsAcctAgt? CdtTrfTxInf+",
+    "CdtTrfTxInf": "PmtId PmtTpInf? Amt XchgRateInf? ChrgBr? ChqInstr? UltmtDbtr? IntrmyAgt1? IntrmyAgt1Acct? IntrmyAgt2?"
+    " IntrmyAgt2Acct? IntrmyAgt3? IntrmyAgt3Acct? CdtrAgt? CdtrAgtAcct? Cdtr? CdtrAcct? UltmtCdtr? InstrForCdtrAgt*"
+    " InstrForDbtrAgt? Purp? RgltryRptg* Tax? RltdRmtInf* RmtInf? SplmtryData*",
+    "PmtId": "InstrId? EndToEndId UETR?",
+    "Amt": "InstdAmt",
+    "ReqdExctnDt": "Dt",
+    **dict.fromkeys(("InitgPty", "Dbtr", "Cdtr"), "Nm? PstlAdr? Id? CtryOfRes? CtctDtls?"),
+    **dict.fromkeys(("DbtrAcct", "CdtrAcct"), "Id Tp? Ccy? Nm? Prxy?"),
+    **dict.fromkeys(("DbtrAgt", "CdtrAgt"), "FinInstnId BrnchId?"),
+    "FinInstnId": "BICFI? ClrSysMmbId? LEI? Nm? PstlAdr? Othr?",
+    "ClrSysMmbId": "ClrSysId? MmbId",
+    "ClrSysId": "Cd",
+    "DbtrAcct/Id": "Othr",
+    "CdtrAcct/Id": "Othr",
+    "Othr": "Id SchmeNm? Issr?",
+    "RmtInf": "Ustrd* Strd*",
+}
+"""CustomerCreditTransferInitiationV09, written from the standard: the children of each element in their order.
+
+Bare is once, `?` at most once, `*` any number, `+` at least once. Of a choice the branch that the venue takes.
+"""
+
+CONTENT: dict[str, str] = {
+    "MsgId": r".{1,35}", "PmtInfId": r".{1,35}", "EndToEndId": r".{1,35}", "MmbId": r".{1,35}", "Nm": r".{1,140}",
+    "Ustrd": r".{1,140}", "Othr/Id": r".{1,34}", "ClrSysId/Cd": r".{1,5}", "NbOfTxs": r"[0-9]{1,15}",
+    "CtrlSum": r"[0-9]{1,17}(\.[0-9]{1,17})?", "InstdAmt": r"[0-9]{1,13}(\.[0-9]{1,5})?", "PmtMtd": r"CHK|TRF|TRA",
+    "BtchBookg": r"true|false", "ChrgBr": r"DEBT|CRED|SHAR|SLEV", "Ccy": r"[A-Z]{3}", "Dt": r"\d{4}-\d\d-\d\d",
+    "CreDtTm": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)",
+}  # fmt: skip
+"""What the standard's simple types take, as a whole."""
+
+
+def faults_of(element: Any, above: str = "") -> list[str]:
+    """Where an element and what is in it are not as the standard orders them; empty is good."""
+    name = etree.QName(element).localname
+    path, children = f"{above}/{name}", [etree.QName(child).localname for child in element]
+    order = SEQUENCES.get(path, SEQUENCES.get(name))
+    if order is None:
+        content = CONTENT.get(path, CONTENT.get(name))
+        good = not children and content is not None and re.fullmatch(content, element.text or "")
+        return [] if good else [f"{path}: {element.text!r}"]
+    pattern = "".join(re.sub(r"(\w+)([?*+]?)", r"(?:\1 )\2", part) for part in order.split())
+    told = "".join(f"{child} " for child in children)
+    wrong = [] if re.fullmatch(pattern, told) else [f"{path}: {told}"]
+    return [*wrong, *(fault for child in element for fault in faults_of(child, name))]
+
+
 def outline(element: Any, depth: int = 0) -> list[str]:
     name = etree.QName(element).localname
     return ["  " * depth + name, *(line for child in element for line in outline(child, depth + 1))]
@@ -88,6 +142,42 @@ def test_a_payout_file_has_its_elements_in_the_standards_order() -> None:
     root = etree.fromstring(payouts(30_001))
     assert etree.QName(root).namespace == PAIN
     assert outline(root) == ORDER.split("\n")[1:-1]
+
+
+def test_a_payout_file_is_what_the_standard_asks_for() -> None:
+    """Order, mandatory elements and simple types, with one payment, with several, with the longest names and numbers."""
+    longest = [Transfer("E" * 35, "名" * 200, "8" * 34, "9" * 12, 10**13)]
+    custody = Custody("7" * 34, "存" * 140, "1" * 12, "银" * 140)
+    for content in (payouts(1), payouts(30_001, 7, 10**12), payout_file("M" * 35, custody, longest, AT_NS)):
+        assert faults_of(etree.fromstring(content)) == []
+
+
+@pytest.mark.parametrize(
+    "needed",
+    ["GrpHdr", "PmtInf", "MsgId", "CreDtTm", "GrpHdr/NbOfTxs", "InitgPty", "PmtInfId", "PmtMtd", "ReqdExctnDt", "Dbtr",
+     "DbtrAcct", "DbtrAcct/Id", "DbtrAgt", "PmtId", "EndToEndId", "Amt", "MmbId"],
+)  # fmt: skip
+def test_a_file_without_what_it_needs_would_be_found(needed: str) -> None:
+    root = etree.fromstring(payouts(30_001))
+    element = root.find(".//" + "/".join(f"{{{PAIN}}}{name}" for name in needed.split("/")))
+    above = element.getparent()
+    above.remove(element)
+    assert faults_of(root)
+
+
+def test_a_file_in_another_order_would_be_found() -> None:
+    """Each element with its first child put last, where that changes the order."""
+    names = [
+        etree.QName(element).localname
+        for element in etree.fromstring(payouts(30_001)).iter()
+        if len(element) > 1
+    ]
+    assert len(names) == 7
+    for name in names:
+        root = etree.fromstring(payouts(30_001))
+        element = root.find(f".//{{{PAIN}}}{name}")
+        element.append(element[0])
+        assert faults_of(root), name
 
 
 def test_a_payout_file_says_whom_it_pays_out_of_which_account() -> None:
