@@ -1679,7 +1679,10 @@ class PriceLowered(Event, frozen=True):
 
 
 class RefundPaid(Event, frozen=True):
-    """Agreed after acceptance: out of the seller's deposit, then out of its cash; what lacks is a debt (`debt` its id)."""
+    """Agreed after acceptance: out of the seller's deposit, then out of its cash; what lacks is a debt (`debt` its id).
+
+    `public_fen` of it was revenue of public data: it counts no more (0 in journals older than that).
+    """
 
     trade: str
     buyer: str
@@ -1688,6 +1691,7 @@ class RefundPaid(Event, frozen=True):
     cash_fen: int
     debt_fen: int = 0
     debt: str = ""
+    public_fen: int = 0
 
 
 class DebtSetOff(Event, frozen=True):

@@ -120,7 +120,10 @@ def _after_payout(state: State, entitlement: Entitlement, command: OfferRefund) 
     cash_fen = min(amount_fen - deposit_fen, state.ledger.available(seller, CNY))
     debt_fen = amount_fen - deposit_fen - cash_fen
     debt = state.next_id("Q") if debt_fen else ""
-    yield RefundPaid(command.trade, entitlement.buyer, seller, deposit_fen, cash_fen, debt_fen, debt)
+    public_fen = amount_fen if revenue.is_public(state, entitlement.listing) else 0
+    yield RefundPaid(
+        command.trade, entitlement.buyer, seller, deposit_fen, cash_fen, debt_fen, debt, public_fen
+    )
     if whole:
         yield EntitlementEnded(entitlement.id, "revoke", command.reason, "", command.actor)
 
@@ -164,6 +167,7 @@ def apply_paid(state: State, event: RefundPaid, at_ns: int) -> None:
             Leg(event.seller, event.buyer, CNY, event.cash_fen),
         ]
     )
+    revenue.give_back(state, event.seller, event.public_fen, at_ns)
     _agreed(state, event, event.deposit_fen + event.cash_fen + event.debt_fen)
     if event.debt:
         state.took_id(event.debt)

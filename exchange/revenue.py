@@ -89,6 +89,16 @@ def lower(state: State, trade: str, amount_fen: int) -> None:
         state.revenue.open_fen[trade] -= amount_fen
 
 
+def is_public(state: State, listing: str) -> bool:
+    return state.products[state.listings[listing].product].classification.origin == "public"
+
+
+def give_back(state: State, operator: str, amount_fen: int, at_ns: int) -> None:
+    """Agreed after acceptance: it lessens the revenue of the year in which it goes back, not one that is closed."""
+    if amount_fen:
+        state.revenue.earn(operator, -amount_fen, at_ns)
+
+
 def forget(state: State, trade: str) -> None:
     """A refunded trade has earned nothing."""
     state.revenue.open_fen.pop(trade, None)

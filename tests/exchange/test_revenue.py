@@ -1,5 +1,6 @@
 """Revenue on the pure venue: roles kept, the board's public-data share paid on acceptance, ceilings by year."""
 
+import pytest
 from msgspec.structs import replace
 
 from clearing.ledger import CNY
@@ -170,4 +171,47 @@ def test_the_treasury_holds_yuan_like_anybody() -> None:
     complete(world, buyer, public_listing(world, shop))
     assert world.state.ledger.available(TREASURY, CNY) == 9_901
     assert world.money(shop) == (0, 0)
+    world.check()
+
+
+@pytest.mark.parametrize("days", [0, 60])
+def test_what_goes_back_after_acceptance_is_no_revenue_of_that_year(days: int) -> None:
+    """The year in which it goes back has so much less; one that is over keeps what it had."""
+    world = World()
+    shop, buyer = world.merchant(), world.buyer()
+    product = world.product(shop, classification=OPEN)
+    listing = world.listing(shop, product, "public_data", price_fen=10_001, term_days=200, **PUBLIC_TERMS)
+    world.wait(days=5, ns=1)
+    world.tick()
+    trade = world.buy(buyer, listing)
+    world.deliver(trade)
+    world.accept(trade)
+    [row] = world.state.entitlements.values()
+    world.wait(days=days)
+    for actor in (buyer, shop):
+        world.must(
+            e.OfferRefund(
+                actor=actor, trade=trade, amount_fen=4_000, reason="rows are missing", price_fen=10_001,
+                entitlement=row.id,
+            )
+        )  # fmt: skip
+    years = {"2025": 6_001} if not days else {"2025": 10_001, "2026": -4_000}
+    assert world.state.revenue.earned_fen[shop] == years
+    world.check()
+
+
+def test_what_goes_back_of_other_data_counts_nowhere() -> None:
+    world = World()
+    shop, buyer = world.merchant(), world.buyer()
+    trade = world.buy(buyer, world.listing(shop))
+    world.deliver(trade)
+    world.accept(trade)
+    [row] = world.state.entitlements.values()
+    for actor in (buyer, shop):
+        world.must(
+            e.OfferRefund(
+                actor=actor, trade=trade, amount_fen=1, reason="a fen", price_fen=500, entitlement=row.id
+            )
+        )
+    assert not world.state.revenue.earned_fen
     world.check()
