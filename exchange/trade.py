@@ -216,6 +216,8 @@ def _cure_records(state: State, trade: Trade, command: CureHold) -> list[Event]:
             ),
             FactsConfirmed(product.id, ("consent",), command.actor),
         ]
+    if command.rule != "B11":
+        return []
     entries = []
     if product.state == "suspended":
         entries.append(("registration_resumed", PRODUCT_LIFE["suspended", "resume"]))
