@@ -2,6 +2,7 @@
 
     operator accredits a provider for kinds ──> provider signs attestations ──> holds they name are cured ──> settled
                                                      │
+                                                     ├─ what a rule reads of the product changes: that rule it cures no more
                                                      └─ revoked by it or an operator: cures nothing from then on
 
 An attestation names the product, a buyer or all, and the rules whose evidence it confirms; a rule says itself which kinds
@@ -166,7 +167,10 @@ def confirming(state: State, product: str, buyer: str, rule: str, at_ns: int) ->
     """The attestations that confirm this rule's evidence for this product and buyer now."""
     for identifier in state.attested.get(product, ()):
         found = state.attestations[identifier]
-        if rule in found.rules and found.buyer in ("", buyer) and stands(state, found, at_ns):
+        if rule not in found.rules or found.buyer not in ("", buyer) or not stands(state, found, at_ns):
+            continue
+        gone = state.overtaken.get(identifier, ())
+        if (rule, "") not in gone and (rule, buyer) not in gone:
             yield found
 
 

@@ -1201,6 +1201,18 @@ class HoldCured(Event, frozen=True):
     """The attestation that confirms it; empty where a reviewer does, or a party gives its word."""
 
 
+class CureOvertaken(Event, frozen=True):
+    """What these rules read of a product has changed since their evidence was confirmed: it cures nothing any more.
+
+    Of an attestation, for everybody or for one `buyer`; or of a hold (`trade`), whose own cure it was.
+    """
+
+    rules: tuple[str, ...]
+    attestation: str = ""
+    buyer: str = ""
+    trade: str = ""
+
+
 class HoldReleased(Event, frozen=True):
     """A hold ended without settlement. `reason`: expired, refused, withdrawn.
 
@@ -1854,6 +1866,7 @@ AnyEvent = (
     | CertificateRenewed
     | CertificateReminded
     | DraftLapsed
+    | CureOvertaken
 )
 
 

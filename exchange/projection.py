@@ -48,6 +48,7 @@ from exchange.events import (
     BreakClosed,
     CashBooked,
     Completed,
+    CureOvertaken,
     DebtSetOff,
     Delivered,
     Delivery,
@@ -814,6 +815,14 @@ def _cured(view: View, event: HoldCured, at_ns: int) -> None:
     trade.cured, trade.updated_at_ns = (*trade.cured, event.rule), at_ns
 
 
+def _overtaken(view: View, event: CureOvertaken, at_ns: int) -> None:
+    """An attestation is in no query table; the holds that stood on it are told by events of their own."""
+    if event.trade:
+        trade = view.trades.change(event.trade)
+        trade.cured = tuple(rule for rule in trade.cured if rule not in event.rules)
+        trade.updated_at_ns = at_ns
+
+
 def _released(view: View, event: HoldReleased, at_ns: int) -> None:
     """A second look that refuses is a verdict of its own; a date that passes is not."""
     trade = view.trades.change(event.trade)
@@ -1030,6 +1039,7 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     Held: _held,
     TradeRefused: _trade_refused,
     HoldCured: _cured,
+    CureOvertaken: _overtaken,
     HoldReleased: _released,
     Delivered: _delivered,
     DeliveryRejected: _delivery_rejected,

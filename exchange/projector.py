@@ -25,6 +25,7 @@ from msgspec import Struct
 from exchange.events import (
     AnyEvent,
     Completed,
+    CureOvertaken,
     Delivered,
     Delivery,
     DeliveryRejected,
@@ -259,6 +260,8 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
             case OrderClosed():
                 wanted.orders[event.order] = None
             case HoldCured() | HoldReleased() | Delivered() | DeliveryRejected() | Completed() | Refunded():
+                wanted.trades[event.trade] = None
+            case CureOvertaken() if event.trade:
                 wanted.trades[event.trade] = None
             case PriceLowered() | RefundPaid():
                 wanted.trades[event.trade] = None

@@ -131,7 +131,7 @@ def _parties(state: State, entry: Entry) -> list[str]:
     return [*gain, entry.participant] if entry.participant else gain
 
 
-def after_completed(state: State, event: Completed, at_ns: int) -> Iterable[Event]:
+def after_completed(state: State, event: Completed, at_ns: int) -> Iterable[RecordEntered]:
     """A pledge that was paid for is on record: from now on nothing is sold of the right without the pledgee (B15)."""
     trade = state.trades[event.trade]
     if state.listings[trade.listing].terms.deal != "pledge":

@@ -422,7 +422,8 @@ class State:
     `renewing` finds that by a trade under way.
     `contract_of` finds a listing's live contract, `signed` the signature that counts by listing and buyer, `attested`
     the attestations of a product. `cured` are rules of a hold whose evidence a reviewer has accepted, or a party given
-    its word for.
+    its word for; `overtaken` by attestation the rules that it confirms no longer, each with the buyer for whom, or with
+    an empty one for all.
     `years` are the notices that came after the packages: days off and days worked; `calendar` follows from both.
     `protected`: trade, and the kinds of data that the law protects (personal, important) that it was made for: they bind
     those who have it, whatever the product is said to hold later. Of trades made before this was written down, nothing.
@@ -457,6 +458,7 @@ class State:
         self.attestations: dict[str, Attestation] = {}
         self.attested: dict[str, list[str]] = {}
         self.cured: dict[str, tuple[str, ...]] = {}
+        self.overtaken: dict[str, tuple[tuple[str, str], ...]] = {}
         self.duties: dict[str, Duty] = {}
         self.years: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self.calendar: Calendar = PACKAGE
@@ -567,7 +569,10 @@ class State:
         if self.contracts:
             later["contracts"] = list(self.contracts.values())
             later["signatures"] = [row for rows in self.signatures.values() for row in rows.values()]
-        for name in ("providers", "attestations", "cured", "reminded", "protected", "draft_bases", "lapses"):
+        for name in ("providers", "attestations", "cured", "overtaken", "reminded", "protected"):
+            if getattr(self, name):
+                later[name] = getattr(self, name)
+        for name in ("draft_bases", "lapses"):
             if getattr(self, name):
                 later[name] = getattr(self, name)
         if self.duties:
@@ -645,6 +650,7 @@ class _Dumped(Struct):
     providers: dict[str, Provider] = {}
     attestations: dict[str, Attestation] = {}
     cured: dict[str, tuple[str, ...]] = {}
+    overtaken: dict[str, tuple[tuple[str, str], ...]] = {}
     duties: list[Duty] = []
     years: list[tuple[int, tuple[tuple[str, ...], tuple[str, ...]]]] = []
     revenue: Revenue = msgspec.field(default_factory=Revenue)
@@ -753,6 +759,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "halts",
         "providers",
         "cured",
+        "overtaken",
         "revenue",
         "bank",
         "venue_key",

@@ -27,6 +27,7 @@ from exchange import (
     halt,
     listing,
     order,
+    overtaking,
     participant,
     product,
     refund,
@@ -391,7 +392,13 @@ def _with_parties(
 
 
 def _after_completed(state: State, event: happened.Completed, at_ns: int) -> Iterable[Event]:
-    return chain(registers.after_completed(state, event, at_ns), duty.after_completed(state, event, at_ns))
+    entered = list(registers.after_completed(state, event, at_ns))
+    stale = [row for entry in entered for row in overtaking.after_entered(state, entry, at_ns)]
+    return chain(entered, stale, duty.after_completed(state, event, at_ns))
+
+
+def _after_recorded(state: State, event: happened.FactRecorded, at_ns: int) -> Iterable[Event]:
+    return chain(overtaking.after_recorded(state, event, at_ns), duty.after_recorded(state, event, at_ns))
 
 
 def _then_pledge(handler: Handler) -> Handler:
@@ -582,6 +589,7 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     MovementRefused: _apply_nothing,
     happened.CertificateRenewed: product.apply_renewed,
     happened.CertificateReminded: product.apply_reminded,
+    happened.CureOvertaken: overtaking.apply_overtaken,
 }
 """Event: what it changes."""
 
@@ -591,8 +599,15 @@ FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
     happened.Refunded: duty.after_refunded,
     happened.HoldReleased: duty.after_released,
     happened.EntitlementEnded: duty.after_ended,
-    happened.FactRecorded: duty.after_recorded,
     happened.Reversed: duty.after_reversed,
+    happened.FactRecorded: _after_recorded,
+    happened.FactsAmended: overtaking.after_amended,
+    happened.FactsConfirmed: overtaking.after_confirmed,
+    happened.ProductDecided: overtaking.after_decided,
+    happened.CertificateRenewed: overtaking.after_renewed,
+    happened.RecordEntered: overtaking.after_entered,
+    happened.ContractOffered: overtaking.after_offered,
+    happened.ContractSigned: overtaking.after_signed,
 }
 """Event: what follows from it in the same entry, whichever command it came of. Asked before the event is applied, it may
 look at what the event ends; what it yields is applied after it."""

@@ -257,6 +257,8 @@ def pledges(world: World) -> None:
     world.deliver(trade)
     world.accept(trade)
     only(world.order(buyer, world.listing(shop, product)), e.Held)
+    notary = world.provider("notary")  # what it confirms is overtaken by the pledgee's own entry
+    world.must(world.attestation(notary, product, "B15"))
     agrees = Pledge(number=trade, state="pledged", consented=True, pledgee=pledgee)
     entry: dict[str, Any] = {"product": product, "evidence_sha256": EVIDENCE}
     world.must(e.EnterRecord(actor=pledgee, facts=agrees, reason="a letter", **entry))

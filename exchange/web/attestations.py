@@ -76,6 +76,13 @@ class ProviderList(Struct):
     next: str | None
 
 
+class Overtaken(Struct):
+    """`buyer` is empty where it is so for everybody."""
+
+    rule: str
+    buyer: str
+
+
 class AttestationView(Struct, kw_only=True):
     """`stands` now: within its dates, not revoked, its provider not either."""
 
@@ -94,6 +101,8 @@ class AttestationView(Struct, kw_only=True):
     stands: bool
     revoked: str | None
     revoked_reason: str | None
+    overtaken: tuple[Overtaken, ...]
+    """Rules that it confirms no longer, because what they read of the product has changed: have them attested anew."""
     cured: tuple[str, ...] | UnsetType = UNSET
     """Trades on hold that this attestation, when it was given, cured a rule of."""
 
@@ -217,7 +226,7 @@ async def attest(call: Call, body: AttestationBody) -> AttestationView:
         signature=event.signature,
         given_at_ns=outcome.at_ns,
     )
-    return _view(row, True, cured)
+    return _view(row, True, (), cured)
 
 
 def _said(body: AttestationBody) -> dict[str, object]:
@@ -231,7 +240,16 @@ def _said(body: AttestationBody) -> dict[str, object]:
     }
 
 
-def _view(row: Attestation, good: bool, cured: tuple[str, ...] | UnsetType = UNSET) -> AttestationView:
+def _seen(state: State, row: Attestation, now_ns: int) -> AttestationView:
+    return _view(row, stands(state, row, now_ns), state.overtaken.get(row.id, ()))
+
+
+def _view(
+    row: Attestation,
+    good: bool,
+    overtaken: tuple[tuple[str, str], ...],
+    cured: tuple[str, ...] | UnsetType = UNSET,
+) -> AttestationView:
     return AttestationView(
         attestation=row.id,
         kind=row.kind,
@@ -248,6 +266,7 @@ def _view(row: Attestation, good: bool, cured: tuple[str, ...] | UnsetType = UNS
         stands=good,
         revoked=text_of(row.revoked_at_ns) if row.revoked_at_ns else None,
         revoked_reason=row.revoked_reason or None,
+        overtaken=tuple(Overtaken(rule, buyer) for rule, buyer in overtaken),
         cured=cured,
     )
 
@@ -257,9 +276,9 @@ async def revoke(call: Call, body: Revocation) -> AttestationView:
     command = RevokeAttestation(
         actor=call.participant, key=call.key, attestation=identifier, reason=body.reason
     )
-    event = (await call.submit(command)).events[0]
-    assert isinstance(event, AttestationRevoked)
-    return _view(await call.read(lambda state: state.attestations[identifier]), False)
+    outcome = await call.submit(command)
+    assert isinstance(outcome.events[0], AttestationRevoked)
+    return await call.read(lambda state: _seen(state, state.attestations[identifier], outcome.at_ns))
 
 
 async def attestations(call: Call, asked: AttestationQuery) -> Response[bytes]:
@@ -269,7 +288,7 @@ async def attestations(call: Call, asked: AttestationQuery) -> Response[bytes]:
 
     def look(state: State) -> list[AttestationView]:
         return [
-            _view(row, stands(state, row, now_ns))
+            _seen(state, row, now_ns)
             for row in state.attestations.values()
             if asked.product in ("", row.product)
             and asked.provider in ("", row.provider)
@@ -296,9 +315,10 @@ _PROVIDER: Final = _ASKED | {"confirms": {"notary": ["C02"]}, "accredited": _WHE
 _SAID: Final = {
     "kind": "notary", "product": "D1", "buyer": "", "rules": ["C02"], "valid_until": _UNTIL, "evidence_sha256": _SHA,
 }  # fmt: skip
-_ATTESTATION: Final = _SAID | {
+_ATTESTATION: Final[dict[str, Any]] = _SAID | {
     "attestation": "A1", "provider": "P6", "given": _WHEN, "text": "shuji-attestation:P6:{}", "public_key": _KEY,
     "signature": _SIGNATURE, "stands": True, "revoked": None, "revoked_reason": None,
+    "overtaken": [],
 }  # fmt: skip
 _ENDED: Final = _ATTESTATION | {"stands": False, "revoked": _WHEN, "revoked_reason": "样本有误"}
 

@@ -127,7 +127,8 @@ class CureOf(Struct):
     """What cures a rule of a hold, who must bring it, until when, and who holds it against the file.
 
     `by` is who decides: the one of `brings` whose word is enough, or the first of `confirms` (reviewer, or the kind of
-    attestation that an accredited provider gives). `cured` once that has been done.
+    attestation that an accredited provider gives). `cured` once that has been done, and until what the rule reads of the
+    product changes: what was confirmed before counts no more, and is confirmed anew.
     """
 
     rule: str

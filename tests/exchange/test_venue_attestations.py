@@ -5,13 +5,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from clearing.registers import EthicsReview, Pledge
 from exchange import events as e
+from exchange.attestation import confirming
 from exchange.state import DAY_NS, decode_state, encode_state
 from tests.exchange.world import (
     EVIDENCE,
     OPERATOR,
     World,
     boards,
+    changed,
     consent_of,
     kinds,
     only,
@@ -194,4 +197,155 @@ def test_a_lapsed_hold_is_nobodys_word_but_theirs_who_had_to_bring_it() -> None:
     assert (released.trade, released.reason) == (trade, "expired")
     assert released.blamed == (world.state.products[product].merchant,)
     assert world.money(buyer)[1] == 0
+    world.check()
+
+
+# ---- what changes afterwards
+
+
+def pledge_entry(world: World, product: str, number: str, **facts: Any) -> e.EnterRecord:
+    said = Pledge(number=number, state="pledged", **facts)
+    return e.EnterRecord(
+        actor=world.reviewer,
+        facts=said,
+        product=product,
+        evidence_sha256=EVIDENCE,
+        reason="as the papers say",
+    )
+
+
+def test_a_pledge_that_came_later_is_not_what_the_notary_confirmed() -> None:
+    """Its pledgee has consented to nothing; the attestation shows it, and a new one counts."""
+    world = World()
+    shop, buyer, notary = world.merchant(), world.buyer(), world.provider("notary")
+    product = world.product(shop)
+    listing = world.listing(shop, product)
+    world.must(pledge_entry(world, product, "ZY-1"))
+    given = only(world.must(world.attestation(notary, product, "B15")), e.Attested).attestation
+    world.buy(buyer, listing)
+    overtaken = only(world.must(pledge_entry(world, product, "ZY-2")), e.CureOvertaken)
+    assert overtaken == e.CureOvertaken(("B15",), attestation=given)
+    held = only(world.order(buyer, listing), e.Held)
+    assert held.violated == ("B15",)
+    settled = only(world.must(world.attestation(notary, product, "B15")), e.Settled)
+    assert settled.trade == held.trade
+    world.check()
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_an_attested_coverage_is_that_of_its_day(confirmed: bool) -> None:
+    """C08 was attested at 99 %; what a reviewer confirms later at 3 % nobody has attested."""
+    world = World()
+    shop, buyer, expert = world.merchant(), world.buyer(), world.provider("compliance")
+    consent = consent_of(coverage_pct=99)
+    product = world.product(shop, classification=personal(), consent=consent)
+    listing = world.listing(shop, product)
+    world.must(world.attestation(expert, product, "C08"))
+    world.buy(buyer, listing)
+    fewer = e.AmendFacts(
+        actor=shop, product=product, evidence_sha256=EVIDENCE, consent=changed(consent, coverage_pct=3)
+    )
+    assert only(world.must(fewer), e.CureOvertaken).rules == ("C08",)
+    if confirmed:
+        confirm(world, product, "consent")
+        assert only(world.order(buyer, listing), e.Held).violated == ("C08",)
+    else:
+        assert world.order(buyer, listing).refusal is not None
+    world.check()
+
+
+def confirm(world: World, product: str, group: str) -> None:
+    world.must(
+        e.ConfirmFacts(
+            actor=world.reviewer,
+            product=product,
+            groups=(group,),
+            revision=world.state.products[product].revision,
+            evidence={group: EVIDENCE},
+        )
+    )
+
+
+def test_what_a_rule_does_not_read_leaves_its_attestation() -> None:
+    """Nor does confirming again what was confirmed, or an entry about a product of somebody else."""
+    world, product, listing = on_general_consent()
+    world.must(world.attestation(world.provider("notary"), product, "C02"))
+    other = world.product(world.merchant())
+    for command in (
+        pledge_entry(world, product, "ZY-1", consented=True),
+        pledge_entry(world, other, "ZY-1"),
+    ):
+        assert kinds(world.must(command)) == ["RecordEntered"]
+    confirm(world, product, "consent")
+    assert not world.state.overtaken
+    only(world.order(world.buyer(), listing), e.Settled)
+    world.check()
+
+
+def test_an_entry_about_one_buyer_overtakes_for_that_buyer_alone() -> None:
+    """H01 reads the ethics review of product and buyer."""
+    world = World()
+    shop, committee = world.merchant(), world.provider("ethics")
+    product = world.product(shop)
+    listing = world.listing(shop, product, "health")
+    told, other = world.buyer(), world.buyer()
+    world.offer_contract(listing)
+    world.must(world.attestation(committee, product, "H01"))
+    for buyer in (told, other):
+        world.sign_contract(buyer, listing, human_research=True, entrustment_sha256=EVIDENCE)
+    review = EthicsReview(number="1", decision="pending")
+    entry = e.EnterRecord(
+        actor=world.reviewer, facts=review, product=product, participant=told, evidence_sha256=EVIDENCE, reason="asked"
+    )  # fmt: skip
+    assert only(world.must(entry), e.CureOvertaken).buyer == told
+    found = {
+        buyer: [row.id for row in confirming(world.state, product, buyer, "H01", world.at_ns)]
+        for buyer in (told, other)
+    }
+    assert found == {told: [], other: ["A1"]}
+    world.check()
+
+
+def test_a_reviewers_cure_of_a_hold_is_overtaken_as_well() -> None:
+    """B15 was cured for one pledge while an objection went on; a second pledge came; then the objection is settled."""
+    world = World()
+    shop, buyer = world.merchant(), world.buyer()
+    product = world.product(shop)
+    listing = world.listing(shop, product)
+    world.must(pledge_entry(world, product, "ZY-1"))
+    world.record(product, "objection_raised")
+    trade = held(world, buyer, listing)
+    cure = e.CureHold(
+        actor=world.reviewer,
+        trade=trade,
+        rule="B15",
+        evidence_sha256=EVIDENCE,
+        revision=world.state.products[product].revision,
+    )
+    world.must(cure)
+    assert only(world.must(pledge_entry(world, product, "ZY-2")), e.CureOvertaken).trade == trade
+    world.record(product, "objection_settled")
+    assert trade in world.state.holds
+    assert only(world.must(cure), e.Settled).trade == trade
+    world.check()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_another_contract_overtakes_what_was_attested_of_it(again: bool) -> None:
+    """A07 was attested of security clauses that are gone; a buyer that signs anew is told apart from the others."""
+    world = World()
+    shop, buyer, expert = world.merchant(), world.buyer(), world.provider("compliance")
+    product = world.product(shop, classification=personal(), consent=consent_of())
+    listing = world.listing(shop, product)
+    world.offer_contract(listing, duties=())
+    world.sign_contract(buyer, listing)
+    world.must(world.attestation(expert, product, "A07"))
+    world.buy(buyer, listing)
+    if again:
+        outcome = world.sign_contract(buyer, listing, log_retention_months=1)
+        assert only(outcome, e.CureOvertaken).buyer == buyer
+    else:
+        assert only(world.offer_contract(listing, method="interface", duties=()), e.CureOvertaken).buyer == ""
+        world.sign_contract(buyer, listing)
+    assert only(world.order(buyer, listing), e.Held).violated == ("A07",)
     world.check()
