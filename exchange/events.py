@@ -1169,6 +1169,8 @@ class Held(Event, frozen=True):
     territory: str
     accepts_prior: bool
     capacities: tuple[str, ...] = ()
+    look_ns: int = 0
+    """When an entry about its product or its parties begins or ends to be good: it is looked at again then. 0: never."""
 
 
 class TradeRefused(Event, frozen=True):
@@ -1211,6 +1213,22 @@ class CureOvertaken(Event, frozen=True):
     attestation: str = ""
     buyer: str = ""
     trade: str = ""
+
+
+class HoldChanged(Event, frozen=True):
+    """A second look found a hold still, by other rules or with other facts unknown; its date stays.
+
+    `outcome` is hold or indeterminate. `violated` are all rules that it names from now on, those among them whose evidence
+    has been confirmed since included. `look_ns` as in `Held`.
+    """
+
+    trade: str
+    outcome: str
+    violated: tuple[str, ...]
+    unknown: tuple[tuple[str, tuple[str, ...]], ...]
+    facts_sha256: bytes
+    capacities: tuple[str, ...]
+    look_ns: int = 0
 
 
 class HoldReleased(Event, frozen=True):
@@ -1867,6 +1885,7 @@ AnyEvent = (
     | CertificateReminded
     | DraftLapsed
     | CureOvertaken
+    | HoldChanged
 )
 
 

@@ -20,6 +20,7 @@ from exchange.events import (
     Entry,
     Event,
     Held,
+    HoldChanged,
     HoldReleased,
     OrderRefused,
     ProductDecided,
@@ -76,6 +77,7 @@ LEAVES: Final[dict[type, Kind]] = {
     TradeRefused: Kind(
         "verdict", "trade", f"{_PARTIES} outcome violated unknown capacities facts_sha256", _BOTH
     ),
+    HoldChanged: Kind("verdict", "trade", "outcome violated unknown capacities facts_sha256"),
     HoldReleased: Kind("verdict", "trade", "reason violated capacities blamed"),
     OrderRefused: Kind(
         "verdict",

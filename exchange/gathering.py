@@ -38,6 +38,11 @@ def until_ns(state: State, at_ns: int, product: str, participant: str = "") -> i
     return min(state.registers.changes_after(at_ns, *places), default=NEVER_NS)
 
 
+def pair_until_ns(state: State, at_ns: int, product: str, buyer: str) -> int:
+    """The same of what is entered about both; mostly nothing is."""
+    return until_ns(state, at_ns, product, buyer) if state.registers.says_of(product, buyer) else NEVER_NS
+
+
 # ---- the venue
 
 

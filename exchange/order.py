@@ -56,13 +56,13 @@ from exchange.events import (
     Settled,
     TradeRefused,
 )
-from exchange.gathering import of_pair, recipient_named
+from exchange.gathering import of_pair, pair_until_ns, recipient_named
 from exchange.halt import halted_refusal
 from exchange.listing import VISIBLE, WHOLE_DEALS, cell_of, price_at, seller_of
 from exchange.matching.book import BUY, SELL, Order
 from exchange.participant import party_of, standing_refusal, ultimate_owner
 from exchange.product import protected_kinds
-from exchange.state import DAY_NS, Entitlement, Exclusive, Listing, Product, State, Trade, closing
+from exchange.state import DAY_NS, Entitlement, Exclusive, Listing, Look, Product, State, Trade, closing
 
 HOLD_NS: Final = 10 * DAY_NS
 """How long a hold may be cured; then it ends and both sides are released."""
@@ -634,7 +634,7 @@ def _cured(
     cures = {
         rule: cure
         for rule in verdict.violated
-        if (cure := _cure_of(state, deal, rule, at_ns)) and state.rulebook.rules[rule].kind == "hold"
+        if (cure := cure_of(state, deal, rule, at_ns)) and state.rulebook.rules[rule].kind == "hold"
     }
     if not cures:
         return verdict, facts_sha256
@@ -644,7 +644,7 @@ def _cured(
     return Verdict("hold" if held else "allow", left, ()), read
 
 
-def _cure_of(state: State, deal: Deal, rule: str, at_ns: int) -> str:
+def cure_of(state: State, deal: Deal, rule: str, at_ns: int) -> str:
     """What cures this rule of this trade: an attestation's id, or `hold` where its own evidence was accepted."""
     if rule in state.cured.get(deal.trade, ()):
         return "hold"
@@ -747,7 +747,28 @@ def _holding(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes, at
         deal.territory,
         deal.accepts_prior,
         capacities(deal.cell.product, deal.cell.source),
+        next_look_ns(state, deal, at_ns + HOLD_NS, at_ns),
     )
+
+
+def next_look_ns(state: State, deal: Deal, until_ns: int, at_ns: int) -> int:
+    """When an entry about what is dealt in or its parties begins or ends to be good; 0 where none does before the end."""
+    next_ns = min(
+        deal.cell.until_ns,
+        party_of(state, deal.seller, at_ns).until_ns,
+        party_of(state, deal.buyer, at_ns).until_ns,
+        pair_until_ns(state, at_ns, deal.listing.product, deal.buyer),
+    )
+    return next_ns if next_ns < until_ns else 0
+
+
+def plan_look(state: State, trade: str, look: Look) -> None:
+    if look == Look():
+        state.looks.pop(trade, None)
+        return
+    state.looks[trade] = look
+    if look.next_ns:
+        state.start_timer(look.next_ns, "hold", trade)
 
 
 def _refusal_of(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes) -> TradeRefused:
@@ -885,6 +906,7 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
     else:
         del state.trades[event.trade]
         state.cured.pop(event.trade, None)
+        state.looks.pop(event.trade, None)
     revenue.settle(state, event, at_ns)
     house = state.house
     if event.sell_order:
@@ -998,6 +1020,7 @@ def apply_held(state: State, event: Held, at_ns: int) -> None:
         violated=event.violated,
     )
     state.start_timer(event.until_ns, "trade", event.trade)
+    plan_look(state, event.trade, Look(next_ns=event.look_ns))
     note_exclusive(state, listing, event.trade, event.buyer, event.territory)
     take(state, event.buy_order, event.listing, event.quantity)
     take(state, event.sell_order, event.listing, event.quantity)

@@ -65,6 +65,7 @@ from exchange.events import (
     EntitlementRenewed,
     FactsAmended,
     Held,
+    HoldChanged,
     HoldCured,
     HoldReleased,
     IdentityResubmitted,
@@ -823,6 +824,14 @@ def _overtaken(view: View, event: CureOvertaken, at_ns: int) -> None:
         trade.updated_at_ns = at_ns
 
 
+def _hold_changed(view: View, event: HoldChanged, at_ns: int) -> None:
+    """A second look that holds still is a verdict of its own."""
+    trade = view.trades.change(event.trade)
+    _judged(view, trade, event.outcome, event.facts_sha256, at_ns)
+    trade.violated, trade.unknown, trade.capacities = event.violated, event.unknown, event.capacities
+    trade.updated_at_ns = at_ns
+
+
 def _released(view: View, event: HoldReleased, at_ns: int) -> None:
     """A second look that refuses is a verdict of its own; a date that passes is not."""
     trade = view.trades.change(event.trade)
@@ -1040,6 +1049,7 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     TradeRefused: _trade_refused,
     HoldCured: _cured,
     CureOvertaken: _overtaken,
+    HoldChanged: _hold_changed,
     HoldReleased: _released,
     Delivered: _delivered,
     DeliveryRejected: _delivery_rejected,

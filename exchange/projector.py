@@ -39,6 +39,7 @@ from exchange.events import (
     Entry,
     FactsAmended,
     Held,
+    HoldChanged,
     HoldCured,
     HoldReleased,
     IdentityResubmitted,
@@ -259,6 +260,8 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                     wanted.trades[event.trade] = None
             case OrderClosed():
                 wanted.orders[event.order] = None
+            case HoldChanged():
+                wanted.trades[event.trade] = None
             case HoldCured() | HoldReleased() | Delivered() | DeliveryRejected() | Completed() | Refunded():
                 wanted.trades[event.trade] = None
             case CureOvertaken() if event.trade:

@@ -22,6 +22,7 @@ from exchange.events import (
     DutyBroken,
     Event,
     Held,
+    HoldChanged,
     HoldReleased,
     OrderRefused,
     PlaceOrder,
@@ -181,6 +182,16 @@ def _fill(state: State, event: Any, at_ns: int) -> Differences:
         yield event.trade, _read_otherwise(facts_sha256, event.facts_sha256)
 
 
+def _changed(state: State, event: HoldChanged, at_ns: int) -> Differences:
+    """A hold that a second look left on hold. It names what was cured since as well, so its rules are not compared."""
+    deal = deal_of_hold(state, state.holds[event.trade], at_ns)
+    verdict, facts_sha256 = judge_clearing(state, deal, at_ns)
+    if (verdict.outcome, verdict.unknown) != (event.outcome, event.unknown):
+        yield event.trade, _otherwise(verdict, event.outcome, event.violated)
+    elif facts_sha256 != event.facts_sha256:
+        yield event.trade, _read_otherwise(facts_sha256, event.facts_sha256)
+
+
 def _released(state: State, event: HoldReleased, at_ns: int) -> Differences:
     """A hold that a second look refused."""
     if event.reason == "refused":
@@ -261,6 +272,7 @@ AGAIN: Final[dict[type, Callable[[State, Any, int], Differences]]] = {
     Settled: _fill,
     Held: _fill,
     TradeRefused: _fill,
+    HoldChanged: _changed,
     HoldReleased: _released,
     OrderRefused: _order,
     ProductDecided: _registered,

@@ -164,6 +164,13 @@ class Trade(Struct, kw_only=True, gc=False):
     delivery: Delivery | None = None
 
 
+class Look(Struct, frozen=True):
+    """What the last look at a hold found unknown, and when it is looked at next; 0 where no date is known."""
+
+    unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    next_ns: int = 0
+
+
 class Entitlement(Struct, kw_only=True, gc=False):
     id: str
     trade: str
@@ -423,7 +430,7 @@ class State:
     `contract_of` finds a listing's live contract, `signed` the signature that counts by listing and buyer, `attested`
     the attestations of a product. `cured` are rules of a hold whose evidence a reviewer has accepted, or a party given
     its word for; `overtaken` by attestation the rules that it confirms no longer, each with the buyer for whom, or with
-    an empty one for all.
+    an empty one for all. `looks` are by hold.
     `years` are the notices that came after the packages: days off and days worked; `calendar` follows from both.
     `protected`: trade, and the kinds of data that the law protects (personal, important) that it was made for: they bind
     those who have it, whatever the product is said to hold later. Of trades made before this was written down, nothing.
@@ -459,6 +466,7 @@ class State:
         self.attested: dict[str, list[str]] = {}
         self.cured: dict[str, tuple[str, ...]] = {}
         self.overtaken: dict[str, tuple[tuple[str, str], ...]] = {}
+        self.looks: dict[str, Look] = {}
         self.duties: dict[str, Duty] = {}
         self.years: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self.calendar: Calendar = PACKAGE
@@ -569,7 +577,7 @@ class State:
         if self.contracts:
             later["contracts"] = list(self.contracts.values())
             later["signatures"] = [row for rows in self.signatures.values() for row in rows.values()]
-        for name in ("providers", "attestations", "cured", "overtaken", "reminded", "protected"):
+        for name in ("providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected"):
             if getattr(self, name):
                 later[name] = getattr(self, name)
         for name in ("draft_bases", "lapses"):
@@ -651,6 +659,7 @@ class _Dumped(Struct):
     attestations: dict[str, Attestation] = {}
     cured: dict[str, tuple[str, ...]] = {}
     overtaken: dict[str, tuple[tuple[str, str], ...]] = {}
+    looks: dict[str, Look] = {}
     duties: list[Duty] = []
     years: list[tuple[int, tuple[tuple[str, ...], tuple[str, ...]]]] = []
     revenue: Revenue = msgspec.field(default_factory=Revenue)
@@ -760,6 +769,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "providers",
         "cured",
         "overtaken",
+        "looks",
         "revenue",
         "bank",
         "venue_key",

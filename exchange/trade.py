@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from clearing.delivery import TRADE_LIFE, WHEN_LATE
 from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
-from clearing.notrade import Cure, capacities
+from clearing.notrade import Cure, Verdict, capacities
 from credit.conduct import Conduct, ConductKind
 from exchange import attestation, revenue
 from exchange.attestation import REVIEWER
@@ -31,6 +31,7 @@ from exchange.events import (
     FactRecorded,
     FactsAmended,
     FactsConfirmed,
+    HoldChanged,
     HoldCured,
     HoldReleased,
     OrderClosed,
@@ -48,8 +49,11 @@ from exchange.listing import WHOLE_DEALS, cell_of
 from exchange.order import (
     Deal,
     clear,
+    cure_of,
     end_exclusive,
     judge_clearing,
+    next_look_ns,
+    plan_look,
     record_completion,
     settlement,
     supply_refusal,
@@ -57,7 +61,7 @@ from exchange.order import (
 from exchange.participant import has_role, standing_refusal
 from exchange.product import LIFE as PRODUCT_LIFE
 from exchange.product import evidence_refusal, kinds_of, reviewer_refusal, revision_refusal
-from exchange.state import DAY_NS, Report, State, Trade
+from exchange.state import DAY_NS, Look, Report, State, Trade
 
 REPORT_NS: Final = 10 * DAY_NS
 """How long a report waits for the other side's."""
@@ -154,12 +158,12 @@ def cure(state: State, command: CureHold, at_ns: int) -> Refusal | Iterator[Even
     involved = trade is not None and command.actor in (trade.buyer, trade.seller)
     if trade is None or not (involved or has_role(state, command.actor, "reviewer", at_ns)):
         return Refusal(Refused.not_found, f"there is no hold {command.trade}")
-    cure_of = cures(state, trade.violated).get(command.rule)
-    if cure_of is None:
+    known = cures(state, trade.violated).get(command.rule)
+    if known is None:
         return Refusal(Refused.malformed, f"the hold names {', '.join(trade.violated)}: cure one of these")
-    if (refusal := _cure_refusal(state, trade, command, cure_of, at_ns)) is not None:
+    if (refusal := _cure_refusal(state, trade, command, known, at_ns)) is not None:
         return refusal
-    records = _cure_records(state, trade, command) if cure_of.confirms else []
+    records = _cure_records(state, trade, command) if known.confirms else []
     return _cured(state, trade, command, records, at_ns)
 
 
@@ -169,15 +173,15 @@ def cures(state: State, rules: Iterable[str]) -> dict[str, Cure]:
     return {rule: row.cured_by for rule, row in found if row is not None and row.cured_by is not None}
 
 
-def _cure_refusal(state: State, trade: Trade, command: CureHold, cure_of: Cure, at_ns: int) -> Refusal | None:
+def _cure_refusal(state: State, trade: Trade, command: CureHold, known: Cure, at_ns: int) -> Refusal | None:
     """Those who bring it give their word where nobody has to confirm it; else a reviewer holds it against the file."""
-    if not cure_of.confirms:
-        bringers = [getattr(trade, party) for party in cure_of.brings]
+    if not known.confirms:
+        bringers = [getattr(trade, party) for party in known.brings]
         if command.actor in bringers:
             return None
-        return Refusal(Refused.forbidden, f"only the {' or the '.join(cure_of.brings)} confirms this")
-    if REVIEWER not in cure_of.confirms:
-        kinds = ", ".join(cure_of.confirms)
+        return Refusal(Refused.forbidden, f"only the {' or the '.join(known.brings)} confirms this")
+    if REVIEWER not in known.confirms:
+        kinds = ", ".join(known.confirms)
         detail = f"an accredited provider confirms this (POST /v1/attestations, kind {kinds})"
         return Refusal(Refused.forbidden, detail)
     product = state.products[state.listings[trade.listing].product]
@@ -249,6 +253,16 @@ def judge_holds_of(state: State, participant: str, at_ns: int) -> Iterator[Event
     yield from _judge_again(state, waiting, at_ns)
 
 
+def judge_all_holds(state: State, at_ns: int) -> Iterator[Event]:
+    """Other rules are in force."""
+    yield from _judge_again(state, list(state.holds.values()), at_ns)
+
+
+def on_look_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> Iterator[Event]:
+    """An entry about the hold's product or parties has begun or ended to be good."""
+    yield from _judge_again(state, [state.holds[trade_id]] if trade_id in state.holds else [], at_ns)
+
+
 def _judge_again(state: State, waiting: list[Trade], at_ns: int) -> Iterator[Event]:
     for trade in waiting:
         deal = deal_of_hold(state, trade, at_ns)
@@ -258,6 +272,29 @@ def _judge_again(state: State, waiting: list[Trade], at_ns: int) -> Iterator[Eve
         elif verdict.outcome == "reject":
             bound = capacities(deal.cell.product, deal.cell.source)
             yield HoldReleased(trade.id, "refused", verdict.violated, bound)
+        elif (changed := _changed(state, trade, deal, verdict, facts_sha256, at_ns)) is not None:
+            yield changed
+
+
+def _changed(
+    state: State, trade: Trade, deal: Deal, verdict: Verdict, facts_sha256: bytes, at_ns: int
+) -> HoldChanged | None:
+    """What a hold names from now on: what is broken, what was told and is unknown now, and what was cured since.
+
+    None where that is what the parties have been told.
+    """
+    open_still = [*verdict.violated, *(rule for rule, _ in verdict.unknown)]
+    kept = [rule for rule in trade.violated if rule in open_still or cure_of(state, deal, rule, at_ns)]
+    named, told = tuple(sorted(dict.fromkeys((*verdict.violated, *kept)))), state.looks.get(trade.id, Look())
+    next_ns = next_look_ns(state, deal, trade.due_ns, at_ns)
+    if (
+        named == tuple(sorted(trade.violated))
+        and verdict.unknown == told.unknown
+        and next_ns in (0, told.next_ns)
+    ):
+        return None
+    bound = capacities(deal.cell.product, deal.cell.source)
+    return HoldChanged(trade.id, verdict.outcome, named, verdict.unknown, facts_sha256, bound, next_ns)
 
 
 def deal_of_hold(state: State, trade: Trade, at_ns: int) -> Deal:
@@ -428,7 +465,7 @@ def _settle_report(
 # ---- dates that pass
 
 
-def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> list[Event]:
+def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> Iterable[Event]:
     """A trade's date has passed without the step it waited for."""
     trade = state.trades.get(trade_id)
     if trade is None or trade.due_ns != due_ns:
@@ -439,13 +476,23 @@ def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> list[Event]:
     return completed(state, trade, "silence", at_ns) if step == "silence" else [Refunded(trade_id, "miss")]
 
 
-def _expired(state: State, trade: Trade, at_ns: int) -> HoldReleased:
-    """Who of the parties had to bring what is still missing: the buyer its word, the seller what a reviewer asks for."""
-    verdict, _ = judge_clearing(state, deal_of_hold(state, trade, at_ns), at_ns)
-    bringers = [party for cure_of in cures(state, verdict.violated).values() for party in cure_of.brings]
+def _expired(state: State, trade: Trade, at_ns: int) -> Event:
+    """A last look: what is allowed now settles, what is broken is refused for that; else the date has passed in vain."""
+    deal = deal_of_hold(state, trade, at_ns)
+    verdict, facts_sha256 = judge_clearing(state, deal, at_ns)
+    if verdict.outcome == "allow":
+        return settlement(state, deal, facts_sha256, at_ns)
+    if verdict.outcome == "reject":
+        bound = capacities(deal.cell.product, deal.cell.source)
+        return HoldReleased(trade.id, "refused", verdict.violated, bound)
+    return HoldReleased(trade.id, "expired", verdict.violated, blamed=_blamed(state, trade, verdict))
+
+
+def _blamed(state: State, trade: Trade, verdict: Verdict) -> tuple[str, ...]:
+    """Who had to bring what is still missing: the buyer its word, the seller what a reviewer asks for."""
+    bringers = [party for known in cures(state, verdict.violated).values() for party in known.brings]
     parties = (("buyer", trade.buyer), ("seller", trade.seller))
-    blamed = tuple(party for side, party in parties if side in bringers)
-    return HoldReleased(trade.id, "expired", trade.violated, blamed=blamed)
+    return tuple(party for side, party in parties if side in bringers)
 
 
 def on_report_due(state: State, report: str, due_ns: int, at_ns: int) -> list[Event]:
@@ -543,12 +590,18 @@ def apply_cured(state: State, event: HoldCured, at_ns: int) -> None:
         state.cured[event.trade] = (*state.cured.get(event.trade, ()), event.rule)
 
 
+def apply_changed(state: State, event: HoldChanged, at_ns: int) -> None:
+    state.holds[event.trade].violated = event.violated
+    plan_look(state, event.trade, Look(event.unknown, event.look_ns))
+
+
 def apply_released(state: State, event: HoldReleased, at_ns: int) -> None:
     """Both sides get back what was reserved; the quantity never queues again."""
     trade = state.trades.pop(event.trade)
     drop_renewal(state, trade.id)
     del state.holds[event.trade]
     state.cured.pop(event.trade, None)
+    state.looks.pop(event.trade, None)
     state.ledger.release(trade.id)
     state.ledger.release(f"{trade.id}:units")
     for party in event.blamed:

@@ -329,6 +329,27 @@ def _followed(state: State, first: Iterable[Event], changed: str, at_ns: int) ->
     yield from trade.judge_holds(state, changed, at_ns)
 
 
+def _then_all_holds(handler: Handler) -> Handler:
+    """Other rules come into force: every hold is judged again in the same entry."""
+
+    def changed(state: State, command: Any, at_ns: int) -> Decision:
+        decision = handler(state, command, at_ns)
+        return decision if type(decision) is Refusal else _with_all_holds(state, decision, at_ns)  # type: ignore[arg-type]
+
+    return changed
+
+
+def _with_all_holds(state: State, first: Iterable[Event], at_ns: int) -> Iterator[Event]:
+    before = state.rulebook_sha256
+    yield from first
+    if state.rulebook_sha256 != before:
+        yield from trade.judge_all_holds(state, at_ns)
+
+
+def _rulebook_due(state: State, draft: str, due_ns: int, at_ns: int) -> Iterator[Event]:
+    yield from _with_all_holds(state, rulebook.on_due(state, draft, due_ns, at_ns), at_ns)
+
+
 def _then_holds_of_listing(handler: Handler) -> Handler:
     """What is declared in a listing's contract changes: the holds of its product are judged again in the same entry."""
 
@@ -425,10 +446,10 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.CancelOrder: order.cancel,
     happened.OpenVenue: bank.open_venue,
     happened.AdoptVenueKey: _adopt_key,
-    happened.AdoptRulebook: rulebook.adopt,
+    happened.AdoptRulebook: _then_all_holds(rulebook.adopt),
     happened.DraftRulebook: rulebook.draft,
-    happened.ApproveDraft: rulebook.approve,
-    happened.NarrowRule: rulebook.narrow,
+    happened.ApproveDraft: _then_all_holds(rulebook.approve),
+    happened.NarrowRule: _then_all_holds(rulebook.narrow),
     happened.Tick: _tick,
     happened.AdvanceClock: _advance,
     happened.RegisterParticipant: participant.register,
@@ -590,6 +611,7 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.CertificateRenewed: product.apply_renewed,
     happened.CertificateReminded: product.apply_reminded,
     happened.CureOvertaken: overtaking.apply_overtaken,
+    happened.HoldChanged: trade.apply_changed,
 }
 """Event: what it changes."""
 
@@ -623,7 +645,8 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "report": trade.on_report_due,
     "standing": order.on_standing_due,
     "bank": bank.on_due,
-    "rulebook": rulebook.on_due,
+    "rulebook": _rulebook_due,
+    "hold": trade.on_look_due,
     "refund_offer": refund.on_offer_due,
     "reversal": reversal.on_proposal_due,
 }

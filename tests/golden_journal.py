@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from clearing.bank import BankEntry
-from clearing.registers import Freeze, Pledge
+from clearing.registers import Freeze, HarmOpinion, Pledge
 from exchange import events as e
 from exchange import journal, venue
 from exchange.state import encode_state, state_hash
@@ -257,6 +257,9 @@ def pledges(world: World) -> None:
     world.deliver(trade)
     world.accept(trade)
     only(world.order(buyer, world.listing(shop, product)), e.Held)
+    harm: dict[str, Any] = {"product": product, "evidence_sha256": EVIDENCE, "reason": "a complaint"}
+    for level in ("suspected", "none"):  # the hold names another rule beside it, and then not
+        world.must(e.EnterRecord(actor=world.reviewer, facts=HarmOpinion(level=level), **harm))
     notary = world.provider("notary")  # what it confirms is overtaken by the pledgee's own entry
     world.must(world.attestation(notary, product, "B15"))
     agrees = Pledge(number=trade, state="pledged", consented=True, pledgee=pledgee)
