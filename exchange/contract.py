@@ -2,7 +2,8 @@
 
     merchant signs ──> live ──> buyer signs ──> that buyer's trades cite contract and signature
                         │
-                        └─ terms revised, or the merchant signs another ──> not live: new ones need new signatures
+                        └─ terms revised, or the merchant signs another ──> not live: new orders need new signatures;
+                           what rests in a book or is on hold stays under the one that its buyer signed last
 
 The signature is over `clearing.contract.signing_text` and was checked at the web door with the key that stands in the
 register; here that key must still be the signer's. What is declared is signed with the contract and becomes facts of
@@ -15,6 +16,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from clearing import contract
+from clearing.calendar import day_of
 from clearing.contract import Contract, Offer, Security, StandardTerms, declared_sha256
 from exchange.events import (
     ContractOffered,
@@ -27,7 +29,12 @@ from exchange.events import (
 )
 from exchange.listing import may_see
 from exchange.participant import standing_refusal
-from exchange.state import Agreement, Listing, Signature, State
+from exchange.state import Agreement, Listing, Signature, Signing, State
+
+MOST_A_DAY: Final = 20
+"""Signatures of a buyer on one contract, and contracts of one listing, a day: each makes the holds be judged again."""
+
+TOMORROW: Final = "sign again tomorrow (Beijing time)"
 
 ENDED: Final = ("withdrawn", "expired")
 """States of a listing in which nobody signs any more: nothing of it is sold."""
@@ -56,6 +63,9 @@ def offer(state: State, command: OfferContract, at_ns: int) -> Refusal | list[Ev
     )
     if refusal is not None:
         return refusal
+    if _offered_enough(state, listing, at_ns):
+        detail = f"you have signed {MOST_A_DAY} contracts of {listing.id} today: {TOMORROW}"
+        return Refusal(Refused.wrong_state, detail)
     live = state.contract_of.get(listing.id)
     if live is not None and _says_the_same(state, listing, live, command.security):
         return Refusal(Refused.already_exists, f"you have signed {live.id}, which says the same")
@@ -72,6 +82,12 @@ def offer(state: State, command: OfferContract, at_ns: int) -> Refusal | list[Ev
         command.signature,
     )
     return [event]
+
+
+def _offered_enough(state: State, listing: Listing, at_ns: int) -> bool:
+    version = state.versions.get(listing.id, 0) + 1 - MOST_A_DAY
+    earlier = state.contracts.get(contract.contract_id(listing.id, version))
+    return earlier is not None and day_of(earlier.signed_at_ns) == day_of(at_ns)
 
 
 def sign(state: State, command: SignContract, at_ns: int) -> Refusal | list[Event]:
@@ -94,18 +110,33 @@ def sign(state: State, command: SignContract, at_ns: int) -> Refusal | list[Even
         return Refusal(
             Refused.already_exists, f"you have signed {live.id} with these declarations: {before.id}"
         )
-    signature = signature_id(state, live.id, command.actor)
+    today = _signed_today(state, live.id, command.actor, at_ns) + 1
+    if today > MOST_A_DAY:
+        return Refusal(Refused.wrong_state, f"you have signed {live.id} {MOST_A_DAY} times today: {TOMORROW}")
     return [
         ContractSigned(
-            signature,
+            f"{live.id}-{command.actor}-{last_number(state, live.id, command.actor) + 1}",
             live.id,
             command.actor,
             command.declarations,
             declared,
             command.public_key,
             command.signature,
+            today,
+            _uncited(state, live.id, command.actor),
         )
     ]
+
+
+def _signed_today(state: State, agreement: str, participant: str, at_ns: int) -> int:
+    row = state.signing.get((agreement, participant))
+    return 0 if row is None or row.day != day_of(at_ns).toordinal() else row.today
+
+
+def _uncited(state: State, agreement: str, participant: str) -> str:
+    """The signature that the next one leaves nobody a use for: what a trade cites can be read for ever."""
+    row = state.signing.get((agreement, participant))
+    return "" if row is None or row.cited else state.newest[agreement, participant].id
 
 
 def may_buy(listing: Listing, participant: str) -> bool:
@@ -143,10 +174,7 @@ def _signing_refusal(
 
 def next_version(state: State, listing: Listing) -> int:
     """Of the contract that is signed next: one more than the newest that this listing has had."""
-    version = 1
-    while contract.contract_id(listing.id, version) in state.contracts:
-        version += 1
-    return version
+    return state.versions.get(listing.id, 0) + 1
 
 
 def offer_of(state: State, listing: Listing) -> Offer:
@@ -191,12 +219,17 @@ def _says_the_same(state: State, listing: Listing, live: Agreement, security: Se
     return (live.standard_terms, live.security, live.offer) == (newest_terms().version, security, offered)
 
 
-def signature_id(state: State, agreement: str, participant: str) -> str:
-    """As in L12-1-P4-2: the second signature of P4 on the contract L12-1."""
-    number = 1
-    while f"{agreement}-{participant}-{number}" in state.signatures[agreement]:
-        number += 1
-    return f"{agreement}-{participant}-{number}"
+def last_number(state: State, agreement: str, participant: str) -> int:
+    """2 in L12-1-P4-2, where that is the newest signature of P4 on the contract L12-1; 0 where it has not signed."""
+    newest = state.newest.get((agreement, participant))
+    return 0 if newest is None else int(newest.id.rsplit("-", 1)[1])
+
+
+def own_signatures(state: State, agreement: str, participant: str) -> list[Signature]:
+    """A buyer's signatures on a contract that are kept: the newest, and those that trades cite."""
+    rows = state.signatures[agreement]
+    numbers = range(1, last_number(state, agreement, participant) + 1)
+    return [rows[name] for number in numbers if (name := f"{agreement}-{participant}-{number}") in rows]
 
 
 def merchants_signature(agreement: str) -> str:
@@ -237,6 +270,15 @@ def apply_offered(state: State, event: ContractOffered, at_ns: int) -> None:
 
 
 def apply_signed(state: State, event: ContractSigned, at_ns: int) -> None:
+    if event.dropped:
+        del state.signatures[event.contract][event.dropped]
+    if event.today:
+        state.signing[event.contract, event.participant] = Signing(
+            contract=event.contract,
+            participant=event.participant,
+            day=day_of(at_ns).toordinal(),
+            today=event.today,
+        )
     state.take_signature(
         Signature(
             id=event.signature_id,

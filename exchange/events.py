@@ -1416,6 +1416,10 @@ class ContractSigned(Event, frozen=True):
     declared_sha256: str
     public_key: str
     signature: str
+    today: int = 0
+    """How many of this buyer's under this contract on that day of Beijing time, with this one; 0: not counted then."""
+    dropped: str = ""
+    """The signature before it, which no trade cites and nobody needs any more."""
 
 
 class ProviderAccredited(Event, frozen=True):

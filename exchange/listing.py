@@ -282,7 +282,7 @@ def law_refusal(
     """
     seller = seller_of(state, listing, listing.merchant, at_ns)
     for purpose in listing.terms.purposes:
-        cell = _new_cell(state, listing, purpose, listing.terms.territories[0], at_ns)
+        cell = new_cell(state, listing, purpose, listing.terms.territories[0], at_ns)
         facts = Facts(
             "listing",
             at_ns,
@@ -442,11 +442,11 @@ def cell_of(
     key = (listing.id, purpose, territory, resold)
     cell = state.cells.get(key)
     if cell is None or at_ns >= cell.until_ns:
-        cell = state.cells[key] = _new_cell(state, listing, purpose, territory, at_ns, resold)
+        cell = state.cells[key] = new_cell(state, listing, purpose, territory, at_ns, resold)
     return cell
 
 
-def _new_cell(
+def new_cell(
     state: State, listing: Listing, purpose: str, territory: str, at_ns: int, resold: bool = False
 ) -> Cell:
     product = state.products[listing.product]

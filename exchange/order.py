@@ -58,11 +58,22 @@ from exchange.events import (
 )
 from exchange.gathering import of_pair, pair_until_ns, recipient_named
 from exchange.halt import halted_refusal
-from exchange.listing import VISIBLE, WHOLE_DEALS, cell_of, price_at, seller_of
+from exchange.listing import VISIBLE, WHOLE_DEALS, cell_of, new_cell, price_at, seller_of
 from exchange.matching.book import BUY, SELL, Order
 from exchange.participant import party_of, standing_refusal, ultimate_owner
 from exchange.product import protected_kinds
-from exchange.state import DAY_NS, Entitlement, Exclusive, Listing, Look, Product, State, Trade, closing
+from exchange.state import (
+    DAY_NS,
+    Entitlement,
+    Exclusive,
+    Listing,
+    Look,
+    Product,
+    Signature,
+    State,
+    Trade,
+    closing,
+)
 
 HOLD_NS: Final = 10 * DAY_NS
 """How long a hold may be cured; then it ends and both sides are released."""
@@ -74,6 +85,9 @@ MONEY_REFUSALS: Final = {
     "price_too_large": "limit_fen is too large",
 }
 EXCLUSIVE_DEALS: Final = ("exclusive_licence", *WHOLE_DEALS)
+MOST_DECLARED: Final = 1_000
+"""Of a licence class, how many different declarations are kept with their findings; then it begins again."""
+
 _DECLARED: Final = tuple(fact.removeprefix("trade.") for fact in DECLARED_FACTS)
 
 
@@ -110,6 +124,8 @@ class Deal(msgspec.Struct, gc=False):
     """The trade's id where it has one already: a hold that is judged again."""
     read: Read | None = None
     """What its order was judged by at this very instant, where that is the fill as well: at a posted price."""
+    standing: bool = False
+    """The buyer asked for it before: its order rested, or its trade is on hold."""
 
 
 # ---- placing
@@ -201,11 +217,12 @@ def _fill(
     price: PriceFacts,
     accepts_prior: bool,
     at_ns: int,
+    standing: bool = False,
 ) -> Read:
-    """All that clearing reads of a fill."""
+    """All that clearing reads of a fill; `standing` as in `Deal`."""
     cell = _sold_by(state, listing, cell, seller, at_ns)
     buys, sells = party_of(state, buyer, at_ns), seller_of(state, listing, seller, at_ns)
-    signed = signed_by(state, listing, cell, buyer)
+    signed = signed_by(state, listing, cell, buyer, standing)
     trade = _trade_facts(state, listing, cell, signed, buyer, accepts_prior, at_ns)
     trade = _with_counters(state, listing, trade, buys, buyer, seller, at_ns)
     consent = _consent_facts(state, listing.product, cell, buyer, at_ns)
@@ -265,17 +282,33 @@ def _undeclared(trade: TradeFacts) -> TradeFacts:
     return msgspec.structs.replace(trade, **dict.fromkeys(_DECLARED, UNSET))
 
 
-def signed_by(state: State, listing: Listing, cell: Cell, buyer: str) -> Signed | None:
-    """The licence class under the contract with what this buyer declared; None where it has not signed the live one."""
-    signature = state.signed.get((listing.id, buyer))
+def signed_by(
+    state: State, listing: Listing, cell: Cell, buyer: str, standing: bool = False
+) -> Signed | None:
+    """The licence class under the contract with what this buyer declared; None where it has not signed: `signature_of`."""
+    signature = signature_of(state, listing.id, buyer, standing)
     if signature is None:
         return None
-    signed = cell.signed.get(signature.declared_sha256)
+    agreement = state.contracts[signature.contract]
+    key = signature.declared_sha256 if agreement.live else f"{agreement.id}:{signature.declared_sha256}"
+    signed = cell.signed.get(key)
     if signed is None:
-        security = state.contract_of[listing.id].security
-        trade = with_declared(cell.trade, security, signature.declarations)
-        signed = cell.signed[signature.declared_sha256] = Signed(trade, digest_of((trade,)))
+        if len(cell.signed) >= MOST_DECLARED:
+            cell.signed.clear()
+        trade = with_declared(cell.trade, agreement.security, signature.declarations)
+        signed = cell.signed[key] = Signed(trade, digest_of((trade,)))
     return signed
+
+
+def signature_of(state: State, listing: str, buyer: str, standing: bool) -> Signature | None:
+    """What a buyer has signed: of the live contract, or where what it asked for is `standing`, of the last that it signed.
+
+    An order that rests, and a hold, were agreed under a contract that both sides had signed; that the merchant signs
+    another one with those who come after does not take that back (民法典 465:
+    「依法成立的合同，仅对当事人具有法律约束力」; 543: 「当事人协商一致，可以变更合同」).
+    """
+    signature = state.signed.get((listing, buyer))
+    return state.last_signed.get((listing, buyer)) if signature is None and standing else signature
 
 
 def _trade_facts(
@@ -586,6 +619,7 @@ def _booked(
                 territory,
                 buy.accepts_prior,
                 identifier,
+                standing=buy is maker,
             ),
             at_ns,
         )
@@ -624,7 +658,8 @@ def _fill_of(state: State, deal: Deal, at_ns: int) -> Read:
     listing, cell = deal.listing, deal.cell
     listed = deal.price_fen == listing.terms.price_fen
     price = cell.price if listed else price_at(cell.price, deal.price_fen)
-    return _fill(state, listing, cell, deal.buyer, deal.seller, price, deal.accepts_prior, at_ns)
+    parties = (deal.buyer, deal.seller)
+    return _fill(state, listing, cell, *parties, price, deal.accepts_prior, at_ns, deal.standing)
 
 
 def _cured(
@@ -663,12 +698,16 @@ def clearing_facts(state: State, deal: Deal, at_ns: int) -> Facts:
 
 def would(
     state: State, listing: Listing, buyer: str, quantity: int, purpose: str, territory: str, at_ns: int
-) -> tuple[Verdict, bytes]:
-    """What clearing would say of this buyer's purchase from the listing's merchant at its price; changes nothing."""
-    terms = listing.terms
+) -> tuple[Verdict, bytes, tuple[str, ...]]:
+    """What clearing would say of this buyer's purchase from the listing's merchant at its price; changes nothing.
+
+    The verdict, the hash of the facts, the capacities in which the parties would act. The licence class is made for it
+    and not kept: a purpose that nobody offers leaves nothing behind.
+    """
+    terms, cell = listing.terms, new_cell(state, listing, purpose, territory, at_ns)
     deal = Deal(
         listing=listing,
-        cell=cell_of(state, listing, purpose, territory, at_ns),
+        cell=cell,
         buyer=buyer,
         seller=listing.merchant,
         buy_order="",
@@ -680,7 +719,7 @@ def would(
         territory=territory,
         accepts_prior=False,
     )
-    return judge_clearing(state, deal, at_ns)
+    return *judge_clearing(state, deal, at_ns), capacities(cell.product, cell.source)
 
 
 def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Settled:
@@ -690,7 +729,7 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
     primary = deal.seller == listing.merchant
     fee, merchant, payments, roles, public = revenue.distribution(state, listing, amount, primary)
     units = bool(deal.sell_order)
-    signature = state.signed.get((listing.id, deal.buyer))
+    signature = signature_of(state, listing.id, deal.buyer, deal.standing)
     return Settled(
         deal.trade or state.next_id("T"),
         listing.id,
@@ -900,6 +939,8 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
         note_dealing(state, event, at_ns)
     if event.exported_year:
         note_export(state, event)
+    if (signing := state.signing.get((event.contract, event.buyer))) is not None:
+        signing.cited = True
     if state.holds.pop(event.trade, None) is None:
         state.took_id(event.trade)
         listing.taken_units += 0 if event.sell_order else event.quantity

@@ -95,9 +95,10 @@ def after_offered(state: State, event: ContractOffered, at_ns: int) -> list[Cure
 
 
 def after_signed(state: State, event: ContractSigned, at_ns: int) -> list[CureOvertaken]:
-    """A buyer that signs for the first time changes nothing that anybody can have confirmed."""
+    """A buyer that signs for the first time, or as before, changes nothing that anybody can have confirmed."""
     listing = state.listings[state.contracts[event.contract].listing]
-    if (listing.id, event.participant) not in state.signed:
+    before = state.last_signed.get((listing.id, event.participant))
+    if before is None or before.declared_sha256 == event.declared_sha256:
         return []
     return _of_product(state, listing.product, DECLARED_FACTS, at_ns, event.participant)
 

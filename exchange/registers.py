@@ -141,18 +141,13 @@ def after_completed(state: State, event: Completed, at_ns: int) -> Iterable[Reco
 
 def _pledged(state: State, trade: Trade, at_ns: int) -> RecordEntered:
     """The paper is the contract that the pledgee has signed. It has no end: a pledge lasts until it is released."""
-    signed = [
-        agreement.sha256
-        for agreement in state.contracts.values()
-        if agreement.listing == trade.listing
-        and any(row.participant == trade.buyer for row in state.signatures[agreement.id].values())
-    ]
+    signed = state.last_signed.get((trade.listing, trade.buyer))
     return RecordEntered(
         state.next_id("G"),
         Pledge(number=trade.id, state="pledged", pledgee=trade.buyer),
         state.listings[trade.listing].product,
         "",
-        signed[-1] if signed else "",
+        "" if signed is None else state.contracts[signed.contract].sha256,
         at_ns,
         0,
         f"成交 {trade.id} 完成，权利出质 / trade {trade.id} is completed: the right is pledged",

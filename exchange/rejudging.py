@@ -100,7 +100,15 @@ def _deal_of(state: State, event: Settled | Held | TradeRefused, at_ns: int) -> 
         territory=_territory(event, state),
         accepts_prior=_accepts_prior(event, state),
         trade=event.trade,
+        standing=_stood(event, state),
     )
+
+
+def _stood(event: Any, state: State) -> bool:
+    """Whether the buyer had asked for it before: a hold, or an order that rested."""
+    if event.trade in state.holds:
+        return True
+    return event.buy_order in state.orders and state.orders[event.buy_order] is not state.incoming
 
 
 def _order_of(event: Any, state: State) -> Any:

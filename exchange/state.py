@@ -320,6 +320,17 @@ class Signature(Struct, frozen=True, kw_only=True):
     signed_at_ns: int
 
 
+class Signing(Struct, kw_only=True):
+    """How often a buyer has signed a live contract on the last `day` it did (Beijing time, its ordinal), and whether a
+    trade cites the newest signature."""
+
+    contract: str
+    participant: str
+    day: int
+    today: int
+    cited: bool = False
+
+
 class Provider(Struct, kw_only=True):
     """A participant whom an operator has accredited to attest; `revoked` is why it no longer is, empty while it is."""
 
@@ -427,8 +438,9 @@ class State:
     dictionary that keeps losing it takes ever longer, and an OrderedDict of this size stops everything for 30 ms when it
     grows. `reported` finds a waiting report by its terms. `renewals` are by the entitlement they follow on,
     `renewing` finds that by a trade under way.
-    `contract_of` finds a listing's live contract, `signed` the signature that counts by listing and buyer, `attested`
-    the attestations of a product. `cured` are rules of a hold whose evidence a reviewer has accepted, or a party given
+    `contract_of` finds a listing's live contract, `versions` its newest version, `signed` the signature that counts by
+    listing and buyer, `last_signed` the newest of these, live or not, `newest` that by contract and buyer, `attested` the
+    attestations of a product. `cured` are rules of a hold whose evidence a reviewer has accepted, or a party given
     its word for; `overtaken` by attestation the rules that it confirms no longer, each with the buyer for whom, or with
     an empty one for all. `looks` are by hold.
     `years` are the notices that came after the packages: days off and days worked; `calendar` follows from both.
@@ -461,6 +473,10 @@ class State:
         self.contract_of: dict[str, Agreement] = {}
         self.signatures: dict[str, dict[str, Signature]] = {}
         self.signed: dict[tuple[str, str], Signature] = {}
+        self.last_signed: dict[tuple[str, str], Signature] = {}
+        self.newest: dict[tuple[str, str], Signature] = {}
+        self.signing: dict[tuple[str, str], Signing] = {}
+        self.versions: dict[str, int] = {}
         self.providers: dict[str, Provider] = {}
         self.attestations: dict[str, Attestation] = {}
         self.attested: dict[str, list[str]] = {}
@@ -537,13 +553,18 @@ class State:
         """A contract is there; a live one is its listing's."""
         self.contracts[agreement.id] = agreement
         self.signatures[agreement.id] = {}
+        self.versions[agreement.listing] = max(
+            self.versions.get(agreement.listing, 0), agreement.offer.version
+        )
         if agreement.live:
             self.contract_of[agreement.listing] = agreement
 
     def take_signature(self, signature: Signature) -> None:
         """A buyer has signed; under the live contract it counts from now on."""
         self.signatures[signature.contract][signature.id] = signature
+        self.newest[signature.contract, signature.participant] = signature
         agreement = self.contracts[signature.contract]
+        self.last_signed[agreement.listing, signature.participant] = signature
         if agreement.live:
             self.signed[agreement.listing, signature.participant] = signature
 
@@ -554,6 +575,7 @@ class State:
             agreement.live = False
             for signature in self.signatures[agreement.id].values():
                 self.signed.pop((listing, signature.participant), None)
+                self.signing.pop((agreement.id, signature.participant), None)
 
     def take_attestation(self, attestation: Attestation) -> None:
         self.attestations[attestation.id] = attestation
@@ -577,6 +599,8 @@ class State:
         if self.contracts:
             later["contracts"] = list(self.contracts.values())
             later["signatures"] = [row for rows in self.signatures.values() for row in rows.values()]
+        if self.signing:
+            later["signing"] = list(self.signing.values())
         for name in ("providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected"):
             if getattr(self, name):
                 later[name] = getattr(self, name)
@@ -655,6 +679,7 @@ class _Dumped(Struct):
     renewals: list[Renewal] = []
     contracts: list[Agreement] = []
     signatures: list[Signature] = []
+    signing: list[Signing] = []
     providers: dict[str, Provider] = {}
     attestations: dict[str, Attestation] = {}
     cured: dict[str, tuple[str, ...]] = {}
@@ -713,6 +738,7 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
         state.take_contract(agreement)
     for signature in dumped.signatures:
         state.take_signature(signature)
+    state.signing = {(row.contract, row.participant): row for row in dumped.signing}
     for attestation in sorted(dumped.attestations.values(), key=lambda row: row.given_at_ns):
         state.take_attestation(attestation)
     state.duties = {row.id: row for row in dumped.duties}

@@ -316,6 +316,7 @@ def deal_of_hold(state: State, trade: Trade, at_ns: int) -> Deal:
         trade.accepts_prior,
         "",
         trade.id,
+        standing=True,
     )
 
 

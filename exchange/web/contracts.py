@@ -1,5 +1,7 @@
 """The contract of a listing: what it says, what to sign, who has signed."""
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Annotated, Any, Final, cast
 
 from litestar import Response
@@ -7,7 +9,15 @@ from msgspec import Meta, Struct
 
 from clearing import contract as standard
 from clearing.contract import Contract, Declarations, Duty, Method, Particulars, Security, signing_text
-from exchange.contract import draft, drawn_up, may_buy, merchants_signature, next_version, standard_terms
+from exchange.contract import (
+    draft,
+    drawn_up,
+    may_buy,
+    merchants_signature,
+    next_version,
+    own_signatures,
+    standard_terms,
+)
 from exchange.events import (
     ContractOffered,
     ContractSigned,
@@ -159,10 +169,9 @@ async def signatures(call: Call, asked: Paging) -> Response[bytes]:
         if agreement is None:
             return Refusal(Refused.not_found, f"there is no contract {identifier}")
         all_seen = everybody or participant == agreement.offer.merchant
-        rows = [
-            row for row in state.signatures[identifier].values() if all_seen or row.participant == participant
-        ]
-        return tuple(_buyers(row, agreement) for row in rows[after : after + asked.limit + 1])
+        kept: Iterable[Signature] = state.signatures[identifier].values()
+        rows = kept if all_seen else own_signatures(state, identifier, participant)
+        return tuple(_buyers(row, agreement) for row in islice(rows, after, after + asked.limit + 1))
 
     rows = await call.read(look)
     more = len(rows) > asked.limit
@@ -223,7 +232,7 @@ def _view(state: State, agreement: Agreement, visitor: str) -> ContractView:
     to_sign = None
     if agreement.live and visitor and may_buy(state.listings[agreement.listing], visitor):
         to_sign = f"shuji-contract:buyer:{visitor}:{agreement.sha256}:"
-    own = [row for row in state.signatures[agreement.id].values() if row.participant == visitor]
+    own = state.newest.get((agreement.id, visitor))
     return _contract_view(
         drawn_up(agreement),
         agreement.listing,
@@ -231,7 +240,7 @@ def _view(state: State, agreement: Agreement, visitor: str) -> ContractView:
         "live" if agreement.live else "retired",
         to_sign,
         _merchants(agreement),
-        _buyers(own[-1], agreement) if own else None,
+        None if own is None else _buyers(own, agreement),
     )
 
 

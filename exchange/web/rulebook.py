@@ -7,7 +7,7 @@ from litestar import Response
 from msgspec import Meta, Struct
 
 from clearing.house import COVERED
-from clearing.notrade import Rulebook, RulebookError, Verdict, capacities, of_texts, prove, read_context
+from clearing.notrade import Rulebook, RulebookError, Verdict, of_texts, prove, read_context
 from exchange.events import (
     ApproveDraft,
     DraftRulebook,
@@ -17,7 +17,7 @@ from exchange.events import (
     RulebookDrafted,
     RuleNarrowed,
 )
-from exchange.listing import VISIBLE, cell_of
+from exchange.listing import VISIBLE
 from exchange.order import would
 from exchange.participant import DAY_MS
 from exchange.state import Draft, State
@@ -211,9 +211,8 @@ def _judged(state: State, asked: Question, visitor: str, at_ns: int) -> _Said | 
         return Refusal(Refused.forbidden, detail)
     purpose = asked.purpose or listing.terms.purposes[0]
     territory = asked.territory or listing.terms.territories[0]
-    said, facts_sha256 = would(state, listing, asked.buyer, asked.quantity, purpose, territory, at_ns)
-    cell = cell_of(state, listing, purpose, territory, at_ns)
-    return said, facts_sha256, capacities(cell.product, cell.source), state.rulebook
+    found = would(state, listing, asked.buyer, asked.quantity, purpose, territory, at_ns)
+    return *found, state.rulebook
 
 
 # ---- how it changes

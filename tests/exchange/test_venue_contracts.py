@@ -7,11 +7,12 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from clearing.contract import Security
+from clearing.house import Signed
 from clearing.notrade import TradeFacts
 from exchange import events as e
-from exchange.contract import drawn_up
+from exchange.contract import MOST_A_DAY, drawn_up, own_signatures
 from exchange.listing import cell_of
-from exchange.order import signed_by
+from exchange.order import MOST_DECLARED, signed_by, would
 from exchange.state import decode_state, encode_state
 from tests.exchange.world import EVIDENCE, HONEST, World, boards, only, rulebook
 
@@ -222,3 +223,129 @@ def test_contracts_are_part_of_the_state(restart: bool) -> None:
     assert state.signed[listing, reader].declarations.log_retention_months == 6
     assert [row.live for row in state.contracts.values()] == [False, True]
     assert list(state.signed) == [(listing, reader)]
+
+
+# ---- a merchant that signs anew
+
+
+def test_an_order_that_rests_stays_good_under_the_contract_it_was_given_for() -> None:
+    """The merchant signs another contract; the bid is met all the same, and the book does not stand crossed."""
+    world = World()
+    shop, bidder = world.merchant(), world.buyer()
+    book = world.book(shop)
+    world.ask(shop, book, 100, 100)
+    world.bid(bidder, book, 10, 90)
+    assert world.offer_contract(book, method="interface").refusal is None
+    settled = only(world.ask(shop, book, 10, 90), e.Settled)
+    assert (settled.contract, settled.buyer_signature) == (f"{book}-1", f"{book}-1-{bidder}-1")
+    assert world.depth(book) == ([], [(100, 100, 1)])
+    refusal = world.order(bidder, book, 10, signed=False, limit_fen=100).refusal
+    assert refusal is not None, "a new order is under the new contract"
+    assert "sign it" in refusal.detail
+    world.check()
+
+
+def test_a_bid_goes_with_its_buyer_to_the_contract_that_it_signs_then() -> None:
+    world = World()
+    shop, bidder = world.merchant(), world.buyer()
+    book = world.book(shop)
+    world.bid(bidder, book, 10, 90)
+    world.offer_contract(book, method="interface")
+    assert world.sign_contract(bidder, book).refusal is None
+    assert only(world.ask(shop, book, 10, 90), e.Settled).contract == f"{book}-2"
+    world.check()
+
+
+def test_a_hold_stays_good_under_the_contract_it_was_given_for() -> None:
+    """Also over a restart: a snapshot knows what was signed last."""
+    world, _, reader, listing = offered()
+    product = world.state.listings[listing].product
+    world.record(product, "objection_raised")
+    held = only(world.order(reader, listing), e.Held)
+    assert [type(event) for event in world.offer_contract(listing, method="interface").events] == [
+        e.ContractOffered
+    ]
+    world.state = decode_state(encode_state(world.state), boards(), rulebook(), "CN-46")
+    settled = only(world.record(product, "objection_settled"), e.Settled)
+    assert (settled.trade, settled.contract) == (held.trade, f"{listing}-1")
+    world.check()
+
+
+# ---- how often
+
+
+def test_only_the_newest_signature_is_kept_and_those_that_trades_cite() -> None:
+    world, _, reader, listing = offered()
+    months = iter(range(100))
+
+    def sign() -> str:
+        declared = {"log_retention_months": next(months)}
+        return only(world.sign_contract(reader, listing, **declared), e.ContractSigned).signature_id
+
+    first = sign()
+    world.buy(reader, listing)
+    names = [sign() for _ in range(5)]
+    assert [name.rsplit("-", 1)[1] for name in (first, *names)] == ["1", "2", "3", "4", "5", "6"]
+    assert list(world.state.signatures[f"{listing}-1"]) == [first, names[-1]]
+    assert [row.id for row in own_signatures(world.state, f"{listing}-1", reader)] == [first, names[-1]]
+    state = decode_state(encode_state(world.state), boards(), rulebook(), "CN-46")
+    assert own_signatures(state, f"{listing}-1", reader) == own_signatures(
+        world.state, f"{listing}-1", reader
+    )
+    assert state.signing == world.state.signing
+    assert sign() == f"{listing}-1-{reader}-7", "numbers are never used again"
+    world.check()
+
+
+def test_nobody_signs_without_end() -> None:
+    """Twenty a day of Beijing time, a buyer and contract; another buyer, or tomorrow, is another matter."""
+    world, _, reader, listing = offered()
+    other = world.buyer()
+    for months in range(MOST_A_DAY):
+        assert world.sign_contract(reader, listing, log_retention_months=months).refusal is None
+    refusal = world.sign_contract(reader, listing, log_retention_months=99).refusal
+    assert refusal is not None
+    assert (refusal.code.name, "tomorrow" in refusal.detail) == ("wrong_state", True)
+    assert world.sign_contract(other, listing).refusal is None
+    world.wait(days=1)
+    assert world.sign_contract(reader, listing, log_retention_months=99).refusal is None
+    assert len(world.state.signatures[f"{listing}-1"]) == 2
+    world.check()
+
+
+def test_no_merchant_makes_contracts_without_end() -> None:
+    world, _, _, listing = offered()
+    for number in range(MOST_A_DAY - 1):
+        assert (
+            world.offer_contract(listing, method="interface" if number % 2 == 0 else "dataset").refusal
+            is None
+        )
+    refusal = world.offer_contract(listing, method="computation").refusal
+    assert refusal is not None
+    assert (refusal.code.name, "tomorrow" in refusal.detail) == ("wrong_state", True)
+    world.wait(days=1)
+    assert world.offer_contract(listing, method="computation").refusal is None
+    assert not world.state.signing
+    world.check()
+
+
+def test_a_foretold_verdict_leaves_nothing() -> None:
+    """However many purposes and places are asked about, and whatever the buyer has declared."""
+    world, _, reader, listing = offered()
+    world.sign_contract(reader, listing)
+    row = world.state.listings[listing]
+    world.state.cells.clear()
+    for number in range(50):
+        would(world.state, row, reader, 1, f"purpose {number}", "CN", world.at_ns)
+    assert would(world.state, row, reader, 1, "market_analysis", "CN", world.at_ns)[0].outcome == "allow"
+    assert not world.state.cells
+
+
+def test_a_licence_class_keeps_a_bounded_number_of_declarations() -> None:
+    world, _, reader, listing = offered()
+    row = world.state.listings[listing]
+    cell = cell_of(world.state, row, "market_analysis", "CN", world.at_ns)
+    cell.signed.update(dict.fromkeys(map(str, range(MOST_DECLARED)), Signed(cell.trade, b"")))
+    world.sign_contract(reader, listing)
+    signed_by(world.state, row, cell, reader)
+    assert len(cell.signed) == 1
