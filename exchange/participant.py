@@ -541,6 +541,20 @@ def apply_ban(state: State, event: BanSet, at_ns: int) -> None:
     state.forget_participant(event.participant)
 
 
+def unverified_refusal(state: State, participant: str, at_ns: int) -> Refusal | None:
+    """None when a reviewer has verified who this is (身份核验), and the agent's mandate still runs.
+
+    Two keys are two people only where somebody has looked: without it four eyes may be one pair.
+    """
+    if party_of(state, participant, at_ns).buyer.identity_verified is True:
+        return None
+    detail = (
+        "本事项须由身份已核验的人办理：请先由审核员核验身份。"
+        "This is done under four eyes by people whose identity is verified: let a reviewer verify yours first."
+    )
+    return Refusal(Refused.not_verified, detail)
+
+
 # ---- facts
 
 

@@ -1,7 +1,8 @@
 """Reversal (冲正): what was booked wrongly is taken back by a new transaction, linked to it and its opposite.
 
 Nothing that is booked is ever changed or deleted. A reversal moves client money, so two operators agree to it (双人复核):
-one proposes, another sends the same. It is made in full or not at all: where somebody has spent what would go back, it is
+one proposes, another sends the same. Both are verified people of two houses, and neither reverses what their own house has
+paid or received. It is made in full or not at all: where somebody has spent what would go back, it is
 refused with the account that lacks it. A transaction is reversed once, and a reversal is not reversed: what was wrong
 about it is booked anew.
 
@@ -27,7 +28,7 @@ from exchange.events import (
     Reversed,
     ReverseTransaction,
 )
-from exchange.participant import role_refusal
+from exchange.participant import role_refusal, same_house, unverified_refusal
 from exchange.state import DAY_NS, Reversal, State
 
 PROPOSAL_NS: Final = 10 * DAY_NS
@@ -37,7 +38,7 @@ BANK_PREFIX: Final = "bank:"
 
 
 def reverse(state: State, command: ReverseTransaction, at_ns: int) -> Refusal | list[Event] | Iterator[Event]:
-    refusal = role_refusal(state, command.actor, at_ns, "operator") or _transaction_refusal(state, command)
+    refusal = _decider_refusal(state, command, at_ns) or _transaction_refusal(state, command)
     if refusal is not None:
         return refusal
     if (refusal := _lack_refusal(state, command.legs)) is not None:
@@ -47,14 +48,35 @@ def reverse(state: State, command: ReverseTransaction, at_ns: int) -> Refusal | 
         return [_proposal(state, command, at_ns)]
     if proposal.until_ns < at_ns:
         return [ReversalEnded(proposal.id, proposal.transaction, "expired"), _proposal(state, command, at_ns)]
-    if proposal.proposed_by == command.actor:
-        return Refusal(Refused.own_case, "you have proposed this: another operator has to send the same")
+    if same_house(state, proposal.proposed_by, command.actor):
+        detail = "you, or somebody of your house, have proposed this: another operator has to send the same"
+        return Refusal(Refused.own_case, detail)
     if proposal.legs != command.legs:
         return Refusal(
             Refused.wrong_state,
             "the transaction has moved more since it was proposed: let it be proposed anew",
         )
     return _reversed(state, proposal, command)
+
+
+def _decider_refusal(state: State, command: ReverseTransaction, at_ns: int) -> Refusal | None:
+    """Why somebody reverses nothing, or not this."""
+    actor = command.actor
+    refusal = role_refusal(state, actor, at_ns, "operator") or unverified_refusal(state, actor, at_ns)
+    if refusal is not None:
+        return refusal
+    if any(same_house(state, actor, party) for party in _parties(state, command.legs)):
+        return Refusal(
+            Refused.own_case,
+            "nobody reverses what their own house has paid or received: ask another operator",
+        )
+    return None
+
+
+def _parties(state: State, legs: Legs) -> list[str]:
+    """Whose money or units the legs moved; a deposit and a debt are their participant's."""
+    owners = (account.rpartition(":")[2] for leg in legs for account in leg[:2])
+    return [owner for owner in owners if owner in state.bureau.participants]
 
 
 def _proposal(state: State, command: ReverseTransaction, at_ns: int) -> ReversalProposed:

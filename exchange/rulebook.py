@@ -11,8 +11,9 @@ A draft is over one rulebook: the one in force when it was written, to the byte.
 of that one, so it comes into force over no other: once another is in force it lapses, and is drafted anew. Nothing here
 raises at a date: dates of other things come in the same tick.
 
-Who writes the rules is not who approves them, and no one person changes what may be traded (四眼原则); the source
-document asks that rules of trading be public and stable (国发〔2011〕38号: 交易规则).
+Who writes the rules is not who approves them, and no one person changes what may be traded (四眼原则): all three are
+people whose identity a reviewer has verified, of three houses. The source document asks that rules of trading be public
+and stable (国发〔2011〕38号: 交易规则).
 """
 
 from typing import Final
@@ -32,7 +33,7 @@ from exchange.events import (
     RulebookDrafted,
     RuleNarrowed,
 )
-from exchange.participant import role_refusal
+from exchange.participant import role_refusal, same_house, unverified_refusal
 from exchange.state import Draft, Edition, State
 
 APPROVALS: Final = 2
@@ -50,7 +51,7 @@ OTHER_RESULT: Final = (
 
 
 def draft(state: State, command: DraftRulebook, at_ns: int) -> Refusal | list[Event]:
-    if (refusal := role_refusal(state, command.actor, at_ns, "reviewer")) is not None:
+    if (refusal := _writer_refusal(state, command.actor, at_ns)) is not None:
         return refusal
     if not command.files or not command.reason.strip():
         return Refusal(Refused.malformed, "files name at least one file of the rulebook, and reason says why")
@@ -78,16 +79,21 @@ def draft(state: State, command: DraftRulebook, at_ns: int) -> Refusal | list[Ev
     ]
 
 
+def _writer_refusal(state: State, actor: str, at_ns: int) -> Refusal | None:
+    """Why somebody writes and approves no rules."""
+    refusal = role_refusal(state, actor, at_ns, "reviewer")
+    return refusal or unverified_refusal(state, actor, at_ns)
+
+
 def approve(state: State, command: ApproveDraft, at_ns: int) -> Refusal | list[Event]:
-    if (refusal := role_refusal(state, command.actor, at_ns, "reviewer")) is not None:
+    if (refusal := _writer_refusal(state, command.actor, at_ns)) is not None:
         return refusal
     found = state.drafts.get(command.draft)
     if found is None:
         return Refusal(Refused.not_found, f"there is no draft {command.draft}")
-    if command.actor in (found.by, *found.approvals):
-        return Refusal(
-            Refused.own_case, "its author and its two approvers are three people: ask another reviewer"
-        )
+    if any(same_house(state, command.actor, other) for other in (found.by, *found.approvals)):
+        detail = "its author and its two approvers are three people of three houses: ask another reviewer"
+        return Refusal(Refused.own_case, detail)
     if found.state != "draft":
         detail = f"the draft is {found.state}. {state.lapses.get(found.id, '')}".rstrip()
         return Refusal(Refused.wrong_state, detail)

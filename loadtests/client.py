@@ -547,6 +547,12 @@ class Venue(Site):
         done(self.operator.post(f"/v1/participants/{person.participant}/roles", {"role": role}))
         return person
 
+    def verified_official(self, role: str) -> Person:
+        """One whose identity the desk has verified: may draft and approve rules, and reverse transactions."""
+        person = self.official(role)
+        done(self.verify_identity(person))
+        return person
+
     def reviewer(self) -> Person:
         return self.official("reviewer")
 

@@ -386,8 +386,8 @@ def rules(world: World) -> None:
 
 def ledger(world: World) -> None:
     """A deposit, refunds by agreement before and after payout, a debt set off, a reversal made and one that ends."""
-    shop, buyer, second = world.merchant(cash_fen=1_000), world.buyer(), world.person()
-    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    shop, buyer, second = world.merchant(cash_fen=1_000), world.buyer(), world.official("operator")
+    world.verify(OPERATOR)
     listing = world.listing(shop, price_fen=10_000)
     world.must(e.PayDeposit(actor=shop, amount_fen=1_000))
     world.must(e.TakeDeposit(actor=shop, amount_fen=400))

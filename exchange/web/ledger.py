@@ -714,7 +714,7 @@ OPERATIONS: Final = (
     Operation("POST", "/v1/ledger/reversals", reverse, "Propose a reversal, or make the one another proposed (operators)",
               "ledger", status=201, asks=ReversalBody, answers=ReversalView,
               refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.already_exists, Refused.wrong_state,
-                       Refused.funds_insufficient, Refused.units_insufficient),
+                       Refused.not_verified, Refused.funds_insufficient, Refused.units_insufficient),
               example={"transaction": "bank:BANK-2026-000017", "reason": "记账对象有误"}, example_answer=_REVERSAL),
     Operation("GET", "/v1/ledger/reversals", reversals, "Proposed and made reversals (operator, auditor)", "ledger",
               answers=ReversalList, refused=_OFFICE, example_answer={"items": [_REVERSAL]}),

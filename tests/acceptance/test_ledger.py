@@ -34,6 +34,13 @@ PRICE_FEN = 50_000
 EXCLUSIVE: dict[str, Any] = {"deal": "exclusive_licence", "supply": "exclusive", "supply_units": 1}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def operator(venue: Venue) -> Person:
+    """Its own identity is verified: else it reverses nothing."""
+    done(venue.verify_identity(venue.operator))
+    return venue.operator
+
+
 @pytest.fixture(scope="module")
 def merchant(venue: Venue) -> Person:
     return venue.merchant()
@@ -108,7 +115,7 @@ def reverse(venue: Venue, transaction: str) -> httpx.Response:
     body = {"transaction": transaction, "reason": "记账对象有误"}
     answer = venue.operator.post("/v1/ledger/reversals", body)
     if answer.is_success and answer.json().get("state") == "proposed":
-        return venue.official("operator").post("/v1/ledger/reversals", body)
+        return venue.verified_official("operator").post("/v1/ledger/reversals", body)
     return answer
 
 
@@ -322,10 +329,13 @@ def test_a_reversal_is_a_new_linked_opposite_transaction(venue: Venue) -> None:
     wrong = movement(venue, person.participant, 30_000)
     body = {"transaction": wrong["transaction"], "reason": "记账对象有误"}
     refused(person.post("/v1/ledger/reversals", body), 403, "forbidden")
+    unverified = venue.official("operator")
+    refused(unverified.post("/v1/ledger/reversals", body), 403, "not_verified")
     proposed = done(venue.operator.post("/v1/ledger/reversals", body), 201)
     assert (proposed["state"], person.balance) == ("proposed", 30_000), "one operator moves no client money"
     refused(venue.operator.post("/v1/ledger/reversals", body), 403, "own_case")
-    made = done(venue.official("operator").post("/v1/ledger/reversals", body), 201)
+    refused(unverified.post("/v1/ledger/reversals", body), 403, "not_verified")
+    made = done(venue.verified_official("operator").post("/v1/ledger/reversals", body), 201)
     assert made["state"] == "made"
     assert made["reverses"] == wrong["transaction"] != made["transaction"]
     assert person.balance == 0

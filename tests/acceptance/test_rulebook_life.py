@@ -219,7 +219,7 @@ def test_coverage_counts_each_rule_live_and_in_tests(venue: Venue, merchant: Per
 
 def test_a_draft_needs_two_other_people_and_its_date(venue: Venue, buyer: Person, strange: str) -> None:
     """Line: "draft, two different people approve, effective from a date"."""
-    author, first, second = venue.reviewer(), venue.reviewer(), venue.reviewer()
+    author, first, second = (venue.verified_official("reviewer") for _ in range(3))
     old = book(venue)["sha256"]
     refused(draft(venue, buyer, stricter()), 403, "forbidden")
     made = done(draft(venue, author, stricter()), 201)
@@ -244,12 +244,23 @@ def test_a_draft_needs_two_other_people_and_its_date(venue: Venue, buyer: Person
     assert (seen["verdict"]["rulebook_sha256"], seen["verdict"]["outcome"]) == (old, "allow")
 
 
+def test_four_eyes_are_of_verified_people_of_three_houses(venue: Venue) -> None:
+    """Line: "two different people approve": keys that one operator makes reviewers of are not people yet."""
+    name, text, _ = changed("B06", lambda old: f"({old}) or price.unit_fen == 44444")
+    puppet, author = venue.reviewer(), venue.verified_official("reviewer")
+    refused(draft(venue, puppet, {name: text}), 403, "not_verified")
+    made = done(draft(venue, author, {name: text}), 201)
+    refused(approve(puppet, made["draft"]), 403, "not_verified")
+    done(venue.verify_identity(puppet, owner_id=f"owner-{author.participant}"))
+    refused(approve(puppet, made["draft"]), 403, "own_case")
+
+
 def test_without_the_second_approval_nothing_changes(venue: Venue) -> None:
     """Line: "two different people approve": the date of a draft with one approval passes without effect."""
     before = book(venue)["sha256"]
     name, text, _ = changed("B06", lambda old: f"({old}) or price.unit_fen == 66666")
-    made = done(draft(venue, venue.reviewer(), {name: text}, days=1), 201)
-    done(approve(venue.reviewer(), made["draft"]), 201)
+    made = done(draft(venue, venue.verified_official("reviewer"), {name: text}, days=1), 201)
+    done(approve(venue.verified_official("reviewer"), made["draft"]), 201)
     venue.advance(days=1, seconds=60)
     assert book(venue)["sha256"] == before
 
@@ -260,10 +271,10 @@ def test_a_draft_over_another_rulebook_lapses_and_the_clock_goes_on(venue: Venue
     path = file_of("F04")
     blocks = path.read_text().split("[[rule]]\n")
     without = "[[rule]]\n".join(block for block in blocks if not block.startswith('id = "F04"'))
-    made = done(draft(venue, venue.reviewer(), {path.name: without}, days=1), 201)
+    made = done(draft(venue, venue.verified_official("reviewer"), {path.name: without}, days=1), 201)
     assert made["base_sha256"] == book(venue)["text_sha256"]
     for _ in range(2):
-        told = done(approve(venue.reviewer(), made["draft"]), 201)
+        told = done(approve(venue.verified_official("reviewer"), made["draft"]), 201)
     assert (told["state"], told["lapsed_because"]) == ("approved", "")
     body = {"rule": "F04", "also_violated_when": "price.unit_fen == 55555", "reason": "紧急"}
     narrowed = done(venue.operator.post("/v1/rulebook/narrowings", body), 201)
@@ -272,7 +283,9 @@ def test_a_draft_over_another_rulebook_lapses_and_the_clock_goes_on(venue: Venue
     [row] = [row for row in venue.desk.every("/v1/rulebook/drafts") if row["draft"] == made["draft"]]
     assert row["state"] == "lapsed"
     assert "draft it anew" in row["lapsed_because"]
-    late = draft(venue, venue.desk, {path.name: without}, base_sha256=made["base_sha256"])
+    late = draft(
+        venue, venue.verified_official("reviewer"), {path.name: without}, base_sha256=made["base_sha256"]
+    )
     refused(late, 409, "wrong_state")
 
 

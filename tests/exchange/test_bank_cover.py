@@ -164,9 +164,8 @@ def test_a_booking_that_is_missing_again_is_told_again(bank: Bank) -> None:
 
 
 def test_a_missing_booking_that_was_reversed_is_told_when_it_comes_again(bank: Bank) -> None:
-    world, thief = bank.world, without_cash(bank)
-    second = world.person()
-    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    world, thief, second = bank.world, without_cash(bank), bank.world.official("operator")
+    world.verify(OPERATOR)
     world.must(by_hand(thief, 500, "R1"))
     bank.take()
     world.must(bank.close("missing_cash"))

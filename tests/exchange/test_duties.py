@@ -288,9 +288,8 @@ def test_the_instant_after_the_date_is_late_on_whatever_day_it_falls() -> None:
 
 def test_a_reversed_trade_is_not_filed() -> None:
     sold = Sold(ip_registered=True)
-    world = sold.world
-    second = world.person()
-    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    world, second = sold.world, sold.world.official("operator")
+    world.verify(OPERATOR)
     command = e.ReverseTransaction(
         actor=OPERATOR, transaction=sold.trade, reason="a test", legs=((sold.buyer, sold.merchant, "CNY", 1),)
     )

@@ -56,8 +56,8 @@ class LedgerStory(RuleBasedStateMachine):
         self.world = World()
         self.seller = self.world.merchant()
         self.buyers = [self.world.merchant() for _ in range(2)]
-        self.second = self.world.person()
-        self.world.must(e.GrantRole(actor=OPERATOR, participant=self.second, role="operator"))
+        self.second = self.world.official("operator")
+        self.world.verify(OPERATOR)
         terms: dict[str, Any] = {"delivery_days": 60, "acceptance_days": 60, "redelivery_days": 60}
         self.posted = self.world.listing(self.seller, price_fen=PRICE_FEN, **terms)
         self.book = self.world.book(self.seller)

@@ -79,6 +79,34 @@ def test_a_draft_counts_from_its_date_once_two_others_approve(world: World) -> N
     world.check()
 
 
+def test_four_eyes_are_of_two_people_whose_identity_is_verified(world: World) -> None:
+    """One operator registers three keys and makes reviewers of them: they draft and approve nothing."""
+    puppets = [world.person() for _ in range(3)]
+    for puppet in puppets:
+        world.must(e.GrantRole(actor=OPERATOR, participant=puppet, role="reviewer"))
+    assert world.code(stricter(world, puppets[0], 10**12)) == "not_verified"
+    drafted = only(world.must(stricter(world, reviewers(world, 1)[0], 10**12)), e.RulebookDrafted)
+    approve = e.ApproveDraft(actor=puppets[1], draft=drafted.draft)
+    assert world.code(approve) == "not_verified"
+    world.verify(puppets[1], mandate_until_ns=world.at_ns + 10**9)
+    world.wait(ns=2 * 10**9)
+    assert world.code(approve) == "not_verified", "the mandate has run out"
+    world.verify(puppets[2])
+    world.must(replace(approve, actor=puppets[2]))
+    world.check()
+
+
+def test_author_and_approvers_are_of_three_houses(world: World) -> None:
+    author, other = (world.official("reviewer", owner=owner) for owner in ("Sun", "Moon"))
+    sister, brother = (world.official("reviewer", owner=owner) for owner in ("Sun", "Moon"))
+    drafted = approved(world, stricter(world, author, 10**12), other)
+    for related in (sister, brother):
+        assert world.code(e.ApproveDraft(actor=related, draft=drafted.draft)) == "own_case"
+    world.must(e.ApproveDraft(actor=reviewers(world, 1)[0], draft=drafted.draft))
+    assert world.state.drafts[drafted.draft].state == "approved"
+    world.check()
+
+
 def test_without_two_approvals_the_date_passes_without_effect(world: World) -> None:
     author, first = reviewers(world, 2)
     before = world.state.rulebook.sha256

@@ -24,8 +24,8 @@ class Shop:
         self.listing = self.world.listing(self.merchant, self.product, **{"price_fen": 10_000, **terms})
         self.buyer = self.world.buyer(cash_fen=100_000)
         self.prices: dict[str, tuple[int, str]] = {}
-        self.second = self.world.person()
-        self.world.must(e.GrantRole(actor=OPERATOR, participant=self.second, role="operator"))
+        self.second = self.world.official("operator")
+        self.world.verify(OPERATOR)
 
     def sell(self, done: bool = False) -> str:
         trade = self.world.buy(self.buyer, self.listing)
@@ -431,6 +431,42 @@ def test_two_operators_reverse_a_sale_and_every_account_is_as_it_was(shop: Shop)
     row = world.state.claims.reversals[trade]
     assert (row.id, row.proposed_by, row.approved_by) == (proposed.reversal, OPERATOR, shop.second)
     assert world.code(shop.reversal(trade)) == "already_exists"
+    shop.check()
+
+
+def test_nobody_reverses_with_a_key_of_its_own_making(shop: Shop) -> None:
+    """An operator grants the office to a key that it has registered itself: that proposes and approves nothing."""
+    world, trade = shop.world, shop.sell(done=True)
+    puppet = world.person()
+    world.must(e.GrantRole(actor=OPERATOR, participant=puppet, role="operator"))
+    assert world.code(shop.reversal(trade, actor=puppet)) == "not_verified"
+    world.must(shop.reversal(trade))
+    assert world.code(shop.reversal(trade, actor=puppet)) == "not_verified"
+    assert shop.money(shop.merchant) == [6_860]
+    shop.check()
+
+
+def test_proposer_and_approver_are_of_two_houses(shop: Shop) -> None:
+    world, trade = shop.world, shop.sell(done=True)
+    one, other = (world.official("operator", owner="Sun") for _ in range(2))
+    world.must(shop.reversal(trade, actor=one))
+    assert world.code(shop.reversal(trade, actor=other)) == "own_case"
+    only(world.must(shop.reversal(trade, actor=shop.second)), e.Reversed)
+    shop.check()
+
+
+@pytest.mark.parametrize("party", ["buyer", "merchant", "friend"])
+def test_nobody_reverses_what_their_own_house_paid_or_received(shop: Shop, party: str) -> None:
+    """As proposer or as the second: `close_break` refuses the same."""
+    world, trade = shop.world, shop.sell(done=True)
+    related = world.official("operator", owner=getattr(shop, party))
+    assert world.code(shop.reversal(trade, actor=related)) == "own_case"
+    world.must(shop.reversal(trade))
+    assert world.code(shop.reversal(trade, actor=related)) == "own_case"
+    legs = (("bank:cash", deposit_owner(getattr(shop, party)), CNY, 1),)
+    of_deposit = shop.reversal("bank:1", actor=related, legs=legs)
+    assert world.code(of_deposit) == "own_case"
+    only(world.must(shop.reversal(trade, actor=shop.second)), e.Reversed)
     shop.check()
 
 
