@@ -723,12 +723,33 @@ def place_of(jurisdiction: str) -> str:
 
 
 def _digest(rules: Sequence[Rule]) -> str:
-    # Dates and texts included, examples and file names not: they do not change what a rule says.
-    said = [msgspec.to_builtins(rule) for rule in rules]
-    for rule in said:
-        for key in ("examples", "file", "theme"):
-            del rule[key]
+    said = [_said(rule) for rule in rules]
     return hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()
+
+
+def _said(rule: Rule) -> dict[str, Any]:
+    # Dates and texts included, examples and file names not: they do not change what a rule says.
+    said: dict[str, Any] = msgspec.to_builtins(rule)
+    for key in ("examples", "file", "theme"):
+        del said[key]
+    return said
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Ids of rules that one rulebook has and another not, and of those that say something else in it."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+def difference(old: Rulebook, new: Rulebook) -> Difference:
+    both = [rule for rule in new.rules if rule in old.rules]
+    return Difference(
+        tuple(rule for rule in new.rules if rule not in old.rules),
+        tuple(rule for rule in old.rules if rule not in new.rules),
+        tuple(rule for rule in both if _said(old.rules[rule]) != _said(new.rules[rule])),
+    )
 
 
 def _digest_of_texts(texts: Mapping[str, str], narrowings: "Sequence[Narrowing]") -> str:

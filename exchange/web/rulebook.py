@@ -25,7 +25,7 @@ from exchange.web.instant import Instant, ns_of, text_of
 from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
 from exchange.web.problem import Refusing, Unknown, Violation
 
-_OFFICES: Final = ("reviewer", "operator", "auditor")
+OFFICES: Final = ("reviewer", "operator", "auditor")
 _File = Annotated[str, Meta(max_length=400_000)]
 
 
@@ -47,6 +47,19 @@ class EditionView(Struct):
     effective_from: str
     files: tuple[str, ...]
     narrowings: tuple[NarrowingView, ...]
+
+
+class EditionText(Struct):
+    """The rulebook in force as it is written. The packaged one is the folder `clearing/rulebook`.
+
+    `text_sha256` is SHA-256 of the canonical JSON (RFC 8785) `{"files":[[name,text],...],"narrowings":[[rule,also],...]}`,
+    files by name.
+    """
+
+    sha256: str
+    text_sha256: str
+    texts: dict[str, str]
+    narrowings: tuple[tuple[str, str], ...]
 
 
 class Question(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -162,6 +175,14 @@ def _edition_view(state: State) -> EditionView:
     )
 
 
+async def edition_text(call: Call, asked: None) -> EditionText:
+    return await call.read(
+        lambda state: EditionText(
+            state.rulebook.sha256, state.rulebook.text_sha256, state.rulebook.texts, state.rulebook.narrowings
+        )
+    )
+
+
 # ---- would this be allowed?
 
 
@@ -205,7 +226,7 @@ def _judged(state: State, asked: Question, visitor: str, at_ns: int) -> _Said | 
         return Refusal(Refused.not_found, f"there is no participant {asked.buyer}")
     if visitor != asked.buyer and not (
         (visitor == listing.merchant and (listing.id, asked.buyer) in state.signed)
-        or roles_of(state, visitor, at_ns).intersection(_OFFICES)
+        or roles_of(state, visitor, at_ns).intersection(OFFICES)
     ):
         detail = "ask for yourself as the buyer, or for a buyer who signed the contract of your own listing"
         return Refusal(Refused.forbidden, detail)
@@ -255,7 +276,7 @@ def draft_view(state: State, row: Draft) -> DraftView:
 
 
 async def drafts(call: Call, asked: None) -> DraftList:
-    await call.need_role(*_OFFICES)
+    await call.need_role(*OFFICES)
     return DraftList(
         await call.read(lambda state: tuple(draft_view(state, row) for row in state.drafts.values()))
     )
@@ -285,7 +306,7 @@ async def narrow(call: Call, body: Narrowing) -> Narrowed:
 
 
 async def coverage(call: Call, asked: Paging) -> Response[bytes]:
-    await call.need_role(*_OFFICES)
+    await call.need_role(*OFFICES)
     rulebook, live = await call.read(lambda state: (state.rulebook, state.house.coverage()))
     shown = await asyncio.to_thread(_in_examples, rulebook)
     rows = [CoverageView(rule, _counts(live.get(rule)), _counts(shown.get(rule))) for rule in rulebook.rules]
@@ -314,7 +335,7 @@ def _in_examples(rulebook: Rulebook) -> dict[str, dict[str, int]]:
 _WHEN: Final = "2026-11-23T10:00:00Z"
 _SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _NARROWING: Final = {"rule": "B07", "also_violated_when": "price.unit_fen == 88888"}
-_DRAFT: Final = {
+DRAFT_EXAMPLE: Final[dict[str, Any]] = {
     "draft": "K1", "state": "draft", "sha256": _SHA, "files": ["rights.toml"], "effective_from": _WHEN,
     "reason": "按新规修订", "by": "P3", "approvals": [], "base_sha256": _SHA, "lapsed_because": "",
 }  # fmt: skip
@@ -324,6 +345,10 @@ OPERATIONS: Final = (
     Operation("GET", "/v1/rulebook", edition, "The rulebook in force", "rules", answers=EditionView, signed_in=False,
               example_answer={"sha256": _SHA, "text_sha256": _SHA, "rules": 88, "effective_from": _WHEN,
                               "files": ["rights.toml"], "narrowings": [_NARROWING]}),
+    Operation("GET", "/v1/rulebook/files", edition_text, "The text of the rulebook in force", "rules",
+              answers=EditionText, signed_in=False,
+              example_answer={"sha256": _SHA, "text_sha256": _SHA, "texts": {"rights.toml": "..."},
+                              "narrowings": [["B07", "price.unit_fen == 88888"]]}),
     Operation("POST", "/v1/rulebook/verdicts", verdict, "Would this be allowed? Nothing is traded", "rules",
               asks=Question, answers=Foretold, refused=(Refused.forbidden, Refused.not_found),
               example={"listing": "L1", "buyer": "P4", "quantity": 1, "purpose": "market_analysis", "territory": "CN"},
@@ -333,13 +358,13 @@ OPERATIONS: Final = (
               asks=Drafting, answers=DraftView, limit=4 << 20, longest_text=400_000,
               refused=(Refused.forbidden, Refused.not_verified, Refused.wrong_state, Refused.out_of_bounds),
               example={"files": {"rights.toml": "..."}, "effective_from": _WHEN, "reason": "按新规修订"},
-              example_answer=_DRAFT),
+              example_answer=DRAFT_EXAMPLE),
     Operation("GET", "/v1/rulebook/drafts", drafts, "Drafts and who approved them (reviewer, operator, auditor)",
-              "rules", answers=DraftList, refused=(Refused.forbidden,), example_answer={"items": [_DRAFT]}),
+              "rules", answers=DraftList, refused=(Refused.forbidden,), example_answer={"items": [DRAFT_EXAMPLE]}),
     Operation("POST", "/v1/rulebook/drafts/{draft}/approvals", approve, "Approve a draft (two other reviewers)",
               "rules", status=201, asks=Nothing, answers=DraftView, example={},
               refused=(Refused.forbidden, Refused.own_case, Refused.not_verified, Refused.not_found, Refused.wrong_state),
-              example_answer=_DRAFT | {"approvals": ["P4"]}),
+              example_answer=DRAFT_EXAMPLE | {"approvals": ["P4"]}),
     Operation("POST", "/v1/rulebook/narrowings", narrow, "Forbid more, at once (operator, in an emergency)", "rules",
               status=201, asks=Narrowing, answers=Narrowed,
               refused=(Refused.forbidden, Refused.not_found, Refused.out_of_bounds),

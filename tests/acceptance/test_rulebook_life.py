@@ -4,6 +4,8 @@ A rulebook is a folder of TOML files, as `clearing/rulebook` is one. What the ch
 
     POST /v1/rulebook/drafts    reviewer: {files: {name: text}, effective_from, reason} -> 201 {draft, state: draft, sha256}
          files that are named replace those of that name in the rulebook in force; 422 names file and line
+    GET  /v1/rulebook/files     open: texts {name: text} and narrowings of the rulebook in force
+    GET  /v1/rulebook/drafts/{draft}    officials: texts, diff, rules {added, removed, changed}, ends (narrowings)
     GET  /v1/rulebook/drafts    items: draft, state (draft, approved, in_force, lapsed), by, approvals, effective_from,
          base_sha256 (the rulebook's text_sha256 that it is over), lapsed_because
     POST /v1/rulebook/drafts/{draft}/approvals     {} -> 201 {state}; two different reviewers, neither its author
