@@ -295,8 +295,8 @@ def refund(pledged: Pledged, entitlement: str) -> Outcome:
 
 def reverse(pledged: Pledged, entitlement: str) -> Outcome:
     world, trade = pledged.world, pledged.trade
-    second = world.person()
-    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    second = world.official("operator")
+    world.verify(OPERATOR)
     settled = next(
         event
         for raw in world.entries
