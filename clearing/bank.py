@@ -218,6 +218,11 @@ class Bank(msgspec.Struct):
     def says_something(self) -> bool:
         return self.custody is not None or bool(self.accounts or self.withdrawals)
 
+    def open_withdrawals(self, participant: str) -> list[Withdrawal]:
+        """Those whose money is reserved. O(withdrawals of ninety days)."""
+        rows = self.withdrawals.values()
+        return [row for row in rows if row.participant == participant and row.state in OPEN_STATES]
+
     def open_breaks(self) -> list[Break]:
         return [row for row in self.breaks.values() if row.is_open]
 

@@ -66,7 +66,7 @@ from exchange.events import (
     WithdrawalCancelled,
     WithdrawalRequested,
 )
-from exchange.participant import role_refusal, same_house
+from exchange.participant import account_refusal, has_role, is_active, role_refusal, same_house
 from exchange.state import State
 
 OWN: Final = "own"
@@ -119,6 +119,8 @@ def apply_custody(state: State, event: CustodySet, at_ns: int) -> None:
 def set_payout_account(state: State, command: SetPayoutAccount, at_ns: int) -> Refusal | list[Event]:
     if state.bureau.participants[command.actor].identity != "verified":
         return Refusal(Refused.not_verified, "money is paid out to a verified participant's own account only")
+    if (refusal := account_refusal(state, command.actor)) is not None:
+        return refusal
     return [PayoutAccountSet(command.actor, command.account_sha256)]
 
 
@@ -133,7 +135,8 @@ def request(state: State, command: RequestWithdrawal, at_ns: int) -> Refusal | l
     """Reserved at once, so that it can be spent on nothing else while the bank works."""
     if command.amount_fen <= 0:
         return Refusal(Refused.out_of_bounds, "amount_fen is at least 1")
-    if (refusal := debt_refusal(state, command.actor)) is not None:
+    refusal = account_refusal(state, command.actor) or debt_refusal(state, command.actor)
+    if refusal is not None:
         return refusal
     if command.actor not in state.bank.accounts:
         return Refusal(
@@ -168,17 +171,26 @@ def apply_requested(state: State, event: WithdrawalRequested, at_ns: int) -> Non
 
 
 def cancel(state: State, command: CancelWithdrawal, at_ns: int) -> Refusal | list[Event]:
-    row = state.bank.withdrawals.get(command.withdrawal)
-    if row is None or row.participant != command.actor:
+    """By whom it is; or by an operator with a reason: a stolen key, a court's order."""
+    row, own = state.bank.withdrawals.get(command.withdrawal), False
+    if row is not None:
+        own = row.participant == command.actor
+    if row is None or not (own or has_role(state, command.actor, "operator", at_ns)):
         return Refusal(Refused.not_found, f"you have no withdrawal {command.withdrawal}")
+    if not own and not command.reason.strip():
+        return Refusal(Refused.malformed, "say the reason: its participant reads it")
     if (row.state, "cancel") not in WITHDRAWAL_LIFE:
         return Refusal(Refused.wrong_state, f"a withdrawal that is {row.state} cannot be cancelled")
-    return [WithdrawalCancelled(row.id)]
+    return [
+        WithdrawalCancelled(row.id) if own else WithdrawalCancelled(row.id, command.reason, command.actor)
+    ]
 
 
 def apply_cancelled(state: State, event: WithdrawalCancelled, at_ns: int) -> None:
     state.ledger.release(event.withdrawal)
     _step(state.bank.withdrawals[event.withdrawal], "cancel", at_ns)
+    if event.by:
+        state.stopped[event.withdrawal] = event.by, event.reason
 
 
 def _step(row: Withdrawal, step: WithdrawalStep, at_ns: int) -> None:
@@ -248,13 +260,12 @@ def _kept_fen(state: State, participant: str) -> int:
 
 
 def _netted(state: State, without: tuple[str, ...]) -> tuple[Payment, ...]:
-    """Whoever owes waits, and whoever has less left than was booked to it by hand."""
     waiting: dict[str, list[Withdrawal]] = {}
     ahead = state.bank.ahead_by()
     for row in state.bank.withdrawals.values():
-        payable = row.participant not in without and row.participant not in state.claims.debts
-        covered = ahead.get(row.participant, 0) <= state.ledger.available(row.participant, CNY)
-        if row.state == "requested" and payable and covered:
+        if row.state != "requested" or row.participant in without:
+            continue
+        if _is_payable(state, row.participant, ahead.get(row.participant, 0)):
             waiting.setdefault(row.participant, []).append(row)
     return tuple(
         Payment(
@@ -265,6 +276,13 @@ def _netted(state: State, without: tuple[str, ...]) -> tuple[Payment, ...]:
         )
         for participant, rows in waiting.items()
     )
+
+
+def _is_payable(state: State, participant: str, ahead_fen: int) -> bool:
+    """Whoever is suspended or owes waits, and whoever has less left than was booked to it by hand."""
+    if participant in state.claims.debts or not is_active(state, participant):
+        return False
+    return ahead_fen <= state.ledger.available(participant, CNY)
 
 
 def apply_batch(state: State, event: PayoutBatchMade, at_ns: int) -> None:
@@ -689,3 +707,5 @@ def apply_day(state: State, event: BankDayEnded, at_ns: int) -> None:
     """A venue that stood still over several midnights compares once."""
     state.start_timer(next_day_end(at_ns), "bank", "day")
     state.bank.forget_before(at_ns - KEPT_DAYS * DAY_NS)
+    for withdrawal in [one for one in state.stopped if one not in state.bank.withdrawals]:
+        del state.stopped[withdrawal]

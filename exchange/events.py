@@ -527,7 +527,10 @@ class RequestWithdrawal(Command, frozen=True, kw_only=True):
 
 
 class CancelWithdrawal(Command, frozen=True, kw_only=True):
+    """By its participant, or by an operator with a reason."""
+
     withdrawal: str
+    reason: str = ""
 
 
 class MakePayoutBatch(Command, frozen=True, kw_only=True):
@@ -1557,7 +1560,11 @@ class WithdrawalRequested(Event, frozen=True):
 
 
 class WithdrawalCancelled(Event, frozen=True):
+    """The money is free again. `by` and `reason` are there where it was not its participant."""
+
     withdrawal: str
+    reason: str = ""
+    by: str = ""
 
 
 class PayoutBatchMade(Event, frozen=True):

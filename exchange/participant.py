@@ -144,6 +144,19 @@ def standing_refusal(state: State, participant: str, deed: str, at_ns: int) -> R
     return Refusal(code, " ".join(f"{reason.en} {reason.zh}" for reason in hindered))
 
 
+def is_active(state: State, participant: str) -> bool:
+    """Neither suspended nor closed."""
+    return state.bureau.participants[participant].status == "active"
+
+
+def account_refusal(state: State, participant: str) -> Refusal | None:
+    """Why nothing leaves a participant's account now."""
+    if is_active(state, participant):
+        return None
+    status = state.bureau.participants[participant].status
+    return _bureau_refusal("participant_closed" if status == "closed" else "participant_suspended")
+
+
 def _bureau_refusal(code: Any) -> Refusal:
     zh, en = WORDS[code]
     return Refusal(_CODES.get(code, Refused.standing_denied), f"{en} {zh}")
@@ -265,18 +278,28 @@ def set_status(state: State, command: SetStatus, at_ns: int) -> Refusal | list[E
     code = state.bureau.refusal(command.participant, command.step, command.actor, at_ns)  # type: ignore[arg-type]
     if code is not None:
         return _bureau_refusal(code)
-    if command.step == "close" and (trades := _unfinished(state, command.participant)):
+    if command.step == "close" and (refusal := _closing_refusal(state, command.participant)) is not None:
+        return refusal
+    row = state.bureau.participants[command.participant]
+    status = STATUS[row.status, command.step]  # type: ignore[index]
+    return [StatusSet(command.participant, command.step, status, command.reason, command.actor)]
+
+
+def _closing_refusal(state: State, participant: str) -> Refusal | None:
+    """Why an account cannot be closed yet: what it has begun, owes or waits for nobody could end afterwards."""
+    if trades := _unfinished(state, participant):
         detail = f"{trades} trades of it are not finished: suspend the account until they are"
         return Refusal(Refused.wrong_state, detail)
-    if command.step == "close" and (owed := _owed(state, command.participant)):
+    if owed := _owed(state, participant):
         detail = (
             f"it owes {', '.join(owed)} after its trades (GET /v1/duties): it proves them first, or a reviewer waives"
             " what is not broken yet; suspend the account until then"
         )
         return Refusal(Refused.wrong_state, detail)
-    row = state.bureau.participants[command.participant]
-    status = STATUS[row.status, command.step]  # type: ignore[index]
-    return [StatusSet(command.participant, command.step, status, command.reason, command.actor)]
+    if waiting := state.bank.open_withdrawals(participant):
+        detail = f"withdrawals of it are open ({', '.join(row.id for row in waiting[:9])})"
+        return Refusal(Refused.wrong_state, f"{detail}: let them be paid, or cancel them with a reason")
+    return None
 
 
 def _unfinished(state: State, participant: str) -> int:

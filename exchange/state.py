@@ -488,6 +488,8 @@ class State:
         self.calendar: Calendar = PACKAGE
         self.revenue = Revenue()
         self.bank = Bank()
+        self.stopped: dict[str, tuple[str, str]] = {}
+        """Withdrawals that their participant did not cancel itself: who did, and why."""
         self.dealings: dict[tuple[str, str], Dealing] = {}
         self.holders: dict[str, int] = {}
         self.exports: dict[tuple[str, int], dict[str, Exported]] = {}
@@ -615,6 +617,8 @@ class State:
             later["revenue"] = self.revenue
         if self.bank.says_something():
             later["bank"] = self.bank
+        if self.stopped:
+            later["stopped"] = self.stopped
         if self.venue_key:
             later["venue_key"] = self.venue_key
         if self.dealings:
@@ -689,6 +693,7 @@ class _Dumped(Struct):
     years: list[tuple[int, tuple[tuple[str, ...], tuple[str, ...]]]] = []
     revenue: Revenue = msgspec.field(default_factory=Revenue)
     bank: Bank = msgspec.field(default_factory=Bank)
+    stopped: dict[str, tuple[str, str]] = {}
     venue_key: str = ""
     dealings: list[Dealing] = []
     exports: list[Exported] = []
@@ -798,6 +803,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "looks",
         "revenue",
         "bank",
+        "stopped",
         "venue_key",
         "claims",
         "reminded",

@@ -34,6 +34,7 @@ from exchange.events import (
     StatementTaken,
     WithdrawalRequested,
 )
+from exchange.participant import is_active
 from exchange.state import State
 from exchange.web.access import payout_account_text, signed_by, withdrawal_text
 from exchange.web.desk import Desk
@@ -92,6 +93,12 @@ class WithdrawalBody(Struct, kw_only=True, forbid_unknown_fields=True):
     signature: Signature
 
 
+class WithdrawalCancellation(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`reason` is needed of an operator who cancels somebody's: a stolen key, a court's order."""
+
+    reason: Annotated[str, Meta(max_length=1_000)] = ""
+
+
 class WithdrawalQuery(Paging, kw_only=True, forbid_unknown_fields=True):
     state: Annotated[
         str, Meta(max_length=20, description="requested, batched, paid, returned or cancelled")
@@ -144,6 +151,8 @@ class PayoutAccountView(Struct):
 
 
 class WithdrawalView(Struct):
+    """`cancelled_by` and `reason` where its participant did not cancel it itself."""
+
     withdrawal: str
     participant: str
     amount_fen: int
@@ -151,6 +160,8 @@ class WithdrawalView(Struct):
     batch: str | None
     requested_at: str
     ended_at: str | None
+    cancelled_by: str | None = None
+    reason: str | None = None
 
 
 class PaymentView(Struct):
@@ -344,7 +355,7 @@ def _needed_rows(state: State, participant: str) -> list[str]:
 # ---- withdrawals
 
 
-def _withdrawal_view(row: Withdrawal) -> WithdrawalView:
+def _withdrawal_view(row: Withdrawal, stopped: tuple[str, str] = ("", "")) -> WithdrawalView:
     return WithdrawalView(
         row.id,
         row.participant,
@@ -353,6 +364,8 @@ def _withdrawal_view(row: Withdrawal) -> WithdrawalView:
         row.batch or None,
         text_of(row.at_ns),
         optional_text(row.ended_ns),
+        stopped[0] or None,
+        stopped[1] or None,
     )
 
 
@@ -384,15 +397,22 @@ async def withdrawals(call: Call, asked: WithdrawalQuery) -> Response[bytes]:
             asked,
             lambda row: (official or row.participant == participant) and asked.state in ("", row.state),
         )
-        return [_withdrawal_view(row) for row in rows], following
+        return [_withdrawal_view(row, state.stopped.get(row.id, ("", ""))) for row in rows], following
 
     return call.page(*await call.read(look))
 
 
-async def cancel(call: Call, asked: Nothing) -> WithdrawalView:
+async def cancel(call: Call, body: WithdrawalCancellation) -> WithdrawalView:
     withdrawal = call.path["withdrawal"]
-    await call.submit(CancelWithdrawal(actor=call.participant, key=call.key, withdrawal=withdrawal))
-    return await call.read(lambda state: _withdrawal_view(state.bank.withdrawals[withdrawal]))
+    command = CancelWithdrawal(
+        actor=call.participant, key=call.key, withdrawal=withdrawal, reason=body.reason
+    )
+    await call.submit(command)
+    return await call.read(
+        lambda state: _withdrawal_view(
+            state.bank.withdrawals[withdrawal], state.stopped.get(withdrawal, ("", ""))
+        )
+    )
 
 
 # ---- payout batches
@@ -480,6 +500,10 @@ def _payouts(state: State, identifier: str) -> tuple[Custody, int, list[_Payout]
         for one in (end_to_end_of(batch.id, participant) for participant in batch.participants)
         if one in bank.under_way
     ]
+    for one, row in open_ones:
+        if not is_active(state, row.participant):
+            detail = f"{row.participant} is suspended: reject its payment {one} where the bank does not have it yet"
+            return Refusal(Refused.wrong_state, detail)
     if not open_ones:
         return Refusal(
             Refused.wrong_state, f"nothing of batch {identifier} is under way: it is paid or rejected"
@@ -637,7 +661,7 @@ _CUSTODY: Final = {
 }  # fmt: skip
 _WITHDRAWAL: Final = {
     "withdrawal": "W1", "participant": "P4", "amount_fen": 50_000, "state": "requested", "batch": None,
-    "requested_at": _WHEN, "ended_at": None,
+    "requested_at": _WHEN, "ended_at": None, "cancelled_by": None, "reason": None,
 }  # fmt: skip
 _PAYMENT: Final = {
     "participant": "P4", "amount_fen": 50_000, "end_to_end": "B1-P4", "state": "batched", "withdrawals": ["W1"],
@@ -663,21 +687,24 @@ OPERATIONS: Final = (
     Operation("POST", "/v1/bank/payout-account", set_payout_account,
               "Say where one's money is paid out to, signed; kept in an erasable row", "bank",
               asks=PayoutAccount, answers=PayoutAccountView,
-              refused=(Refused.signature_wrong, Refused.not_verified),
+              refused=(Refused.signature_wrong, Refused.not_verified, Refused.standing_denied),
               example={"account": "6222000000000042", "bank_code": "102641000000", "signature": _SIGNATURE},
               example_answer={"participant": "P4", "account_sha256": _SHA}),
     Operation("POST", "/v1/withdrawals", withdraw, "Ask for money to be paid out, signed each time", "bank", status=201,
               asks=WithdrawalBody, answers=WithdrawalView,
               refused=(Refused.signature_wrong, Refused.out_of_bounds, Refused.funds_insufficient,
-                       Refused.wrong_state),
+                       Refused.wrong_state, Refused.in_debt, Refused.standing_denied),
               example={"amount_fen": 50_000, "signature": _SIGNATURE}, example_answer=_WITHDRAWAL),
     Operation("GET", "/v1/withdrawals", withdrawals,
               "Withdrawals: open ones and those that ended in the last ninety days; one's own, or all for officials",
               "bank", asks=WithdrawalQuery, answers=WithdrawalList,
               example_answer={"items": [_WITHDRAWAL], "next": None}),
-    Operation("POST", "/v1/withdrawals/{withdrawal}/cancellation", cancel, "Take a withdrawal back before it is paid",
-              "bank", asks=Nothing, answers=WithdrawalView, refused=(Refused.not_found, Refused.wrong_state),
-              example={}, example_answer=_WITHDRAWAL | {"state": "cancelled", "ended_at": _WHEN}),
+    Operation("POST", "/v1/withdrawals/{withdrawal}/cancellation", cancel,
+              "Take a withdrawal back before it is paid; an operator with a reason, which its participant reads", "bank",
+              asks=WithdrawalCancellation, answers=WithdrawalView, refused=(Refused.not_found, Refused.wrong_state),
+              example={"reason": "密钥被盗，账户暂停"},
+              example_answer=_WITHDRAWAL | {"state": "cancelled", "ended_at": _WHEN, "cancelled_by": "P1",
+                                            "reason": "密钥被盗，账户暂停"}),
     Operation("POST", "/v1/bank/payout-batches", make_batch,
               "Put all withdrawals into one file, netted per participant (operator); a break stops it", "bank",
               status=201, asks=Nothing, answers=BatchView, refused=(Refused.forbidden, Refused.wrong_state),

@@ -186,7 +186,8 @@ def test_what_may_be_asked_for(bank: Bank) -> None:
     assert world.code(e.SetPayoutAccount(actor=unverified, account_sha256=SHA)) == "not_verified"
     asked = only(world.must(withdrawal(client, 1_000)), e.WithdrawalRequested).withdrawal
     assert world.code(withdrawal(client, 1)) == "funds_insufficient"
-    assert world.code(e.CancelWithdrawal(actor=OPERATOR, withdrawal=asked)) == "not_found"
+    assert world.code(e.CancelWithdrawal(actor=world.reviewer, withdrawal=asked)) == "not_found"
+    assert world.code(e.CancelWithdrawal(actor=OPERATOR, withdrawal=asked)) == "malformed"
     world.must(e.CancelWithdrawal(actor=client, withdrawal=asked))
     assert world.code(e.CancelWithdrawal(actor=client, withdrawal=asked)) == "wrong_state"
     assert world.money(client) == (1_000, 0)

@@ -261,3 +261,64 @@ def test_a_payment_that_is_only_explained_is_missing_again(bank: Bank) -> None:
         assert bank.open() == [("missing_payout", f"{batch}-{client}", 1_000)]
         world.must(bank.close("missing_payout"))
     bank.check()
+
+
+# ---- accounts that somebody stopped
+
+
+def status(participant: str, step: str) -> e.SetStatus:
+    return e.SetStatus(actor=OPERATOR, participant=participant, step=step, reason="key stolen")
+
+
+def test_a_stolen_account_is_not_paid_out(bank: Bank) -> None:
+    world, client, other = bank.world, bank.client(90_000), bank.client(10)
+    world.must(withdrawal(client, 80_000))
+    world.must(withdrawal(other, 10))
+    world.must(status(client, "suspend"))
+    for command in (withdrawal(client, 1), e.SetPayoutAccount(actor=client, account_sha256="cd" * 32)):
+        assert world.code(command) == "standing_denied"
+    made = only_of(world.must(e.MakePayoutBatch(actor=OPERATOR)).events, e.PayoutBatchMade)
+    assert [payment.participant for payment in made.payments] == [other]
+    world.must(status(client, "resume"))
+    made = only_of(world.must(e.MakePayoutBatch(actor=OPERATOR)).events, e.PayoutBatchMade)
+    assert [payment.amount_fen for payment in made.payments] == [80_000]
+    bank.check()
+
+
+def test_an_operator_takes_a_withdrawal_back_with_a_reason(bank: Bank) -> None:
+    world, client = bank.world, bank.client(90_000)
+    asked = only_of(world.must(withdrawal(client, 90_000)).events, e.WithdrawalRequested).withdrawal
+    world.must(status(client, "suspend"))
+    stop = e.CancelWithdrawal(actor=OPERATOR, withdrawal=asked, reason="key stolen")
+    assert world.code(replace(stop, reason=" ")) == "malformed"
+    assert world.code(replace(stop, actor=world.reviewer)) == "not_found"
+    world.must(stop)
+    assert world.money(client) == (90_000, 0)
+    assert world.state.stopped == {asked: (OPERATOR, "key stolen")}
+    assert world.code(stop) == "wrong_state"
+    bank.check()
+    world.wait(days=91)
+    world.tick()
+    assert world.state.stopped == {}, "forgotten with its withdrawal"
+    bank.check()
+
+
+def test_what_is_in_a_batch_is_rejected_not_cancelled(bank: Bank) -> None:
+    world, client = bank.world, bank.client(90_000)
+    asked = only_of(world.must(withdrawal(client, 90_000)).events, e.WithdrawalRequested).withdrawal
+    bank.batch()
+    stop = e.CancelWithdrawal(actor=OPERATOR, withdrawal=asked, reason="key stolen")
+    assert world.code(stop) == "wrong_state"
+
+
+def test_an_account_with_an_open_withdrawal_is_not_closed(bank: Bank) -> None:
+    """It would never be paid out, and nobody could take it back."""
+    world, client = bank.world, bank.client(90_000)
+    asked = only_of(world.must(withdrawal(client, 90_000)).events, e.WithdrawalRequested).withdrawal
+    refusal = world.refused(status(client, "close"))
+    assert refusal.code is e.Refused.wrong_state
+    assert asked in refusal.detail
+    world.must(e.CancelWithdrawal(actor=OPERATOR, withdrawal=asked, reason="the account is closed"))
+    world.must(status(client, "close"))
+    assert world.code(withdrawal(client, 1)) == "standing_denied"
+    bank.check()

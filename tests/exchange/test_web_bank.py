@@ -187,6 +187,32 @@ async def test_a_signature_is_good_for_one_withdrawal(opened: Doors, client: Per
     assert (await opened.operator.ask("GET", "/v1/withdrawals?state=paid")).json()["items"] == []
 
 
+async def test_a_stolen_account_is_stopped(opened: Doors, client: Person) -> None:
+    """Suspended, what it asked for is in no batch and no file, and an operator takes it back with a reason it reads."""
+    await funded(opened, client)
+    assert (await withdraw(client, 100)).status_code == 201
+    batch = (await opened.operator.ask("POST", "/v1/bank/payout-batches", json={})).json()["batch"]
+    withdrawal = (await withdraw(client, 200)).json()["withdrawal"]
+    path = f"/v1/participants/{client.participant}/status"
+    for step in ("suspend", "resume"):
+        body = {"step": step, "reason": "key stolen"}
+        assert (await opened.operator.ask("POST", path, json=body)).status_code in (200, 201)
+        if step == "resume":
+            break
+        nobody = await opened.operator.ask("POST", "/v1/bank/payout-batches", json={})
+        assert (nobody.status_code, nobody.json()["code"]) == (409, "wrong_state")
+        file = await opened.operator.ask("GET", f"/v1/bank/payout-batches/{batch}/pain.001")
+        assert (file.status_code, file.json()["code"]) == (409, "wrong_state")
+        assert f"{batch}-{client.participant}" in file.json()["detail"]
+        path_back = f"/v1/withdrawals/{withdrawal}/cancellation"
+        silent = await opened.operator.ask("POST", path_back, json={})
+        assert (silent.status_code, silent.json()["code"]) == (400, "malformed")
+        stopped = await opened.operator.ask("POST", path_back, json={"reason": "key stolen"})
+        assert stopped.json()["state"] == "cancelled"
+    [row] = (await client.ask("GET", "/v1/withdrawals?state=cancelled")).json()["items"]
+    assert (row["cancelled_by"], row["reason"]) == ("P1", "key stolen")
+
+
 async def test_a_new_account_takes_the_old_rows_place(opened: Doors, client: Person) -> None:
     first = (await name_account(client)).json()["account_sha256"]
     assert (await name_account(client)).json()["account_sha256"] == first, "the same account, the same row"
