@@ -3,7 +3,8 @@
 A debt comes from a refund that the seller agreed to and whose deposit and cash did not cover it. While one is open its
 debtor withdraws nothing, lists nothing anew, and whatever becomes available to it goes to its creditors, the oldest debt
 first, in the same journal entry as what brought it. That is the venue's own rule (本所规则): both have agreed to the
-refund, and the creditor does not wait while the debtor spends.
+refund, and the creditor does not wait while the debtor spends: what it had asked to be paid out, and what its open buy
+orders had set aside, is freed when the debt begins (`exchange.refund`).
 
 A debtor's account is watched by the ledger (`Ledger.stirred`), so those who owe nothing pay nothing for this.
 """

@@ -1071,7 +1071,7 @@ class OrderPlaced(Event, frozen=True, gc=False):
 
 class OrderClosed(Event, frozen=True, gc=False):
     """What was left of an order is gone. `reason`: cancelled, ioc, self_trade, withdrawn, expired,
-    refused, standing (its participant may not place it any more).
+    refused, standing (its participant may not place it any more), in_debt (it owes: the money goes to its creditor).
 
     `listing`, `side` and `price_fen` say where it rested; empty where it never did, and in journals older than them.
     """

@@ -22,9 +22,10 @@ from clearing.delivery import TRADE_LIFE
 from clearing.ledger import CNY, Leg, deposit_owner
 from clearing.revenue import Payments
 from exchange import revenue
-from exchange.debt import owe
+from exchange.debt import debts_of, owe
 from exchange.deposit import deposited
 from exchange.events import (
+    VENUE,
     EntitlementEnded,
     Event,
     OfferRefund,
@@ -35,10 +36,13 @@ from exchange.events import (
     RefundPaid,
     Refusal,
     Refused,
+    WithdrawalCancelled,
 )
-from exchange.state import DAY_NS, Debt, Entitlement, RefundOffer, State, Trade, offer_key
+from exchange.state import DAY_NS, Debt, Entitlement, RefundOffer, State, Trade, closing, offer_key
 from exchange.trade import completed
 
+IN_DEBT: Final = "a debt is open: it is set off first 有未清偿债务，先行抵扣"
+"""Why a debtor's withdrawal is taken back."""
 OFFER_NS: Final = 10 * DAY_NS
 """How long an offer waits for the other party."""
 
@@ -124,8 +128,24 @@ def _after_payout(state: State, entitlement: Entitlement, command: OfferRefund) 
     yield RefundPaid(
         command.trade, entitlement.buyer, seller, deposit_fen, cash_fen, debt_fen, debt, public_fen
     )
+    if debt:
+        yield from _freed(state, seller)
     if whole:
         yield EntitlementEnded(entitlement.id, "revoke", command.reason, "", command.actor)
+
+
+def _freed(state: State, debtor: str) -> Iterator[Event]:
+    """What a debtor has set aside for itself: what it asked to be paid out, then its buy orders, the newest first, as far
+    as the debts go. Free again, it is set off in the same entry."""
+    for row in state.bank.open_withdrawals(debtor):
+        if row.state == "requested":
+            yield WithdrawalCancelled(row.id, IN_DEBT, VENUE)
+    owed_fen = sum(debt.left_fen for debt in debts_of(state, debtor))
+    for order in reversed([one for one in state.orders.values() if one.participant == debtor]):
+        if state.ledger.available(debtor, CNY) >= owed_fen:
+            return
+        if order.side == "buy":
+            yield closing(order, "in_debt")
 
 
 def on_offer_due(state: State, key: str, due_ns: int, at_ns: int) -> list[Event]:

@@ -263,6 +263,7 @@ STATES: Final[Mapping[str, tuple[str, str]]] = {
     "withdrawn": ("挂牌撤回", "withdrawn"),
     "expired": ("到期", "expired"),
     "standing": ("不再有资格交易", "its participant may not trade any more"),
+    "in_debt": ("有未清偿债务", "its participant owes: the money goes to its creditor"),
     "accept": ("验收", "accepted"),
     "silence": ("逾期未提异议，视为验收", "accepted by silence"),
     "hand_over": ("份额已交割", "units changed hands"),

@@ -356,17 +356,17 @@ def test_the_proceeds_of_the_next_sale_set_a_debt_off_too(shop: Shop) -> None:
 
 
 def test_money_that_an_order_gives_back_sets_a_debt_off(shop: Shop) -> None:
-    """What was reserved before the debt stays with its order; cancelled, it is available and goes to the creditor."""
+    """What was reserved before the debt is freed with it and goes to the creditor at once."""
     world, merchant = shop.world, shop.merchant
     trade = shop.sell(done=True)
     dealer = world.merchant()
     book = world.book(dealer)
-    bid = only(world.bid(merchant, book, 68, 100), e.OrderPlaced).order
+    world.bid(merchant, book, 68, 100)
     assert world.money(merchant) == (6_860, 6_800)
-    refund = only(shop.agree(trade, 5_000), e.RefundPaid)
+    outcome = shop.agree(trade, 5_000)
+    refund = only(outcome, e.RefundPaid)
     assert (refund.cash_fen, refund.debt_fen) == (60, 4_940)
-    cancelled = world.must(e.CancelOrder(actor=merchant, order=bid))
-    assert kinds(cancelled) == ["OrderClosed", "DebtSetOff"]
+    assert kinds(outcome) == ["RefundPaid", "OrderClosed", "DebtSetOff"]
     assert world.money(merchant) == (1_860, 0)
     shop.check()
 
@@ -693,17 +693,63 @@ def test_partial_posts_of_one_reservation_take_no_more_than_it_has(shop: Shop) -
 # ---- beside the custody bank
 
 
-def test_whoever_owes_cannot_withdraw_and_is_not_paid_out(shop: Shop) -> None:
+def withdraws(shop: Shop, amount_fen: int) -> str:
+    """The seller asks for that much to be paid out."""
+    asked = shop.world.must(e.RequestWithdrawal(actor=shop.merchant, amount_fen=amount_fen))
+    return only(asked, e.WithdrawalRequested).withdrawal
+
+
+def test_whoever_owes_cannot_withdraw_and_what_it_asked_for_is_set_off(shop: Shop) -> None:
+    """A seller asks for all that it has, then agrees to a refund: its buyer does not wait for ever."""
     world = shop.world
     trade = paid(shop, 0, 0)
     world.must(e.SetPayoutAccount(actor=shop.merchant, account_sha256="ab" * 32))
     world.must(shop.statement(BankEntry(100, "in", "", participant=shop.merchant)))
-    asked = only(world.must(e.RequestWithdrawal(actor=shop.merchant, amount_fen=100)), e.WithdrawalRequested)
-    shop.agree(trade, 5_000)
-    assert world.code(e.RequestWithdrawal(actor=shop.merchant, amount_fen=1)) == "in_debt"
-    world.must(e.CancelWithdrawal(actor=shop.merchant, withdrawal=asked.withdrawal))
+    asked = withdraws(shop, 100)
+    outcome = shop.agree(trade, 5_000)
+    assert kinds(outcome) == ["RefundPaid", "WithdrawalCancelled", "DebtSetOff"]
+    assert world.state.bank.withdrawals[asked].state == "cancelled"
+    assert world.state.stopped[asked][0] == e.VENUE
     assert shop.money(shop.merchant) == [0], "what it had asked for is set off"
     assert [row.left_fen for row in debts_of(world.state, shop.merchant)] == [4_900]
+    assert world.code(e.RequestWithdrawal(actor=shop.merchant, amount_fen=1)) == "in_debt"
+    shop.check()
+
+
+def test_what_a_debtor_has_in_a_batch_is_set_off_when_it_comes_back(shop: Shop) -> None:
+    world = shop.world
+    trade = paid(shop, 0, 0)
+    world.must(e.SetPayoutAccount(actor=shop.merchant, account_sha256="ab" * 32))
+    own = BankEntry(1_000_000, "own money", "")
+    world.must(shop.statement(BankEntry(100, "in", "", participant=shop.merchant), own))
+    [row] = world.state.bank.open_breaks()
+    world.must(e.CloseBreak(actor=OPERATOR, bank_break=row.id, reason="own", remedy="book", account="own"))
+    withdraws(shop, 100)
+    batch = only(world.must(e.MakePayoutBatch(actor=OPERATOR)), e.PayoutBatchMade).batch
+    assert kinds(shop.agree(trade, 5_000)) == ["RefundPaid"]
+    back = e.RejectPayout(actor=OPERATOR, batch=batch, participant=shop.merchant, reason="no such account")
+    assert only(world.must(back), e.DebtSetOff).amount_fen == 100
+    shop.check()
+
+
+def test_a_debtors_bids_are_closed_as_far_as_its_debts_go(shop: Shop) -> None:
+    """The newest first; its asks and the bids of others stay."""
+    world = shop.world
+    trade = paid(shop, 0, 0)
+    book, own_book = world.book(world.merchant()), world.book(shop.merchant)
+    world.must(shop.cash(shop.merchant, 6_000, "in"))
+    bids = [only(world.bid(shop.merchant, book, 20, 100), e.OrderPlaced).order for _ in range(3)]
+    stay = [
+        only(world.bid(shop.buyer, book, 10, 90), e.OrderPlaced).order,
+        only(world.ask(shop.merchant, own_book, 5, 100), e.OrderPlaced).order,
+    ]
+    outcome = shop.agree(trade, 3_000)
+    assert kinds(outcome) == ["RefundPaid", "OrderClosed", "OrderClosed", "DebtSetOff"]
+    closed = [event for event in outcome.events if isinstance(event, e.OrderClosed)]
+    assert [(event.order, event.reason) for event in closed] == [(bids[2], "in_debt"), (bids[1], "in_debt")]
+    assert list(world.state.orders) == [bids[0], *stay]
+    assert debts_of(world.state, shop.merchant) == []
+    assert world.money(shop.merchant) == (3_000, 2_000)
     shop.check()
 
 
