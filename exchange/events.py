@@ -607,7 +607,8 @@ class ReverseTransaction(Command, frozen=True, kw_only=True):
     """An operator's proposal to reverse a transaction, and with the same content another operator's consent.
 
     `transaction` is a trade's id, or `bank:` and the bank's reference of a booking. `legs` are its postings in their
-    order, and `refunded_fen` what of the trade's price has gone back, as the query tables say: the door adds them.
+    order, `refunded_fen` what of the trade's price has gone back, and `listing`, `seller` and `amount_fen` are the trade's,
+    as the query tables say: the door adds them.
     """
 
     transaction: str
@@ -615,6 +616,9 @@ class ReverseTransaction(Command, frozen=True, kw_only=True):
     legs: Legs = ()
     entitlement: str = ""
     refunded_fen: int = 0
+    listing: str = ""
+    seller: str = ""
+    amount_fen: int = 0
 
 
 class HaltTrading(Command, frozen=True, kw_only=True):
@@ -1766,7 +1770,8 @@ class ReversalEnded(Event, frozen=True):
 class Reversed(Event, frozen=True):
     """The opposite of a transaction: its `legs` backwards, the last one first. The transaction itself stands.
 
-    `trade`: it is a trade, else an entry of the bank.
+    `trade`: it is a trade, else an entry of the bank. `public_fen` of it was revenue of public data that `operator` had
+    earned: it counts no more (0 in journals older than that).
     """
 
     reversal: str
@@ -1774,6 +1779,8 @@ class Reversed(Event, frozen=True):
     legs: Legs
     by: str
     trade: bool
+    public_fen: int = 0
+    operator: str = ""
 
 
 class MovementRefused(Event, frozen=True):

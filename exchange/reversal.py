@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from clearing.ledger import CNY, DEBT, Leg
+from exchange import revenue
 from exchange.bank import opened
 from exchange.events import (
     EntitlementEnded,
@@ -167,12 +168,24 @@ def _reversed(state: State, proposal: Reversal, command: ReverseTransaction) -> 
     of_trade = not proposal.transaction.startswith(BANK_PREFIX)
     reference = proposal.transaction.removeprefix(BANK_PREFIX)
     at_bank = not of_trade and _is_at_bank(state, reference)
-    yield Reversed(proposal.id, proposal.transaction, proposal.legs, command.actor, of_trade)
+    public_fen = _public_fen(state, command) if of_trade else 0
+    operator = command.seller if public_fen else ""
+    yield Reversed(
+        proposal.id, proposal.transaction, proposal.legs, command.actor, of_trade, public_fen, operator
+    )
     if at_bank:
         yield opened(state, "unmatched", reference, sum(amount for _, _, _, amount in proposal.legs))
     entitlement = state.entitlements.get(command.entitlement)
     if entitlement is not None and entitlement.trade == command.transaction:
         yield EntitlementEnded(entitlement.id, "revoke", proposal.reason, "", command.actor)
+
+
+def _public_fen(state: State, command: ReverseTransaction) -> int:
+    """What of the trade its seller had earned with public data: units sold on by a holder count to nobody's ceiling."""
+    listing = state.listings.get(command.listing)
+    if listing is None or command.seller != listing.merchant or not revenue.is_public(state, listing.id):
+        return 0
+    return command.amount_fen - command.refunded_fen
 
 
 def _is_at_bank(state: State, reference: str) -> bool:
@@ -211,6 +224,7 @@ def apply_reversed(state: State, event: Reversed, at_ns: int) -> None:
     proposal = state.claims.proposals.pop(event.transaction)
     state.ledger.move(opposite(event.legs))
     proposal.approved_by, proposal.at_ns = event.by, at_ns
+    revenue.give_back(state, event.operator, event.public_fen, at_ns)
     if not event.trade:
         reference = event.transaction.removeprefix(BANK_PREFIX)
         state.bank.ahead.pop(reference, None)

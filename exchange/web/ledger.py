@@ -517,7 +517,10 @@ async def _reversal_command(call: Call, body: ReversalBody) -> ReverseTransactio
     if trade.state == "refunded":
         raise Refusing(Refused.wrong_state, "all of its price has gone back: there is nothing to reverse")
     legs = await bookkeeping.legs_of_trade(call.desk.pool, trade.id)
-    return replace(command, legs=legs, entitlement=trade.entitlement, refunded_fen=trade.refunded_fen)
+    return replace(
+        command, legs=legs, entitlement=trade.entitlement, refunded_fen=trade.refunded_fen, listing=trade.listing,
+        seller=trade.seller, amount_fen=trade.amount_fen,
+    )  # fmt: skip
 
 
 def view_of(row: Reversal, state: str) -> ReversalView:

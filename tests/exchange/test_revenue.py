@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from clearing.ledger import CNY
 from exchange import events as e
 from exchange.state import DAY_NS
-from tests.exchange.world import EVIDENCE, OPERATOR, World, boards, classification, only
+from tests.exchange.world import EVIDENCE, OPERATOR, World, boards, changed, classification, only
 
 TREASURY = "public:treasury"
 OPEN = classification(origin="public", open_class="unconditional")
@@ -197,6 +197,24 @@ def test_what_goes_back_after_acceptance_is_no_revenue_of_that_year(days: int) -
         )  # fmt: skip
     years = {"2025": 6_001} if not days else {"2025": 10_001, "2026": -4_000}
     assert world.state.revenue.earned_fen[shop] == years
+    world.check()
+
+
+def test_a_reversed_sale_is_no_revenue() -> None:
+    world = World()
+    shop, buyer, second = world.merchant(), world.buyer(), world.person()
+    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    listing = public_listing(world, shop)
+    complete(world, buyer, listing)
+    earned = world.state.revenue.earned_fen[shop]["2025"]
+    [row] = world.state.entitlements.values()
+    command = e.ReverseTransaction(
+        actor=OPERATOR, transaction=row.trade, reason="a test", legs=((buyer, shop, CNY, 1),), entitlement=row.id,
+        listing=listing, seller=shop, amount_fen=earned,
+    )  # fmt: skip
+    world.must(command)
+    world.must(changed(command, actor=second))
+    assert world.state.revenue.earned_fen[shop] == {"2025": 0}
     world.check()
 
 
