@@ -20,6 +20,7 @@ from clearing.registers import (
     REGISTERS,
     AnyFacts,
     Assessment,
+    CentralApproval,
     CompetitionScreen,
     ComplianceVeto,
     CriticalInfrastructure,
@@ -68,6 +69,8 @@ FACTS: Final[tuple[AnyFacts, ...]] = (
     Pledge(number="1", state="released"),
     Freeze(**COURT, state="frozen"),
     Freeze(**COURT, state="lifted"),
+    CentralApproval(board="computing", authority="State Council", state="withdrawn"),
+    CentralApproval(board="computing", authority="State Council", state="restored"),
     *(
         Assessment(kind=kind, result=result)
         for kind in ("risk_assessment", "reidentification_test", "anonymisation", "impact_assessment")
