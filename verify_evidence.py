@@ -8,11 +8,16 @@ PROOF.json is what `shuji prove ID --out PROOF.json` wrote; docs/EVIDENCE.md say
     leaf        its text is canonical JSON (RFC 8785), salted
     inclusion   leaf -> root by the hashes beside it (RFC 6962, RFC 9162 2.1.3.2), in SHA-256 and in SM3
     checkpoint  the roots stand in the text that the venue's key signed (Ed25519, RFC 8032)
+    later       what has become of it, where the proof shows that: reversed, refunded, revoked; and by which rulebook a
+                verdict was given, the newest before it
     growth      with --since or `shuji prove --since`: the tree has all that was in an earlier checkpoint, unchanged
                 (RFC 9162 2.1.4.2)
 
 The key must come from elsewhere than the proof: from the venue's page, a paper, a proof you kept. Name it with --key (once
 for each where the venue has changed its key); without it, the key that signed is printed for you to compare.
+
+A proof says what was in the log at its checkpoint, and shows what whoever made it has put in: ask the venue itself, today,
+for all that is under an id.
 
 Status 0: all of it holds. 1: something does not, and it is said what. 2: used wrongly.
 """
@@ -23,6 +28,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,6 +38,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORMAT = "shuji-evidence-1"
 HASH_BYTES = 32
+LATER = {
+    "AttestationRevoked": "已撤销 revoked by {by}",
+    "Reversed": "已由 {reversal} 冲正 reversed by {reversal}",
+    "Refunded": "已全额退款 refunded in full ({step})",
+    "PriceLowered": "已减价 {amount_fen} 分 price lowered by {amount_fen} fen",
+    "RefundPaid": "付款后退款 refunded after payout, fen: deposit {deposit_fen}, cash {cash_fen}, debt {debt_fen}",
+    "EntitlementEnded": "许可 {entitlement} 已撤销 entitlement {entitlement} revoked",
+    "FactRecorded": "登记状态变更 {entry}",
+}
+"""Event of a leaf: what has become of what has its id, with what the leaf says."""
+VERDICTS = ("trade", "verdict")
+"""Kinds of leaves behind which there is a rulebook."""
 Hash = Callable[[bytes], bytes]
 
 
@@ -204,8 +222,44 @@ def member(said: Any, name: str, kind: type) -> Any:
 # ---- a proof
 
 
-def check_leaf(said: Any, under: Checkpoint, known: dict[str, Hash]) -> str:
-    """What the leaf says of itself. Raises Wrong."""
+class Leaf:
+    """A leaf that is under the root, taken apart. Whatever it says, it says in texts."""
+
+    def __init__(self, number: int, whole: Any) -> None:
+        self.number = number
+        self.kind, self.id, self.event = [str(whole.get(name)) for name in ("kind", "id", "event")]
+        content = whole.get("content")
+        self.content: dict[str, Any] = content if isinstance(content, dict) else {}
+        at_ns = str(whole.get("at_ns"))
+        known = at_ns.isascii() and at_ns.isdigit() and len(at_ns) < 20
+        self.at = datetime.fromtimestamp(int(at_ns) // 10**9, UTC).isoformat() if known else ""
+
+    def later(self) -> str:
+        """What has become of what has this id; empty where the leaf takes nothing back."""
+        words = LATER.get(self.event, "")
+        return f"{self.id} {words.format_map(Fields(self.content))} {self.at}" if words else ""
+
+
+class Fields(dict[str, Any]):
+    def __missing__(self, name: str) -> str:
+        return "?"
+
+
+def lines_of(leaves: list[Leaf], rulebooks: list[Leaf]) -> list[str]:
+    lines = []
+    for leaf in leaves:
+        lines.append(f"leaf {leaf.number}: {leaf.kind} {leaf.id}")
+        if leaf.later():
+            lines.append(f"  其后 later: {leaf.later()}")
+        before = [rulebook for rulebook in rulebooks if rulebook.number < leaf.number]
+        if leaf.kind in VERDICTS and before:
+            newest = max(before, key=lambda rulebook: rulebook.number)
+            lines.append(f"  规则 by the rulebook {newest.content.get('sha256')} of leaf {newest.number}")
+    return lines
+
+
+def check_leaf(said: Any, under: Checkpoint, known: dict[str, Hash]) -> Leaf:
+    """Raises Wrong."""
     body, number = member(said, "body", str), member(said, "leaf", int)
     try:
         content = json.loads(body)
@@ -219,7 +273,16 @@ def check_leaf(said: Any, under: Checkpoint, known: dict[str, Hash]) -> str:
     for name, digest in known.items():
         if root_of(digest, body.encode(), number, under.size, hex_path(said, name)) != under.roots[name]:
             raise Wrong(f"leaf {number} is not under the {name} root of the checkpoint")
-    return f"leaf {number}: {content.get('kind')} {content.get('id')}"
+    return Leaf(number, content)
+
+
+def check_rulebooks(said: Any, under: Checkpoint, known: dict[str, Hash]) -> list[Leaf]:
+    """Leaves of the rulebooks that were in force. Raises Wrong."""
+    shown = member(said, "rulebooks", list) if "rulebooks" in said else []
+    found = [check_leaf(leaf, under, known) for leaf in shown]
+    if any(leaf.kind != "rulebook" for leaf in found):
+        raise Wrong("a leaf among the rulebooks is none")
+    return found
 
 
 def check_growth(said: Any, new: Checkpoint, known: dict[str, Hash]) -> Checkpoint:
@@ -252,7 +315,8 @@ def check(proof: Any, trusted: list[str], since: Any) -> list[str]:
     known = digests()
     newest = Checkpoint(member(proof, "checkpoint", dict))
     checkpoints = [newest]
-    lines = [check_leaf(leaf, newest, known) for leaf in member(proof, "leaves", list)]
+    leaves = [check_leaf(leaf, newest, known) for leaf in member(proof, "leaves", list)]
+    lines = lines_of(leaves, check_rulebooks(proof, newest, known))
     if since is not None or "growth" in proof:
         old = check_growth(member(proof, "growth", dict), newest, known)
         kept = None if since is None else Checkpoint(member(since, "checkpoint", dict))
@@ -262,6 +326,9 @@ def check(proof: Any, trusted: list[str], since: Any) -> list[str]:
             )
         checkpoints.append(old)
         lines.append(f"{old.size} leaves of the earlier checkpoint are unchanged")
+    changed = list(dict.fromkeys([leaf.id for leaf in leaves if leaf.later()]))
+    if changed:
+        lines.append(f"其后有变 not as it was any more, see above: {', '.join(changed)}")
     lines.append(f"checkpoint: {newest.size} leaves of {newest.origin}, journal {newest.sequence}")
     if "sm3" not in known:
         lines.append("SM3 was NOT checked: neither Python's OpenSSL nor that of cryptography has it here")

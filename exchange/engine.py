@@ -161,7 +161,8 @@ class Engine:
             self._connection.terminate()
             raise
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._tick())]
-        if self.state.rulebook_sha256 != self.state.rulebook.sha256:
+        # The log says what counts behind it; an edition that begins says it once more, for what was before.
+        if self._log.unwritten or self.state.rulebook_sha256 != self.state.rulebook.sha256:
             await self.submit(AdoptRulebook(actor=VENUE, sha256=self.state.rulebook.sha256))
         if is_stale(self.state, self.now_ns()):
             await self.submit(RecountDuties(actor=VENUE))

@@ -110,7 +110,14 @@ def revoke(state: State, command: RevokeEntitlement, at_ns: int) -> Refusal | li
     if not command.reason.strip():
         return Refusal(Refused.malformed, "to revoke an entitlement needs its reason: both parties read it")
     return [
-        EntitlementEnded(entitlement.id, "revoke", command.reason, command.evidence_sha256, command.actor)
+        EntitlementEnded(
+            entitlement.id,
+            "revoke",
+            command.reason,
+            command.evidence_sha256,
+            command.actor,
+            entitlement.trade,
+        )
     ]
 
 

@@ -1021,6 +1021,8 @@ class FactRecorded(Event, frozen=True):
     participant: str
     by: str
     state: str = ""
+    certificate: str = ""
+    """The product's certificate, where the entry changes what it is worth; empty in journals older than this."""
 
 
 class ListingCreated(Event, frozen=True):
@@ -1331,6 +1333,8 @@ class EntitlementEnded(Event, frozen=True):
     reason: str = ""
     evidence_sha256: str = ""
     by: str = ""
+    trade: str = ""
+    """The trade that granted it, where it is revoked; empty in journals older than this."""
 
 
 class Quarantined(Event, frozen=True):

@@ -2,8 +2,14 @@
 
 A leaf is made from an event and its instant alone, so that the journal gives every leaf again. It says what its kind
 names and nothing else: no free text, and no personal data, which the journal does not have either
-(docs/decisions/0013-personal-data.md). What an event gives is never changed: a proof of it is in somebody's hands. A new
-kind of evidence is a new event with its line in `LEAVES`.
+(docs/decisions/0013-personal-data.md). What an event gives is never changed: a proof of it is in somebody's hands.
+
+Which events give leaves has editions. A kind says since which one it is; a log says from which journal row on each of
+them counts, so that rows of before keep their leaves. A new kind of evidence is a line in `LEAVES`, under a new edition
+where the event is older than its line.
+
+What undoes something, or ends it, has its leaf under the same id: whoever asks for all of an id is shown it. What is in
+force from some leaf on, as a rulebook, counts for all leaves behind it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,23 +20,36 @@ import msgspec
 
 from clearing.evidence import HASH_BYTES, Salt, Tree, canonical, find_sm3, leaf_hash, sha256, text_of
 from exchange.events import (
+    AttestationRevoked,
+    Attested,
     CertificateRenewed,
     ContractOffered,
     ContractSigned,
+    EntitlementEnded,
     Entry,
     Event,
+    FactRecorded,
     Held,
     HoldChanged,
+    HoldCured,
     HoldReleased,
     OrderRefused,
+    PriceLowered,
     ProductDecided,
+    Refunded,
+    RefundPaid,
+    Reversed,
     RulebookAdopted,
+    RuleNarrowed,
     Settled,
     TradeRefused,
     VenueKeyAdopted,
 )
 
 _ENTRY: Final = msgspec.msgpack.Decoder(Entry)
+
+EDITION: Final = 2
+"""The newest edition: 1 is the log as it began, 2 has what undoes things, cures, attestations and narrowed rules."""
 
 OLDER: Final = "older"
 """Kind and id of the leaf that stands for a journal's rows from before the log."""
@@ -44,7 +63,7 @@ class Kind(msgspec.Struct, frozen=True):
     """How an event becomes a leaf."""
 
     kind: str
-    """trade, verdict, contract, certificate, rulebook, key."""
+    """trade, verdict, contract, certificate, attestation, rulebook, key."""
     identifier: str
     """The field by whose value the leaf is asked for; empty: R and the instant; "kind": all of it by the kind's name."""
     fields: str = ""
@@ -54,6 +73,10 @@ class Kind(msgspec.Struct, frozen=True):
     public: bool = False
     """Everybody who is signed in may be shown it."""
     applies: Callable[[Any], bool] | None = None
+    since: int = 1
+    """The edition."""
+    undoes: str = ""
+    """In words, with the fields of the event: what has become of what has the same id; empty where nothing has."""
 
 
 _PARTIES: Final = "listing buyer seller buy_order sell_order quantity price_fen"
@@ -110,6 +133,58 @@ LEAVES: Final[dict[type, Kind]] = {
     ),
     RulebookAdopted: Kind("rulebook", "kind", "sha256", public=True),
     VenueKeyAdopted: Kind("key", "kind", "public_key", public=True),
+    # ---- since edition 2
+    RuleNarrowed: Kind("rulebook", "kind", "rule sha256 by", public=True, since=2),
+    HoldCured: Kind("verdict", "trade", "rule evidence_sha256 by attestation", since=2),
+    Attested: Kind(
+        "attestation",
+        "attestation",
+        "kind provider product buyer rules valid_until_ns evidence_sha256 public_key signature",
+        ("provider", "buyer"),
+        since=2,
+    ),
+    AttestationRevoked: Kind("attestation", "attestation", "by", since=2, undoes="已撤销 revoked by {by}"),
+    Reversed: Kind(
+        "trade",
+        "transaction",
+        "reversal by",
+        applies=lambda event: bool(event.trade),
+        since=2,
+        undoes="已由 {reversal} 冲正 reversed by {reversal}",
+    ),
+    Refunded: Kind("trade", "trade", "step", since=2, undoes="已全额退款 refunded in full ({step})"),
+    PriceLowered: Kind(
+        "trade",
+        "trade",
+        "amount_fen fee_fen merchant_fen shares",
+        since=2,
+        undoes="已减价 {amount_fen} 分 price lowered by {amount_fen} fen",
+    ),
+    RefundPaid: Kind(
+        "trade",
+        "trade",
+        "buyer seller deposit_fen cash_fen debt_fen debt",
+        _BOTH,
+        since=2,
+        undoes="付款后退款 refunded after payout, fen: deposit {deposit_fen}, cash {cash_fen}, debt {debt_fen}",
+    ),
+    EntitlementEnded: Kind(
+        "trade",
+        "trade",
+        "entitlement evidence_sha256 by",
+        applies=lambda event: event.step == "revoke" and bool(event.trade),
+        since=2,
+        undoes="许可 {entitlement} 已撤销 entitlement {entitlement} revoked",
+    ),
+    FactRecorded: Kind(
+        "certificate",
+        "certificate",
+        "product entry evidence_sha256 by",
+        public=True,
+        applies=lambda event: bool(event.certificate),
+        since=2,
+        undoes="登记状态变更 {entry}",
+    ),
 }
 """Event: the leaf it gives. Every event that is not here gives none."""
 
@@ -140,6 +215,12 @@ class Leaf(msgspec.Struct, gc=False):
     @property
     def id(self) -> str:
         return id_of(self.source.kind, self.happened, self.at_ns)
+
+    @property
+    def undoes(self) -> str:
+        """What has become of what has this id, in Chinese and English; empty where nothing has."""
+        names = self.source.kind.fields.split()
+        return self.source.kind.undoes.format(**{name: getattr(self.happened, name) for name in names})
 
     def body(self, salt: bytes) -> bytes:
         """What is hashed: canonical JSON."""
@@ -199,13 +280,25 @@ def refused_order_id(at_ns: int) -> str:
     return f"R{at_ns}"
 
 
-_SOURCES: Final = {event: _source(event, kind) for event, kind in LEAVES.items()}
+_ALL: Final = {event: _source(event, kind) for event, kind in LEAVES.items()}
+_SOURCES: Final = [
+    {event: source for event, source in _ALL.items() if source.kind.since <= edition}
+    for edition in range(EDITION + 1)
+]
+"""By edition; the first is that of no log."""
 
 
-def kind_of(event: Event) -> Kind | None:
+def edition_at(begun: Iterable[tuple[int, int]], sequence: int) -> int:
+    """The edition by which a journal row gives leaves; `begun` are editions and the rows from which they count."""
+    return max([edition for edition, begins in begun if begins <= sequence], default=1)
+
+
+def kind_of(event: Event, edition: int = EDITION) -> Kind | None:
     """The kind of leaf that this event gives; None where it gives none."""
-    kind = LEAVES.get(type(event))
-    return None if kind is None or (kind.applies is not None and not kind.applies(event)) else kind
+    source = _SOURCES[edition].get(type(event))
+    if source is None or (source.kind.applies is not None and not source.kind.applies(event)):
+        return None
+    return source.kind
 
 
 def id_of(kind: Kind, happened: Any, at_ns: int) -> str:
@@ -218,29 +311,32 @@ def id_of(kind: Kind, happened: Any, at_ns: int) -> str:
 def readers_of(leaf: Leaf) -> tuple[str, ...] | None:
     """Participants who may be shown the leaf, and what came later under its id; None: everybody who is signed in."""
     kind = leaf.source.kind
-    return None if kind.public else tuple([getattr(leaf.happened, field) for field in kind.readers])
+    if kind.public:
+        return None
+    return tuple([reader for field in kind.readers if (reader := getattr(leaf.happened, field))])
 
 
-def leaves_of(at_ns: int, events: Iterable[Event]) -> Iterator[Leaf]:
+def leaves_of(at_ns: int, events: Iterable[Event], edition: int = EDITION) -> Iterator[Leaf]:
     """The leaves of one entry, in the order of its events."""
+    sources = _SOURCES[edition]
     for event in events:
-        source = _SOURCES.get(type(event))
+        source = sources.get(type(event))
         if source is not None and (source.kind.applies is None or source.kind.applies(event)):
             yield Leaf(source, at_ns, event)
 
 
-def leaves_in(entries: Iterable[bytes]) -> list[Leaf]:
+def leaves_in(entries: Iterable[bytes], edition: int = EDITION) -> list[Leaf]:
     """The leaves of a journal row, out of its encoded entries. Raises msgspec.MsgspecError for what is none."""
     leaves: list[Leaf] = []
     for raw in entries:
         entry = _ENTRY.decode(raw)
-        leaves += leaves_of(entry.at_ns, entry.events)
+        leaves += leaves_of(entry.at_ns, entry.events, edition)
     return leaves
 
 
-def leaf_at(entries: Iterable[bytes], position: int) -> Leaf:
+def leaf_at(entries: Iterable[bytes], position: int, edition: int) -> Leaf:
     """One leaf of a journal row, counted from 0."""
-    return leaves_in(entries)[position]
+    return leaves_in(entries, edition)[position]
 
 
 # ---- the log
@@ -261,11 +357,15 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Log:
-    """Where the log stands. `older` is put before the first leaves: what the journal had before the log began."""
+    """Where the log stands. `older` is put before the first leaves: what the journal had before the log began.
 
-    def __init__(self, secret: bytes, older: Leaf | None = None) -> None:
+    `unwritten`: the journal has no row yet that gives leaves by the newest edition.
+    """
+
+    def __init__(self, secret: bytes, older: Leaf | None = None, unwritten: bool = False) -> None:
         self.salt = Salt(secret)
         self.older = older
+        self.unwritten = unwritten
         self.trees = Tree(sha256), Tree(SM3)
 
     @property

@@ -16,7 +16,7 @@ import msgspec
 from clearing import evidence as merkle
 from exchange import venue
 from exchange.events import SCHEMA_VERSION, Batch
-from exchange.evidence import Log, Row, older_leaf
+from exchange.evidence import EDITION, Log, Row, older_leaf
 from exchange.state import State, decode_state, state_hash
 
 SHARD: Final = 0
@@ -237,7 +237,7 @@ async def recover(connection: Any, empty: Callable[[], State]) -> Recovered:
 
 
 async def recover_log(connection: Any, sequence: int) -> Log:
-    """The log as of the journal's end; begun behind it where there is none yet.
+    """The log as of the journal's end; it and its newest edition are begun behind it where they are not yet.
 
     Raises JournalBroken where the stored nodes do not give the stored root.
     """
@@ -250,6 +250,7 @@ async def recover_log(connection: Any, sequence: int) -> Log:
     begins, secret = await connection.fetchrow(
         "select begins, secret from evidence_log where shard = $1", SHARD
     )
+    unwritten = await _begin_edition(connection, sequence)
     last = await connection.fetchrow(
         "select sequence, first_leaf + leaves as size, root_sha256, root_sm3 from evidence"
         " where shard = $1 order by sequence desc limit 1",
@@ -261,8 +262,28 @@ async def recover_log(connection: Any, sequence: int) -> Log:
             SHARD,
             begins - 1,
         )
-        return Log(secret, older_leaf(*older) if older else None)
-    return await _resumed(connection, Log(secret), last)
+        return Log(secret, older_leaf(*older) if older else None, unwritten)
+    return await _resumed(connection, Log(secret, unwritten=unwritten), last)
+
+
+async def _begin_edition(connection: Any, sequence: int) -> bool:
+    """Rows behind this one give leaves by the newest edition; whether there is none of them yet."""
+    await connection.execute(
+        "insert into evidence_edition (shard, edition, begins) values ($1, $2, $3) on conflict do nothing",
+        SHARD,
+        EDITION,
+        sequence + 1,
+    )
+    begins = await connection.fetchval(
+        "select begins from evidence_edition where shard = $1 and edition = $2", SHARD, EDITION
+    )
+    return bool(begins > sequence)
+
+
+async def editions(connection: Any) -> list[tuple[int, int]]:
+    """Editions of the log of evidence, and the journal rows from which they count."""
+    rows = await connection.fetch("select edition, begins from evidence_edition where shard = $1", SHARD)
+    return [(row["edition"], row["begins"]) for row in rows]
 
 
 async def _resumed(connection: Any, log: Log, last: Any) -> Log:

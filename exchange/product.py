@@ -479,8 +479,14 @@ def record(state: State, command: RecordFact, at_ns: int) -> Refusal | list[Even
             command.participant,
             command.actor,
             LIFE[product.state, step] if step else "",
+            certificate_of(product, command.entry),
         )
     ]
+
+
+def certificate_of(product: Product, entry: str) -> str:
+    """The certificate that is worth something else by this entry; empty where there is none."""
+    return product.certificate if entry.startswith("registration_") else ""
 
 
 def gainers(state: State, product: Product) -> list[str]:

@@ -26,7 +26,7 @@ owner to another:
     Reversed                    the transaction's postings, the last first, the other way   reversal
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -91,7 +91,7 @@ from exchange.events import (
     Terms,
     TradeRefused,
 )
-from exchange.evidence import Kind, id_of, kind_of
+from exchange.evidence import Kind, edition_at, id_of, kind_of
 from exchange.grams import grams_of, normalise
 
 Shares = tuple[tuple[str, int], ...]
@@ -392,8 +392,16 @@ class Kept(Generic[Row]):
 class View:
     """The rows that the fold may see and change. `sequence` is the journal row that is being folded."""
 
-    def __init__(self, rulebook_sha256: str = "", leaves_from: int | None = None) -> None:
-        """`leaves_from`: the first journal row whose leaves are in the log of evidence; None where there is no log."""
+    def __init__(
+        self,
+        rulebook_sha256: str = "",
+        leaves_from: int | None = None,
+        editions: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """`leaves_from`: the first journal row whose leaves are in the log of evidence; None where there is no log.
+
+        `editions` of that log, and the rows from which they count (`exchange.evidence.edition_at`).
+        """
         self.participants: Kept[ParticipantName] = Kept()
         self.products: Kept[ProductRecord] = Kept()
         self.listings: Kept[ListingRecord] = Kept()
@@ -405,6 +413,8 @@ class View:
         self.refusals: list[RefusalRecord] = []
         self.leaves: list[LeafRecord] = []
         self.leaves_from = leaves_from
+        self.editions = editions
+        self.edition = 1
         self.rulebook_sha256 = rulebook_sha256
         self.sequence = 0
         self.posted = 0
@@ -414,6 +424,7 @@ class View:
     def begin(self, sequence: int) -> None:
         """What follows is in this journal row."""
         self.sequence = sequence
+        self.edition = edition_at(self.editions, sequence)
         self.posted = self.refused = self.proved = 0
 
     def post(
@@ -467,7 +478,7 @@ def fold(view: View, event: AnyEvent, at_ns: int) -> None:
     handler = HANDLERS.get(type(event))
     if handler is not None:
         handler(view, event, at_ns)
-    kind = kind_of(event)
+    kind = kind_of(event, view.edition)
     if kind is not None:
         view.prove(kind, event, at_ns)
 

@@ -55,7 +55,7 @@ from exchange.events import (
     Settled,
     TradeRefused,
 )
-from exchange.journal import SHARD, entries_of
+from exchange.journal import SHARD, editions, entries_of
 from exchange.projection import (
     DutyRecord,
     EntitlementRecord,
@@ -480,7 +480,9 @@ class Projector(Progress):
             rows = await next_rows(connection, self.shard, cursor["sequence"])
             reached = rows[-1]["sequence"] if rows else cursor["sequence"]
             if rows:
-                await self._apply(connection, rows, View(cursor["rulebook_sha256"], cursor["leaves_from"]))
+                begun = await editions(connection)
+                view = View(cursor["rulebook_sha256"], cursor["leaves_from"], begun)
+                await self._apply(connection, rows, view)
         self._arrive(reached)
         if self._on_arrival is not None:
             self._on_arrival(reached)
@@ -552,7 +554,7 @@ async def rebuild(connection: Any, shard: int = 0, until: int | None = None) -> 
     Memory is that of the rows. Raises JournalBroken for a body that does not decode.
     """
     begins = await connection.fetchval("SELECT begins FROM evidence_log WHERE shard = $1", shard)
-    view = View(leaves_from=begins)
+    view = View(leaves_from=begins, editions=await editions(connection))
     after = 0
     while rows := await next_rows(connection, shard, after):
         rows = [row for row in rows if until is None or row["sequence"] <= until]

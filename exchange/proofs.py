@@ -32,7 +32,10 @@ from evidence join journal using (shard, sequence) where shard = $1 order by seq
 
 _LEAVES: Final = """
 select leaf.sequence, leaf.position, evidence.first_leaf, log.begins, log.secret,
-    journal.schema, journal.entries, journal.body
+    journal.schema, journal.entries, journal.body, (
+        select coalesce(max(edition), 1) from evidence_edition
+        where shard = $1 and evidence_edition.begins <= leaf.sequence
+    ) as edition
 from evidence_leaf as leaf
 join evidence on evidence.shard = $1 and evidence.sequence = leaf.sequence
 join journal on journal.shard = $1 and journal.sequence = leaf.sequence
@@ -147,7 +150,7 @@ class Prover:
 def _shown(row: Any) -> Shown:
     """What stands for a journal that is older than the log is leaf 0, before those of the first row."""
     number = row["first_leaf"] + row["position"] + (1 if row["sequence"] == row["begins"] > 1 else 0)
-    leaf = leaf_at(journal.entries_of(row), row["position"])
+    leaf = leaf_at(journal.entries_of(row), row["position"], row["edition"])
     body = leaf.body(Salt(row["secret"]).of(number)).decode()
     return Shown(number, row["sequence"], row["position"], leaf, body)
 

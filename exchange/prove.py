@@ -22,6 +22,8 @@ from exchange.terminal import (
 FORMAT: Final = "shuji-evidence-1"
 SIGNED: Final = ("text", "signature", "public_key", "root_sha256", "root_sm3", "note")
 """What of a checkpoint is in the file."""
+VERDICTS: Final = ("trade", "verdict")
+"""Kinds of leaves that come with the leaf of the rulebook by which they were decided."""
 PATHS: Final = ("sha256", "sm3")
 
 
@@ -49,16 +51,22 @@ def run_prove(arguments: Arguments) -> int:
         raise UsageError("a leaf is shown to those it is about: give the key file with --key")
     kept = None if arguments.since is None else _kept(Path(arguments.since))
     with Client(venue_url(os.environ, arguments.url), key_path(arguments)) as client:
-        proof = _proof(client, arguments.id, kept)
+        found = _leaves(client, arguments.id) if arguments.id else []
+        proof = _proof(client, found, kept)
     Path(arguments.out).write_text(json.dumps(proof, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     if arguments.json:
-        print_json({"file": arguments.out, "leaves": len(proof["leaves"])})
+        print_json({"file": arguments.out, "leaves": len(found), "undone": _undone(found)})
     else:
         print(arguments.out)
-        say(
-            f"{len(proof['leaves'])} leaves; anybody checks it with: python verify_evidence.py {arguments.out}"
-        )
+        for words in _undone(found):
+            say(f"其后 later: {words}")
+        say(f"{len(found)} leaves; anybody checks it with: python verify_evidence.py {arguments.out}")
     return 0
+
+
+def _undone(found: list[dict[str, Any]]) -> list[str]:
+    """What has become of what is proved: the proof shows that as well."""
+    return [f"{leaf['id']} {leaf['undoes']} {leaf['at']}" for leaf in found if leaf["undoes"]]
 
 
 def _kept(path: Path) -> dict[str, Any]:
@@ -72,15 +80,23 @@ def _kept(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _proof(client: Any, identifier: str, kept: dict[str, Any] | None) -> dict[str, Any]:
-    """Leaves first: the checkpoint that is asked for then has them."""
-    found = _leaves(client, identifier) if identifier else []
+def _proof(client: Any, found: list[dict[str, Any]], kept: dict[str, Any] | None) -> dict[str, Any]:
+    """Leaves were asked for before: the checkpoint that is asked for now has them."""
+    rulebooks = _rulebooks(client, [leaf["leaf"] for leaf in found if leaf["kind"] in VERDICTS])
     checkpoint = _get(client, "/v1/evidence/checkpoint")
-    leaves = [_under(client, leaf, checkpoint["size"]) for leaf in found]
-    proof = {"format": FORMAT, "checkpoint": {name: checkpoint[name] for name in SIGNED}, "leaves": leaves}
+    under = [[_under(client, leaf, checkpoint["size"]) for leaf in some] for some in (found, rulebooks)]
+    signed = {name: checkpoint[name] for name in SIGNED}
+    proof = {"format": FORMAT, "checkpoint": signed, "leaves": under[0], "rulebooks": under[1]}
     if kept is not None:
         proof["growth"] = _growth(client, kept, checkpoint["size"])
     return proof
+
+
+def _rulebooks(client: Any, decided: list[int]) -> list[dict[str, Any]]:
+    """The leaves of the rulebooks in force: of each decision the newest rulebook before it."""
+    shown = _leaves(client, "rulebook") if decided else []
+    behind = [max([one["leaf"] for one in shown if one["leaf"] < leaf], default=-1) for leaf in decided]
+    return [one for one in shown if one["leaf"] in behind]
 
 
 def _leaves(client: Any, identifier: str) -> list[dict[str, Any]]:

@@ -131,7 +131,7 @@ def _after_payout(state: State, entitlement: Entitlement, command: OfferRefund) 
     if debt:
         yield from _freed(state, seller)
     if whole:
-        yield EntitlementEnded(entitlement.id, "revoke", command.reason, "", command.actor)
+        yield EntitlementEnded(entitlement.id, "revoke", command.reason, "", command.actor, command.trade)
 
 
 def _freed(state: State, debtor: str) -> Iterator[Event]:

@@ -177,7 +177,9 @@ def _reversed(state: State, proposal: Reversal, command: ReverseTransaction) -> 
         yield opened(state, "unmatched", reference, sum(amount for _, _, _, amount in proposal.legs))
     entitlement = state.entitlements.get(command.entitlement)
     if entitlement is not None and entitlement.trade == command.transaction:
-        yield EntitlementEnded(entitlement.id, "revoke", proposal.reason, "", command.actor)
+        yield EntitlementEnded(
+            entitlement.id, "revoke", proposal.reason, "", command.actor, command.transaction
+        )
 
 
 def _public_fen(state: State, command: ReverseTransaction) -> int:

@@ -60,7 +60,7 @@ from exchange.order import (
 )
 from exchange.participant import has_role, standing_refusal
 from exchange.product import LIFE as PRODUCT_LIFE
-from exchange.product import evidence_refusal, kinds_of, reviewer_refusal, revision_refusal
+from exchange.product import certificate_of, evidence_refusal, kinds_of, reviewer_refusal, revision_refusal
 from exchange.state import DAY_NS, Look, Report, State, Trade
 
 REPORT_NS: Final = 10 * DAY_NS
@@ -228,7 +228,16 @@ def _cure_records(state: State, trade: Trade, command: CureHold) -> list[Event]:
     if product.objection:
         entries.append(("objection_settled", ""))
     return [
-        FactRecorded(product.id, entry, command.evidence_sha256, "", "", command.actor, after)
+        FactRecorded(
+            product.id,
+            entry,
+            command.evidence_sha256,
+            "",
+            "",
+            command.actor,
+            after,
+            certificate_of(product, entry),
+        )
         for entry, after in entries
     ]
 

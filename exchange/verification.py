@@ -41,7 +41,7 @@ from clearing.ledger import CNY, DEBT, DEBTOR_PREFIX, ESCROW, unit_asset
 from clearing.money import amount_fen
 from exchange import journal, projector, rejudging, venue
 from exchange.events import SCHEMA_VERSION, Batch, Event
-from exchange.evidence import Leaf, Log, Row, leaves_in, older_leaf
+from exchange.evidence import Leaf, Log, Row, edition_at, leaves_in, older_leaf
 from exchange.matching.book import BUY, Order
 from exchange.migration import MigrationRefused, pending, steps
 from exchange.projector import Difference
@@ -351,6 +351,7 @@ class Evidence:
         self.connection = connection
         self.differ = differ
         self.begins = 0
+        self.editions: list[tuple[int, int]] = []
         self.log: Log | None = None
         self.before: Any = None
         self.ahead: deque[Any] = deque()
@@ -361,6 +362,7 @@ class Evidence:
         )
         if begun is not None:
             self.begins, self.log = begun["begins"], Log(begun["secret"])
+            self.editions = await journal.editions(self.connection)
 
     async def follow(self, row: Any) -> None:
         """The evidence of a journal row."""
@@ -374,7 +376,7 @@ class Evidence:
         if sequence == self.begins and self.before is not None:
             self.log.older = older_leaf(*[self.before[name] for name in ("sequence", "at_ns", "checksum")])
         try:
-            leaves = leaves_in(journal.entries_of(row))
+            leaves = leaves_in(journal.entries_of(row), edition_at(self.editions, sequence))
         except (journal.JournalBroken, msgspec.MsgspecError):
             self._skip(stored)
         else:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from clearing.bank import BankEntry
+from clearing.ledger import CNY, ESCROW, FEES
 from clearing.registers import Freeze, HarmOpinion, Pledge
 from exchange import events as e
 from exchange import journal, venue
@@ -95,6 +96,7 @@ def day() -> World:
     public_data(world, friend, buyer)
     bank(world)
     ledger(world)
+    undone(world)
     world.must(e.AdvanceClock(actor=OPERATOR, seconds=86_400))
     registers(world)
     pledges(world)
@@ -413,6 +415,26 @@ def ledger(world: World) -> None:
         world.must(msgspec.structs.replace(reversal, actor=actor))
     world.must(e.BookCashIn(actor=OPERATOR, participant=shop, amount_fen=600, bank_reference="nobody agrees"))
     world.must(msgspec.structs.replace(reversal, transaction="bank:nobody agrees"))
+
+
+def undone(world: World) -> str:
+    """A sale that two operators reverse, and whose product is registered no more; the trade."""
+    shop, buyer, second = world.merchant(), world.buyer(), world.person()
+    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    product = world.product(shop)
+    trade = world.buy(buyer, world.listing(shop, product, price_fen=10_000))
+    entitlement = world.state.trades[trade].entitlement
+    world.deliver(trade)
+    world.accept(trade)
+    legs = ((buyer, ESCROW, CNY, 10_000), (ESCROW, FEES, CNY, 200), (ESCROW, shop, CNY, 9_800))
+    for actor in (OPERATOR, second):
+        world.must(
+            e.ReverseTransaction(
+                actor=actor, transaction=trade, reason="a test order", legs=legs, entitlement=entitlement
+            )
+        )
+    world.record(product, "registration_revoked")
+    return trade
 
 
 def halts(world: World) -> None:

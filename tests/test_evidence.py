@@ -134,6 +134,33 @@ def test_a_history_that_was_altered_is_not_growth(venue: Venue, tmp_path: Path) 
     assert "does not hold" in run.stderr
 
 
+def test_what_was_undone_is_in_its_proof(venue: Venue, tmp_path: Path) -> None:
+    """A trade that two operators reverse, and the certificate of its product, which a reviewer revokes."""
+    merchant, buyer = venue.merchant(), venue.buyer()
+    product = venue.product(merchant)
+    trade = venue.trade(buyer, venue.listing(merchant, product, price_fen=10))
+    certificate = done(merchant.get(f"/v1/products/{product}"), 200)["certificate"]
+    said = verified(tmp_path, proved(venue, buyer, trade))
+    assert said.returncode == 0, said.stderr
+    assert "later" not in said.stdout
+    assert f"by the rulebook {done(venue.http.get('/v1/rulebook'), 200)['sha256']}" in said.stdout
+    venue.complete(merchant, buyer, trade)
+    body = {"transaction": trade, "reason": "试单误作真单"}
+    for operator in (venue.operator, venue.official("operator")):
+        made = done(operator.post("/v1/ledger/reversals", body), 201)
+    done(venue.record(product, "registration_revoked"))
+    for identifier, words in (
+        (trade, f"已由 {made['transaction']} 冲正 reversed by {made['transaction']}"),
+        (certificate, "登记状态变更 registration_revoked"),
+    ):
+        said = verified(tmp_path, proved(venue, buyer, identifier))
+        assert said.returncode == 0, said.stderr
+        assert f"其后 later: {identifier} {words}" in said.stdout
+        assert f"not as it was any more, see above: {identifier}" in said.stdout
+    assert venue.stop() == 0
+    assert clean(venue.data)
+
+
 def test_prove_says_what_it_needs(venue: Venue, tmp_path: Path) -> None:
     file = str(tmp_path / "proof.json")
     assert shuji("prove", "T1", "--out", file, "--url", venue.url).returncode == 2

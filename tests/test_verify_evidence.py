@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import verify_evidence
 from clearing.evidence import Checkpoint, canonical
+from exchange.evidence import LEAVES
 from exchange.keys import Key
 from exchange.proofs import signed
 from tests.clearing import naive_log
@@ -137,14 +138,14 @@ def test_what_has_no_exact_form_is_refused(value: Any) -> None:
 
 
 NAMES = st.text(st.characters(max_codepoint=127))
-LEAVES = st.recursive(
+VALUES = st.recursive(
     st.text(st.characters(exclude_categories=["Cs"])) | st.booleans() | st.none(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=8,
 )
 
 
-@given(st.dictionaries(NAMES, LEAVES, max_size=5))
+@given(st.dictionaries(NAMES, VALUES, max_size=5))
 def test_the_venue_writes_the_same_canonical_json(leaf: dict[str, Any]) -> None:
     """Two codes, one form: msgspec's encoder there, the RFC's rules here."""
     assert canonical(leaf).decode() == verify_evidence.canonical(leaf)
@@ -207,6 +208,57 @@ def test_a_right_proof_holds() -> None:
         "5 leaves of the earlier checkpoint are unchanged",
         "checkpoint: 13 leaves of shuji/0011223344556677, journal 13",
     ]
+
+
+def later(event: str, number: int, **content: str) -> bytes:
+    said = {"content": content, "event": event, "id": "T3", "kind": "trade", "salt": "ab" * 16}
+    return canonical(said | {"at_ns": str(number * 10**9)})
+
+
+def test_what_became_of_it_later_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [*BODIES, later("Reversed", 1_795_428_000, reversal="V1"), later("Settled", 2)]
+    monkeypatch.setattr(sys.modules[__name__], "BODIES", said)
+    lines = check(proof_of(15, 3, 13, 14), [VENUE.public_key], None)
+    what = "T3 已由 V1 冲正 reversed by V1 2026-11-23T10:00:00+00:00"
+    assert lines[:4] == [
+        "leaf 3: trade T3",
+        "leaf 13: trade T3",
+        f"  其后 later: {what}",
+        "leaf 14: trade T3",
+    ]
+    assert lines[4] == "其后有变 not as it was any more, see above: T3"
+
+
+def test_the_words_for_it_are_those_of_the_venue() -> None:
+    assert {
+        event.__name__: kind.undoes for event, kind in LEAVES.items() if kind.undoes
+    } == verify_evidence.LATER
+    for event, kind in LEAVES.items():
+        content = dict.fromkeys(kind.fields.split(), "x")
+        leaf = verify_evidence.Leaf(1, {"id": "T3", "event": event.__name__, "content": content})
+        assert bool(leaf.later()) == bool(kind.undoes)
+        assert "?" not in leaf.later()
+
+
+def rulebook(sha256: str) -> bytes:
+    said = {"event": "RulebookAdopted", "id": "rulebook", "kind": "rulebook", "salt": "ab" * 16}
+    return canonical(said | {"content": {"sha256": sha256}})
+
+
+def test_a_verdict_is_by_the_newest_rulebook_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [rulebook("r0"), *BODIES[1:5], rulebook("r5"), *BODIES[6:9], rulebook("r9"), *BODIES[10:]]
+    monkeypatch.setattr(sys.modules[__name__], "BODIES", said)
+    proof = proof_of(13, 3, 7)
+    proof["rulebooks"] = [shown_leaf(13, number) for number in (9, 5, 0)]
+    lines = check(proof, [VENUE.public_key], None)
+    assert lines[:4] == [
+        "leaf 3: trade T3", "  规则 by the rulebook r0 of leaf 0",
+        "leaf 7: trade T7", "  规则 by the rulebook r5 of leaf 5",
+    ]  # fmt: skip
+    others: list[Any] = [None, {}, [shown_leaf(13, 4)], [shown_leaf(13, 5) | {"leaf": 6}]]
+    for wrong in others:
+        with pytest.raises(Wrong):
+            check(proof | {"rulebooks": wrong}, [VENUE.public_key], None)
 
 
 def test_a_key_nobody_named_is_told_to_be_compared() -> None:

@@ -31,7 +31,10 @@ class CheckpointView(Struct, kw_only=True):
 
 
 class LeafView(Struct):
-    """`leaf` is its number. `body` is what is hashed, canonical JSON (RFC 8785) with its salt; `sequence` the journal's."""
+    """`leaf` is its number. `body` is what is hashed, canonical JSON (RFC 8785) with its salt; `sequence` the journal's.
+
+    `undoes` says in words what has become of what has this id; empty where this leaf takes nothing back.
+    """
 
     leaf: int
     kind: str
@@ -39,6 +42,7 @@ class LeafView(Struct):
     at: str
     sequence: int
     body: str
+    undoes: str
 
 
 class LeafList(Struct):
@@ -131,7 +135,9 @@ def _place(cursor: str) -> tuple[int, int]:
 
 def _leaf(shown: Shown) -> LeafView:
     leaf = shown.leaf
-    return LeafView(shown.number, leaf.kind, leaf.id, text_of(leaf.at_ns), shown.sequence, shown.body)
+    return LeafView(
+        shown.number, leaf.kind, leaf.id, text_of(leaf.at_ns), shown.sequence, shown.body, leaf.undoes
+    )
 
 
 async def inclusion(call: Call, asked: Included) -> InclusionView:
@@ -176,10 +182,11 @@ OPERATIONS: Final = (
                               "sequence": 57, "at": _WHEN, "text": _TEXT, "signature": _SIGNATURE, "public_key": _KEY,
                               "note": f"{_TEXT}\n— shuji/8f14e45fceea167a q83vEg{_SIGNATURE}\n"}),
     Operation("GET", "/v1/evidence/leaves/{evidence}", leaves,
-              "The leaves of a trade, verdict, contract or certificate (its parties, operator, auditor)", "evidence",
+              "All leaves of a trade, contract, certificate or attestation, oldest first (its parties, operator, auditor)",
+              "evidence",
               asks=Paging, answers=LeafList, refused=(Refused.not_found,),
               example_answer={"items": [{"leaf": 41, "kind": "trade", "id": "T1", "at": _WHEN, "sequence": 57,
-                                         "body": _BODY}], "next": None}),
+                                         "body": _BODY, "undoes": ""}], "next": None}),
     Operation("GET", "/v1/evidence/inclusion", inclusion, "That a leaf is under a root", "evidence", asks=Included,
               answers=InclusionView, signed_in=False, refused=(Refused.out_of_bounds,),
               example_answer={"leaf": 41, "size": 42, "sha256": [_SHA256], "sm3": [_SM3]}),

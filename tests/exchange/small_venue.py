@@ -24,6 +24,7 @@ import msgspec
 from exchange import journal
 from exchange.engine import Engine
 from exchange.events import BookCashIn, Entry, PlaceOrder
+from exchange.evidence import Row
 from exchange.state import State, encode_state
 from exchange.venue import Outcome
 from exchange.verification import verify
@@ -80,15 +81,15 @@ def found(ago_ns: int = HOUR_NS, simulated: bool = False) -> Small:
     return Small(world, merchant, buyer, posted, book, 0)
 
 
-async def lay(dsn: str, small: Small | None = None) -> Small:
-    """Journal the venue as the first batch, as an engine would have."""
+async def lay(dsn: str, small: Small | None = None, evidence: Row | None = None) -> Small:
+    """Journal the venue as the first batch, as an engine would have; without leaves unless they are given."""
     small = small or found()
     small.entries = len(small.world.entries)
     body = journal.encode_batch(small.world.entries)
     state = small.world.state
     opened = state.ledger.drain()
     record = journal.Record(
-        1, state.now_ns, small.entries, body, journal.checksum_of(b"", body), opened, [], []
+        1, state.now_ns, small.entries, body, journal.checksum_of(b"", body), opened, [], [], evidence
     )
     async with session(dsn) as connection:
         taken = await journal.take_epoch(connection)

@@ -1,5 +1,6 @@
 """The table of leaves, the log beside the journal, and what it does with a journal that is older than it."""
 
+import asyncio
 import hashlib
 import json
 import typing
@@ -14,12 +15,13 @@ from clearing.evidence import Salt, canonical, sha256, text_of
 from exchange import events, journal, venue
 from exchange.evidence import LEAVES, OLDER, SM3, Log, id_of, kind_of, leaves_in, leaves_of, readers_of
 from exchange.keys import Key
+from exchange.projector import Projector
 from exchange.proofs import Beyond, Prover
 from exchange.verification import verify
 from tests import golden_journal
 from tests.clearing import naive_log
-from tests.exchange.small_venue import engine_on, execute, is_sound, lay, session, value
-from tests.exchange.world import empty
+from tests.exchange.small_venue import engine_on, execute, found, is_sound, lay, session, value
+from tests.exchange.world import OPERATOR, empty
 
 FREE_TEXT = {
     "detail",
@@ -64,6 +66,55 @@ def test_a_day_gives_a_leaf_of_every_kind_and_each_can_be_told_from_the_journal(
     for leaf in leaves:
         kind = "trade" if leaf.kind == "verdict" and leaf.id.startswith("T") else leaf.kind
         assert owners.setdefault(leaf.id, kind) == kind
+
+
+ROOTS = {
+    "schema-1": "ee4bec63207768777a757ac31876cc36cc84eab54ffd4553b36679a62214a29e",
+    "schema-1-attestations": "089f36854cb4eeb729baab57f80738b0f11b4c199b2fd702f45f5089cd91679c",
+    "schema-1-bank": "cf8b29f70f8a0cb0771d60d952a959ca4fbc8d80720eb08fcbdecda8935add75",
+    "schema-1-duties": "abe2000634321741c79c35a6260b8ac53bee223c6cd8e1880e609bb0ea951ab0",
+    "schema-1-entitlements": "037b9545f20c308edbdcc49d0e9e6e07a9b9eae552f15c9867c2daf76d368bee",
+    "schema-1-evidence": "ce9f37a605624b2888bc2cddb815a7948601aa510e3b3594d9708689849151ca",
+    "schema-1-ledger": "c6da49c7790d6e48faeaf6d4ff2fd683d5cb247d9e842806fdc0ffa079beb191",
+    "schema-1-reminders": "365c09bb839a6245e6502b8aa1f6c8d6537038d95633946050b2fa27b7cb57d8",
+    "schema-1-rules": "b339aaec38fcd7209cf97054e0f958e196751c576df3f27456702c921dc44fe2",
+}
+"""Roots of kept journals by the first edition, as they were before there was a second."""
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_a_kept_journal_gives_the_root_that_it_gave(name: str) -> None:
+    log, root = Log(b"golden"), b""
+    for row in golden_journal.read(golden_journal.FOLDER / f"{name}.msgpack").rows:
+        taken = log.take(leaves_in(journal.entries_of(row), 1))
+        root = root if taken is None else taken.root_sha256
+    assert root.hex() == ROOTS[name]
+
+
+def test_what_undoes_something_has_its_leaf_under_the_same_id() -> None:
+    """Reversed, refunded, a lower price, an entitlement revoked, a certificate and an attestation taken back."""
+    world = golden_journal.day()
+    undoing = [leaf for leaf in leaves_in(world.entries) if leaf.undoes]
+    assert {leaf.event for leaf in undoing} == {
+        event.__name__ for event, kind in LEAVES.items() if kind.undoes
+    }
+    started = {leaf.id for leaf in leaves_in(world.entries, 1)}
+    started |= {leaf.id for leaf in leaves_in(world.entries) if leaf.event == "Attested"}
+    assert {leaf.id for leaf in undoing} <= started
+    assert {leaf.event for leaf in leaves_in(world.entries, 1)}.isdisjoint(leaf.event for leaf in undoing)
+
+
+def test_every_rulebook_that_comes_into_force_is_a_leaf() -> None:
+    """The newest one before a verdict is the one that it was given by: nothing else changes the rulebook."""
+    world = golden_journal.day()
+    said, state = [], empty()
+    for raw in world.entries:
+        for leaf in leaves_in([raw]):
+            if leaf.kind == "rulebook":
+                said.append(json.loads(leaf.body(b"salt" * 4))["content"]["sha256"])
+        venue.replay(state, raw)
+        assert said[-1:] == ([state.rulebook_sha256] if state.rulebook_sha256 else [])
+    assert len(set(said)) >= 2
 
 
 def test_the_first_leaf_of_an_id_names_its_readers() -> None:
@@ -243,6 +294,43 @@ async def stored_bodies(dsn: str) -> list[tuple[int, bytes]]:
     async with session(dsn) as connection:
         rows = await connection.fetch("select sequence, body from journal order by sequence")
     return [(row["sequence"], row["body"]) for row in rows]
+
+
+# ---- editions
+
+
+async def test_a_log_keeps_its_leaves_and_goes_on_by_the_newest_edition(database_dsn: str) -> None:
+    """A trade was reversed before there was a second edition: its proof stays what it was. Then a rule is narrowed."""
+    small = found()
+    trade = golden_journal.undone(small.world)
+    log = Log(b"secret")
+    await execute(
+        database_dsn, "insert into evidence_log (shard, begins, secret) values (0, 1, $1)", b"secret"
+    )
+    await lay(database_dsn, small, log.take(leaves_in(small.world.entries, 1)))
+    narrow = events.NarrowRule(
+        actor=OPERATOR, rule="B07", also_violated_when="price.unit_fen == 7", reason="an emergency"
+    )
+    async with engine_on(database_dsn) as engine:
+        assert (await engine.submit(narrow)).refusal is None
+        assert await is_sound(database_dsn, engine)
+    async with engine_on(database_dsn) as engine:
+        """A second start says nothing more."""
+    prover = await prover_of(database_dsn)
+    follower = Projector(prover.pool)
+    following = asyncio.create_task(follower.run())
+    await follower.caught_up(engine.sequence)
+    following.cancel()
+    await asyncio.wait([following])
+    assert [shown.leaf.event for shown in await prover.leaves(trade, (0, -1), 10)] == ["Settled"]
+    said = await prover.leaves("rulebook", (0, -1), 10)
+    await prover.pool.close()
+    assert [shown.leaf.event for shown in said] == ["RulebookAdopted", "RulebookAdopted", "RuleNarrowed"]
+    assert [shown.sequence for shown in said[:2]] == [1, 2], "it begins with the rulebook in force"
+    for begins, row in ((1, "1"), (99, str(said[2].sequence))):
+        await execute(database_dsn, "update evidence_edition set begins = $1", begins)
+        differences = await verify(database_dsn, None, empty, lambda _: None)
+        assert row in [one.key for one in differences if one.table == "evidence"]
 
 
 # ---- proofs out of the rows
