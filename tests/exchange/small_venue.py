@@ -24,7 +24,7 @@ import msgspec
 from exchange import journal
 from exchange.engine import Engine
 from exchange.events import BookCashIn, Entry, PlaceOrder
-from exchange.evidence import Row
+from exchange.evidence import EDITION, Row
 from exchange.state import State, encode_state
 from exchange.venue import Outcome
 from exchange.verification import verify
@@ -82,7 +82,10 @@ def found(ago_ns: int = HOUR_NS, simulated: bool = False) -> Small:
 
 
 async def lay(dsn: str, small: Small | None = None, evidence: Row | None = None) -> Small:
-    """Journal the venue as the first batch, as an engine would have; without leaves unless they are given."""
+    """Journal the venue as the first batch, as an engine would have; without leaves, which begin behind it.
+
+    `evidence`: its leaves, of a log of the first edition.
+    """
     small = small or found()
     small.entries = len(small.world.entries)
     body = journal.encode_batch(small.world.entries)
@@ -95,6 +98,10 @@ async def lay(dsn: str, small: Small | None = None, evidence: Row | None = None)
         taken = await journal.take_epoch(connection)
         assert taken is not None
         await journal.append(connection, taken[0], record)
+        if evidence is None:
+            await connection.execute(
+                "insert into evidence_edition (shard, edition, begins) values (0, $1, 1)", EDITION
+            )
     return small
 
 
