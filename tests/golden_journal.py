@@ -419,8 +419,7 @@ def ledger(world: World) -> None:
 
 def undone(world: World) -> str:
     """A sale that two operators reverse, and whose product is registered no more; the trade."""
-    shop, buyer, second = world.merchant(), world.buyer(), world.person()
-    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    shop, buyer, second = world.merchant(), world.buyer(), world.official("operator")
     product = world.product(shop)
     trade = world.buy(buyer, world.listing(shop, product, price_fen=10_000))
     entitlement = world.state.trades[trade].entitlement
