@@ -419,14 +419,15 @@ def ledger(world: World) -> None:
 
 def undone(world: World) -> str:
     """A sale that two operators reverse, and whose product is registered no more; the trade."""
-    shop, buyer, second = world.merchant(), world.buyer(), world.official("operator")
+    shop, buyer = world.merchant(), world.buyer()
+    operators = [world.official("operator") for _ in range(2)]
     product = world.product(shop)
     trade = world.buy(buyer, world.listing(shop, product, price_fen=10_000))
     entitlement = world.state.trades[trade].entitlement
     world.deliver(trade)
     world.accept(trade)
     legs = ((buyer, ESCROW, CNY, 10_000), (ESCROW, FEES, CNY, 200), (ESCROW, shop, CNY, 9_800))
-    for actor in (OPERATOR, second):
+    for actor in operators:
         world.must(
             e.ReverseTransaction(
                 actor=actor, transaction=trade, reason="a test order", legs=legs, entitlement=entitlement

@@ -146,7 +146,7 @@ def test_what_was_undone_is_in_its_proof(venue: Venue, tmp_path: Path) -> None:
     assert f"by the rulebook {done(venue.http.get('/v1/rulebook'), 200)['sha256']}" in said.stdout
     venue.complete(merchant, buyer, trade)
     body = {"transaction": trade, "reason": "试单误作真单"}
-    for operator in (venue.operator, venue.official("operator")):
+    for operator in (venue.verified_official("operator"), venue.verified_official("operator")):
         made = done(operator.post("/v1/ledger/reversals", body), 201)
     done(venue.record(product, "registration_revoked"))
     for identifier, words in (
