@@ -160,9 +160,7 @@ def test_other_rules_in_force_are_a_second_look(waiting: Waiting, narrowed: bool
         command = e.NarrowRule(actor=OPERATOR, rule="B23", also_violated_when=also, reason="an emergency")
         assert only(world.must(command), e.HoldChanged).violated == ("B15", "B23")
     else:
-        author, *others = [world.person() for _ in range(3)]
-        for person in (author, *others):
-            world.must(e.GrantRole(actor=OPERATOR, participant=person, role="reviewer"))
+        author, *others = [world.official("reviewer") for _ in range(3)]
         text = world.state.rulebook.texts["rights.toml"]
         rule = text.index('[[rule]]\nid = "B15"')
         gone = text[:rule] + text[text.index("[[rule]]", rule + 1) :]
