@@ -202,8 +202,8 @@ def test_what_goes_back_after_acceptance_is_no_revenue_of_that_year(days: int) -
 
 def test_a_reversed_sale_is_no_revenue() -> None:
     world = World()
-    shop, buyer, second = world.merchant(), world.buyer(), world.person()
-    world.must(e.GrantRole(actor=OPERATOR, participant=second, role="operator"))
+    shop, buyer, second = world.merchant(), world.buyer(), world.official("operator")
+    world.verify(OPERATOR)
     listing = public_listing(world, shop)
     complete(world, buyer, listing)
     earned = world.state.revenue.earned_fen[shop]["2025"]
