@@ -143,11 +143,15 @@ def _persons_of(product: Product) -> tuple[int | UnsetType, int | UnsetType]:
     return declared.further.persons, declared.further.sensitive_persons
 
 
-def exported(state: State, product: Product, abroad: bool, at_ns: int) -> tuple[int, int, int]:
-    """Year, persons and persons with sensitive information that a settled trade counts for; zeros where it does not."""
+NONE_EXPORTED: Final = (0, 0, 0)
+
+
+def exported(state: State, product: Product, at_ns: int) -> tuple[int, int, int]:
+    """Year, persons and persons with sensitive information that a trade counts for whose data goes abroad; zeros where
+    it is about nobody."""
     persons, sensitive = _persons_of(product)
-    if not abroad or isinstance(persons, UnsetType) or isinstance(sensitive, UnsetType) or not persons:
-        return 0, 0, 0
+    if isinstance(persons, UnsetType) or isinstance(sensitive, UnsetType) or not persons:
+        return NONE_EXPORTED
     return day_of(at_ns).year, persons, sensitive
 
 

@@ -34,10 +34,10 @@ from exchange import revenue
 from exchange.attestation import confirming
 from exchange.contract import to_sign
 from exchange.counters import (
+    NONE_EXPORTED,
     counts,
     exported,
     exports_of,
-    is_abroad,
     note_dealing,
     note_export,
     of_fill,
@@ -102,6 +102,23 @@ class Read(msgspec.Struct, gc=False):
     consent: ConsentFacts | None
     signed: Signed | None
     xb: CrossBorderFacts | None = None
+    signature: Signature | None = None
+
+
+class Kept(msgspec.Struct, gc=False):
+    """What was read of a buyer at a posted price: good as long as both parties, the signature and the dates are those.
+
+    Whatever else it was read from drops the cell, but for rights taken exclusively, which are looked at each time.
+    """
+
+    read: Read
+    buyer: Party
+    merchant: Party
+    until_ns: int
+
+
+MOST_KEPT: Final = 4_096
+"""How many buyers are kept of a licence class; then all are read anew."""
 
 
 class Deal(msgspec.Struct, gc=False):
@@ -123,7 +140,7 @@ class Deal(msgspec.Struct, gc=False):
     trade: str = ""
     """The trade's id where it has one already: a hold that is judged again."""
     read: Read | None = None
-    """What its order was judged by at this very instant, where that is the fill as well: at a posted price."""
+    """What it is judged by at this very instant, once it was gathered: at a posted price for the order."""
     standing: bool = False
     """The buyer asked for it before: its order rested, or its trade is on hold."""
 
@@ -194,7 +211,7 @@ def read_of(
     """What the rules of the phase `order` read. In a book the counterparty is not known yet, nor what it brings."""
     actor = command.actor
     if not in_book:
-        return _fill(state, listing, cell, actor, listing.merchant, cell.price, command.accepts_prior, at_ns)
+        return _posted_fill(state, listing, cell, actor, command.accepts_prior, at_ns)
     if command.side == SELL:
         cell = _sold_by(state, listing, cell, actor, at_ns)
     price = price_at(cell.price, command.limit_fen) if command.limit_fen else cell.price
@@ -206,6 +223,31 @@ def read_of(
     trade = _with_counters(state, listing, trade, buyer, actor, "", at_ns)
     consent = _consent_facts(state, listing.product, cell, actor, at_ns)
     return Read(cell, None, buyer, trade, price, consent, signed)
+
+
+def _posted_fill(
+    state: State, listing: Listing, cell: Cell, buyer: str, accepts_prior: bool, at_ns: int
+) -> Read:
+    """A purchase at the posted price, which is also its fill: kept where the registers say nothing of this buyer alone."""
+    merchant, parties = listing.merchant, state.parties
+    kept: Kept | None = cell.of_buyers.get(buyer)
+    if (
+        kept is not None
+        and at_ns < kept.until_ns
+        and parties.get(buyer) is kept.buyer
+        and parties.get(merchant) is kept.merchant
+        and state.signed.get((listing.id, buyer)) is kept.read.signature
+        and not state.products[listing.product].exclusives
+    ):
+        return kept.read
+    read = _fill(state, listing, cell, buyer, merchant, cell.price, accepts_prior, at_ns)
+    own = cell.trade if read.signed is None else read.signed.trade
+    if read.trade is own and read.consent is None and read.xb is None:
+        if len(cell.of_buyers) >= MOST_KEPT:
+            cell.of_buyers.clear()
+        buys, sells = parties[buyer], parties[merchant]
+        cell.of_buyers[buyer] = Kept(read, buys, sells, min(buys.until_ns, sells.until_ns))
+    return read
 
 
 def _fill(
@@ -227,7 +269,8 @@ def _fill(
     trade = _with_counters(state, listing, trade, buys, buyer, seller, at_ns)
     consent = _consent_facts(state, listing.product, cell, buyer, at_ns)
     xb = _export_facts(state, listing, cell, trade, seller, at_ns)
-    return Read(cell, sells, buys, trade, price, consent, signed, xb)
+    signature = signature_of(state, listing.id, buyer, standing)
+    return Read(cell, sells, buys, trade, price, consent, signed, xb, signature)
 
 
 def law_refusal(
@@ -644,7 +687,7 @@ def clear(state: State, deal: Deal, at_ns: int) -> Settled | Held | TradeRefused
 
 def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes]:
     """The verdict of the phase `clearing` and the hash of the facts it read."""
-    read = deal.read or _fill_of(state, deal, at_ns)
+    read = deal.read = deal.read or _fill_of(state, deal, at_ns)
     cell, seller, buyer, trade = read.cell, read.seller, read.buyer, read.trade
     assert seller is not None, "a fill has a seller"
     assert buyer is not None, "a fill has a buyer"
@@ -723,13 +766,14 @@ def would(
 
 
 def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Settled:
-    listing = deal.listing
+    listing, read = deal.listing, deal.read
+    assert read is not None, "it was judged"
     terms = listing.terms
     amount = amount_fen(deal.price_fen, terms.price_per_units, deal.quantity)
-    primary = deal.seller == listing.merchant
-    fee, merchant, payments, roles, public = revenue.distribution(state, listing, amount, primary)
+    fee, merchant, payments, roles, public = _distribution(state, deal, amount)
     units = bool(deal.sell_order)
-    signature = signature_of(state, listing.id, deal.buyer, deal.standing)
+    signature = read.signature
+    leaves = read.trade.cross_border is True
     return Settled(
         deal.trade or state.next_id("T"),
         listing.id,
@@ -755,14 +799,26 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
         roles,
         public,
         counts(state, listing),
-        *exported(state, state.products[listing.product], _leaves(state, deal), at_ns),
+        *(exported(state, state.products[listing.product], at_ns) if leaves else NONE_EXPORTED),
         () if units else protected_kinds(state.products[listing.product]),
     )
 
 
-def _leaves(state: State, deal: Deal) -> bool:
-    """Whether the data goes abroad with this trade, by its territory or by its buyer."""
-    return is_abroad(deal.territory) or is_abroad(state.bureau.participants[deal.buyer].region)
+MOST_SPLIT: Final = 256
+"""How many amounts are kept of a licence class with their distribution."""
+
+
+def _distribution(state: State, deal: Deal, amount: int) -> revenue.Distribution:
+    """Kept with the cell: what a product shares never changes, and what it is made of drops the cell."""
+    if deal.seller != deal.listing.merchant:
+        return revenue.distribution(state, deal.listing, amount, primary=False)
+    kept = deal.cell.of_amounts
+    found: revenue.Distribution | None = kept.get(amount)
+    if found is None:
+        if len(kept) >= MOST_SPLIT:
+            kept.clear()
+        found = kept[amount] = revenue.distribution(state, deal.listing, amount, primary=True)
+    return found
 
 
 def _holding(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes, at_ns: int) -> Held:
@@ -984,31 +1040,26 @@ def record_completion(state: State, buyer: str, seller: str, amount: int, trade:
 def _open_trade(state: State, event: Settled, listing: Listing) -> None:
     """Escrow is posted, the entitlement granted; the merchant has until `due_ns` to deliver."""
     state.trades[event.trade] = Trade(
-        id=event.trade,
-        listing=event.listing,
-        buyer=event.buyer,
-        seller=event.seller,
-        quantity=event.quantity,
-        price_fen=event.price_fen,
-        amount_fen=event.amount_fen,
-        mechanism=event.mechanism,
-        purpose=event.purpose,
-        territory=event.territory,
-        state="settled",
-        due_ns=event.due_ns,
-        fee_fen=event.fee_fen,
-        merchant_fen=event.merchant_fen,
-        shares=event.shares,
-        entitlement=event.entitlement,
+        event.trade,
+        event.listing,
+        event.buyer,
+        event.seller,
+        event.quantity,
+        event.price_fen,
+        event.amount_fen,
+        event.mechanism,
+        event.purpose,
+        event.territory,
+        "settled",
+        event.due_ns,
+        event.fee_fen,
+        event.merchant_fen,
+        event.shares,
+        event.entitlement,
     )
     state.took_id(event.entitlement)
     state.entitlements[event.entitlement] = Entitlement(
-        id=event.entitlement,
-        trade=event.trade,
-        listing=event.listing,
-        buyer=event.buyer,
-        seller=event.seller,
-        territory=event.territory,
+        event.entitlement, event.trade, event.listing, event.buyer, event.seller, event.territory
     )
     if event.protected:
         state.protected[event.trade] = event.protected

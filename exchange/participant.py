@@ -132,6 +132,8 @@ def same_house(state: State, one: str, other: str) -> bool:
 
 def standing_refusal(state: State, participant: str, deed: str, at_ns: int) -> Refusal | None:
     """Why a participant may not buy or list now, in the bureau's words."""
+    if deed == "buy" and state.bureau.may_buy(participant, at_ns):
+        return None
     standing = state.bureau.standing(participant, at_ns)
     if standing.may_buy if deed == "buy" else standing.may_list:
         return None

@@ -140,7 +140,7 @@ class Listing(Struct, kw_only=True):
     """The tariff that a reviewer held public data's price regime and ceiling against; empty: they are unknown."""
 
 
-class Trade(Struct, kw_only=True, gc=False):
+class Trade(Struct, gc=False):
     """A trade that is not finished: held, settled, delivered, rejected or redelivered."""
 
     id: str
@@ -171,7 +171,7 @@ class Look(Struct, frozen=True):
     next_ns: int = 0
 
 
-class Entitlement(Struct, kw_only=True, gc=False):
+class Entitlement(Struct, gc=False):
     id: str
     trade: str
     listing: str

@@ -1,5 +1,7 @@
 """The bureau: who may do what and why not, ratings from the register, and snapshots."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -63,6 +65,21 @@ def test_the_unverified_may_browse_only() -> None:
     standing = bureau.standing("buyer", START_NS)
     assert (standing.may_browse, standing.may_buy, standing.may_list) == (True, False, False)
     assert codes(bureau, "buyer") == ["identity_unverified", "credential_none"]
+
+
+@given(
+    status=st.sampled_from(("active", "suspended", "closed")),
+    identity=st.sampled_from(("unverified", "verified", "refused")),
+    ban_until_ns=st.integers(START_NS - 1, START_NS + 1),
+    mandate_until_ns=st.integers(START_NS - 1, START_NS + 1),
+    roles=st.sampled_from((("buyer",), ("merchant",), ("buyer", "merchant"), ())),
+)
+def test_the_short_question_has_the_answer_of_the_long_one(**row: Any) -> None:
+    bureau = market()
+    for name, value in row.items():
+        setattr(bureau.participants["buyer"], name, value)
+    assert bureau.may_buy("buyer", START_NS) == bureau.standing("buyer", START_NS).may_buy
+    assert not bureau.may_buy("nobody", START_NS)
 
 
 def test_the_unaccredited_cannot_list() -> None:

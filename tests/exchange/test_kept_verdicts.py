@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from clearing import house
 from clearing.house import NEVER_NS, Cell, House, Party, Signed
 from clearing.notrade import ConsentFacts, CrossBorderFacts, Facts, Phase, PriceFacts, TradeFacts, Verdict
 from clearing.registers import (
@@ -466,6 +468,7 @@ class KeptVerdicts(RuleBasedStateMachine):
                 yield from self.ahead(NEVER_NS, signed.kept)
         for party in state.parties.values():
             yield from self.ahead(party.until_ns, party.kept)
+        yield from self.ahead(NEVER_NS, state.house._allowed)
 
     def ahead(self, until_ns: int, *kept: dict[Any, Any]) -> Iterator[int]:
         for end_ns in (until_ns, *(one.until_ns for found in kept for one in found.values())):
@@ -544,3 +547,28 @@ TestKeptVerdicts = KeptVerdicts.TestCase
 
 def test_every_register_has_a_say() -> None:
     assert {name_of(facts) for facts in FACTS} == REGISTERS.keys()
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of licence classes with many buyers and amounts; forgotten or not, the entries are the same."""
+
+    def entries() -> tuple[list[bytes], World]:
+        world = World()
+        shop = world.merchant(10**9)
+        listing = world.listing(shop, territories=("CN", "CN-46"))
+        buyers = [world.buyer(10**9) for _ in range(3)]
+        for territory in ("CN", "CN-46", "CN"):
+            for quantity, buyer in enumerate(buyers * 2, 1):
+                world.buy(buyer, listing, quantity, territory=territory)
+        return world.entries, world
+
+    roomy, world = entries()
+    assert len(world.state.house._allowed) == 2 * 2 * 3
+    for place, name in ((house, "MOST_ALLOWED"), (order, "MOST_KEPT"), (order, "MOST_SPLIT")):
+        monkeypatch.setattr(place, name, 2)
+    narrow, world = entries()
+    assert narrow == roomy
+    assert 0 < len(world.state.house._allowed) <= 2
+    for cell in world.state.cells.values():
+        assert 0 < len(cell.of_buyers) <= 2
+        assert 0 < len(cell.of_amounts) <= 2
