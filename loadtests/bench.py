@@ -29,7 +29,7 @@ from loadtests import (
     bench_storage,
     endurance,
 )
-from loadtests.bench_engine import NewFlow, Reached, full_speed, paced, running
+from loadtests.bench_engine import NewFlow, Reached, full_speed, paced, running, sustained
 from loadtests.bench_figure import Figure, percentile, table, write
 from loadtests.bench_market import BookFlow, PostedFlow
 
@@ -239,10 +239,28 @@ async def storage(extent: Extent, dsn: str) -> AsyncIterator[Figure]:
     for name, size in ALONE.items():
         reached = await _full_speed(extent, dsn, PostedFlow, 1, size)
         yield _settled(f"settled_posted_{name}", reached, copied)
+    async for figure in _sustained(extent, dsn):
+        yield figure
     with_ids = await _full_speed(extent, dsn, PostedFlow, 64, 1, with_ids=True)
     yield _settled("settled_posted_singles_64_with_ids", with_ids, copied)
     async for figure in _recovery(extent, dsn):
         yield figure
+
+
+async def _sustained(extent: Extent, dsn: str) -> AsyncIterator[Figure]:
+    """With the query tables filled as fast as trades settle, beside the same in a burst."""
+    submitters, size = SUBMISSIONS["batches_1000"]
+    for mix, new_flow in MIXES.items():
+        burst = await _full_speed(extent, dsn, new_flow, submitters, size)
+        async with running(dsn) as (engine, market):
+            reached = await sustained(engine, market, new_flow, submitters, size, extent.engine_seconds)
+        yield Figure(
+            name=f"sustained_{mix}_batches_1000",
+            value=reached.trades_a_second,
+            unit="trades/s",
+            reference=burst.trades_a_second,
+            compared="the same in a burst, before the query tables have it",
+        )
 
 
 async def _full_speed(

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from msgspec import Struct
@@ -18,6 +18,7 @@ from msgspec import Struct
 from exchange import journal
 from exchange.engine import Engine
 from exchange.migration import migrate
+from exchange.projecting import ProjectorProcess
 from exchange.venue import Outcome
 from loadtests.bench_figure import percentile
 from loadtests.bench_market import CommandIds, Flow, Market, empty, found, settled
@@ -123,10 +124,13 @@ async def _singly(engine: Engine, flow: Flow, until: float, tally: _Tally) -> No
 
 
 async def _in_batches(engine: Engine, flow: Flow, size: int, until: float, tally: _Tally) -> None:
-    while time.perf_counter() < until:
+    """One at least."""
+    while True:
         for outcome in await engine.submit_many([flow.command() for _ in range(size)]):
             flow.note(outcome)
             tally.count(outcome)
+        if time.perf_counter() >= until:
+            return
 
 
 def _flows(new_flow: NewFlow, market: Market, submitters: int, with_ids: bool) -> list[Flow]:
@@ -159,6 +163,44 @@ async def full_speed(
     return Reached(
         tally.orders, tally.trades, time.perf_counter() - started, time.process_time() - cpu_started
     )
+
+
+# ---- no faster than the query tables
+
+AHEAD: Final = 4
+"""Journal rows by which the tables may be behind."""
+PROJECTING_SECONDS: Final = 60.0
+
+
+async def sustained(
+    engine: Engine, market: Market, new_flow: NewFlow, submitters: int, size: int, seconds: float
+) -> Reached:
+    """What goes on for as long as one likes: nobody sends before the tables are close, and at the end they have it all."""
+    projector = ProjectorProcess(engine.dsn)
+    engine.on_commit.append(projector.wake)
+    working = asyncio.create_task(projector.run())
+    try:
+        await projector.caught_up(engine.sequence, PROJECTING_SECONDS)
+        tally = _Tally()
+        started, cpu_started = time.perf_counter(), time.process_time()
+        flows = _flows(new_flow, market, submitters, with_ids=False)
+        await asyncio.gather(
+            *[_abreast(engine, projector, flow, size, started + seconds, tally) for flow in flows]
+        )
+        await projector.caught_up(engine.sequence, PROJECTING_SECONDS)
+        took, cpu_took = time.perf_counter() - started, time.process_time() - cpu_started
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    return Reached(tally.orders, tally.trades, took, cpu_took)
+
+
+async def _abreast(
+    engine: Engine, projector: ProjectorProcess, flow: Flow, size: int, until: float, tally: _Tally
+) -> None:
+    while time.perf_counter() < until:
+        await _in_batches(engine, flow, size, 0.0, tally)
+        await projector.caught_up(engine.sequence - AHEAD, PROJECTING_SECONDS)
 
 
 # ---- at a fixed rate

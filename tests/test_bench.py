@@ -39,6 +39,8 @@ NAMES = {
     "settled_posted_singles_64_with_ids",
     "settled_posted_batches_1",
     "settled_posted_batches_10000",
+    "sustained_posted_batches_1000",
+    "sustained_book_batches_1000",
     *(f"{what}_p99_{mix}" for mix in ("posted", "book") for what in ("commit", "acknowledged")),
     "recovery_from_journal",
     "recovery_from_snapshot",
