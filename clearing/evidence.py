@@ -78,8 +78,8 @@ def _sm3_of_cryptography() -> tuple[str, Hash]:
     return "cryptography", digest
 
 
-def leaf_hash(digest: Hash, body: bytes) -> bytes:
-    return digest(b"\x00" + body)
+LEAF_MARK: Final = b"\x00"
+"""What stands before a leaf where it is hashed."""
 
 
 # ---- what a leaf says

@@ -236,6 +236,36 @@ def _of_listing(
     return cell.venue, cell.product, cell.source, cell.registration, cell.auth, consent or cell.consent
 
 
+class Hashed(msgspec.Struct, frozen=True, gc=False):
+    """What a clearing verdict reads, but for price and instant: the registers by their hashes, and what the fill brings."""
+
+    registers: bytes
+    brought: str
+
+    def sha256(self, unit_fen: int, at_ns: int) -> bytes:
+        """Hash of everything that the verdict read."""
+        return hashlib.sha256(self.registers + f"{unit_fen};{at_ns}{self.brought}".encode()).digest()
+
+
+def hashed(
+    cell: Cell,
+    seller: Party,
+    buyer: Party,
+    trade: TradeFacts,
+    consent: ConsentFacts | None = None,
+    signed: Signed | None = None,
+    xb: CrossBorderFacts | None = None,
+) -> Hashed:
+    brought = ""
+    if signed is not None and trade is signed.trade:
+        brought = f";{signed.digest.hex()}"
+    elif trade is not cell.trade:
+        brought = f";{trade!r}"
+    brought += "" if consent is None else f";{consent!r}"
+    brought += "" if xb is None else f";{xb!r}"
+    return Hashed(cell.digest + seller.digest + buyer.digest, brought)
+
+
 class House:
     """Rulebook and ledger together."""
 
@@ -361,28 +391,6 @@ class House:
         """Rule: how often it fired, passed, did not apply or was unknown, since this house judges."""
         self._count_seen()
         return {rule: dict(counts) for rule, counts in self._counted.items()}
-
-    @staticmethod
-    def facts_sha256(
-        cell: Cell,
-        seller: Party,
-        buyer: Party,
-        trade: TradeFacts,
-        unit_fen: int,
-        at_ns: int,
-        consent: ConsentFacts | None = None,
-        signed: Signed | None = None,
-        xb: CrossBorderFacts | None = None,
-    ) -> bytes:
-        """Hash of everything that the clearing verdict read: registers by their hashes, then what the fill brings."""
-        own = f"{unit_fen};{at_ns}"
-        if signed is not None and trade is signed.trade:
-            own += f";{signed.digest.hex()}"
-        elif trade is not cell.trade:
-            own += f";{trade!r}"
-        own += "" if consent is None else f";{consent!r}"
-        own += "" if xb is None else f";{xb!r}"
-        return hashlib.sha256(cell.digest + seller.digest + buyer.digest + own.encode()).digest()
 
     # --- money and units ---
 

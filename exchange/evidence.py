@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from clearing.evidence import HASH_BYTES, Salt, Tree, canonical, find_sm3, leaf_hash, sha256, text_of
+from clearing.evidence import HASH_BYTES, LEAF_MARK, Salt, Tree, canonical, find_sm3, sha256, text_of
 from exchange.events import (
     AttestationRevoked,
     Attested,
@@ -231,10 +231,10 @@ _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _AS_TEXT: Final[dict[Any, str]] = {
     str: "{}",
     bool: "{}",
-    int: "str({})",
+    int: "f'{{{}}}'",
     bytes: "{}.hex()",
     tuple[str, ...]: "{}",
-    tuple[tuple[str, int], ...]: "[(name, str(number)) for name, number in {}]",
+    tuple[tuple[str, int], ...]: "[(name, f'{{number}}') for name, number in {}]",
 }
 """Type of a field: the expression that gives what `text_of` would, at a fraction of its time."""
 
@@ -258,7 +258,7 @@ def _source(event: type, kind: Kind) -> _Source:
     lines = (
         "def write(happened, at_ns, salt):",
         f"    content = Content({', '.join(said)})",
-        f"    whole = Whole(str(at_ns), content, {event.__name__!r}, {_id_text(kind)}, {kind.kind!r}, salt.hex())",
+        f"    whole = Whole(f'{{at_ns}}', content, {event.__name__!r}, {_id_text(kind)}, {kind.kind!r}, salt.hex())",
         "    return encode(whole)",
     )
     names: dict[str, Any] = {"Content": _shape("Content", fields), "Whole": _WHOLE, "text_of": text_of}
@@ -397,13 +397,13 @@ class Log:
 
     def append(self, bodies: Sequence[bytes]) -> Row:
         first = self.size
-        nodes = [_grown(tree, bodies) for tree in self.trees]
+        marked = [LEAF_MARK + body for body in bodies]
+        nodes = [_grown(tree, marked) for tree in self.trees]
         return Row(first, len(bodies), *nodes, *[tree.root() for tree in self.trees])
 
 
-def _grown(tree: Tree, bodies: Sequence[bytes]) -> bytes:
-    digest = tree.digest
-    completed = tree.append([leaf_hash(digest, body) for body in bodies])
+def _grown(tree: Tree, marked: Sequence[bytes]) -> bytes:
+    completed = tree.append(list(map(tree.digest, marked)))
     return b"".join([node for level in completed for node in level])
 
 

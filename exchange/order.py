@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from clearing.contract import DECLARED_FACTS, with_declared
-from clearing.house import Cell, Party, Signed, digest_of, facts_of
+from clearing.house import Cell, Hashed, Party, Signed, digest_of, facts_of, hashed
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import (
@@ -103,6 +103,8 @@ class Read(msgspec.Struct, gc=False):
     signed: Signed | None
     xb: CrossBorderFacts | None = None
     signature: Signature | None = None
+    hashed: Hashed | None = None
+    """Of a fill: what its facts' hash covers."""
 
 
 class Kept(msgspec.Struct, gc=False):
@@ -270,7 +272,8 @@ def _fill(
     consent = _consent_facts(state, listing.product, cell, buyer, at_ns)
     xb = _export_facts(state, listing, cell, trade, seller, at_ns)
     signature = signature_of(state, listing.id, buyer, standing)
-    return Read(cell, sells, buys, trade, price, consent, signed, xb, signature)
+    covered = hashed(cell, sells, buys, trade, consent, signed, xb)
+    return Read(cell, sells, buys, trade, price, consent, signed, xb, signature, covered)
 
 
 def law_refusal(
@@ -281,9 +284,10 @@ def law_refusal(
     A broken rule is the orderer's own doing where it is not broken without what the orderer is and asks: judged once
     more, on refusal only. So a buyer does not answer for a merchant whose credential has run out.
     """
-    cell = read.cell
-    asked = (read.seller, read.buyer, read.trade, read.price, at_ns, read.consent, read.signed)
-    verdict = state.house.judge("order", cell, *asked)
+    cell, consent, signed = read.cell, read.consent, read.signed
+    verdict = state.house.judge(
+        "order", cell, read.seller, read.buyer, read.trade, read.price, at_ns, consent, signed
+    )
     if verdict is ALLOW or verdict.outcome in ("allow", "hold"):
         return None
     others = _without_orderer(state, listing, read, command, at_ns)
@@ -688,12 +692,12 @@ def clear(state: State, deal: Deal, at_ns: int) -> Settled | Held | TradeRefused
 def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes]:
     """The verdict of the phase `clearing` and the hash of the facts it read."""
     read = deal.read = deal.read or _fill_of(state, deal, at_ns)
-    cell, seller, buyer, trade = read.cell, read.seller, read.buyer, read.trade
-    assert seller is not None, "a fill has a seller"
-    assert buyer is not None, "a fill has a buyer"
-    brought = (read.consent, read.signed, read.xb)
-    verdict = state.house.judge("clearing", cell, seller, buyer, trade, read.price, at_ns, *brought)
-    digest = state.house.facts_sha256(cell, seller, buyer, trade, deal.price_fen, at_ns, *brought)
+    assert read.hashed is not None, "a fill has both parties"
+    seller, buyer, trade, price = read.seller, read.buyer, read.trade, read.price
+    verdict = state.house.judge(
+        "clearing", read.cell, seller, buyer, trade, price, at_ns, read.consent, read.signed, read.xb
+    )
+    digest = read.hashed.sha256(deal.price_fen, at_ns)
     return (verdict, digest) if verdict.outcome != "hold" else _cured(state, deal, verdict, digest, at_ns)
 
 

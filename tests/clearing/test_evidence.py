@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from clearing import evidence
 from clearing.evidence import (
+    LEAF_MARK,
     Checkpoint,
     DigestMissing,
+    Hash,
     Salt,
     Tree,
     body_of,
@@ -25,7 +27,6 @@ from clearing.evidence import (
     fold,
     inclusion,
     last_leaf,
-    leaf_hash,
     nodes_of,
     place_of,
     sha256,
@@ -37,6 +38,10 @@ SIZE = 200
 ENTRIES = [f"entry {number}".encode() for number in range(SIZE)]
 SM3 = find_sm3()[1]
 DIGESTS = {"sha256": sha256, "sm3": SM3}
+
+
+def leaf_hash(digest: Hash, body: bytes) -> bytes:
+    return digest(LEAF_MARK + body)
 
 
 class Stored:
