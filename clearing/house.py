@@ -4,9 +4,8 @@ Judging. A listing's licence class (`Cell`), a seller and a buyer (`Party`) each
 read only them, until `changes_at` passes; whoever changes a register drops the cell or party. So does the cell with
 the rules about the trade that read no party, for trades at its own terms. A fill in which no rule of any of them, nor of
 the pair, had anything to say is remembered as allowed for as long as all of them are good, and is not judged again till
-then. A trade's facts hash covers the hashes of the three registers and what only this fill brings: what a verdict read
-can be held against registers rebuilt from the journal. Nothing does that yet, and nothing recomputes a verdict:
-`shuji verify` compares outcomes with the tables.
+then. A trade's facts hash covers the hashes of the three registers and what only this fill brings: `shuji verify`
+judges every stored verdict again on registers rebuilt from the journal, and compares what it read by that hash.
 
 Settling. Prefunded delivery against payment (BIS model 1): the buyer's reservation pays into escrow and only
 acceptance pays out, or, for transferable units, money and units change hands in the same instant.
