@@ -105,6 +105,8 @@ FACTS: Final[tuple[AnyFacts, ...]] = (
     ComplianceVeto(state="vetoed"),
     ComplianceVeto(state="lifted"),
     PublicOperator(appointed=True),
+    CentralApproval(board="computing", authority="ministry", state="withdrawn"),
+    CentralApproval(board="computing", authority="ministry", state="restored"),
     VenueOperator(runs_venue=True),
     VenueOperator(runs_venue=False),
 )
