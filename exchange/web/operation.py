@@ -225,13 +225,14 @@ class Call:
 
     def page(self, items: Sequence[Any], following: str) -> Response[bytes]:
         """A page of a list, with `Link: rel="next"` (RFC 8288) where there is more."""
-        headers = {}
-        if following:
-            query = [(key, value) for key, value in self._query() if key != "cursor"]
-            headers["link"] = (
-                f'<{self.scope["path"]}?{urlencode([*query, ("cursor", following)])}>; rel="next"'
-            )
-        return answer({"items": items, "next": following or None}, 200, headers)
+        return answer({"items": items, "next": following or None}, 200, self.link(following))
+
+    def link(self, following: str | None) -> dict[str, str]:
+        """The header that leads on to the next page; none where there is none."""
+        if not following:
+            return {}
+        query = [(key, value) for key, value in self._query() if key != "cursor"]
+        return {"link": f'<{self.scope["path"]}?{urlencode([*query, ("cursor", following)])}>; rel="next"'}
 
     def _query(self) -> list[tuple[str, str]]:
         return parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -428,7 +429,9 @@ def performer(operation: Operation) -> "Callable[[Call], Awaitable[Response[Any]
         elif from_body is not None:
             asked = from_body(await call.body(operation.limit))
         given = await operation.handler(call, asked)
-        return given if isinstance(given, Response) else answer(given, operation.status)
+        if isinstance(given, Response):
+            return given
+        return answer(given, operation.status, call.link(getattr(given, "next", None)))
 
     async def perform(call: Call) -> Response[Any]:
         try:

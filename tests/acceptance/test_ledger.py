@@ -105,8 +105,9 @@ def bid(venue: Venue, buyer: Person, book: str, quantity: int = 10) -> str:
 
 def held_trade(venue: Venue, merchant: Person, buyer: Person) -> str:
     """An exclusive licence over earlier ones: held until the buyer confirms (B17)."""
-    product = venue.product(merchant)
-    venue.trade(venue.buyer(), venue.listing(merchant, product))
+    product, first = venue.product(merchant), venue.buyer()
+    trade = venue.trade(first, venue.listing(merchant, product, term_days=365))
+    venue.complete(merchant, first, trade)
     return venue.held(buyer, venue.listing(merchant, product, **EXCLUSIVE), "B17")
 
 
