@@ -37,6 +37,10 @@ A renewal whose trade comes to nothing `lapse`s, and the deletion is due after a
 Until it is completed both parties may also agree that all of the price goes back (`agree`): refunded, at nobody's fault.
 With a delivery in hand they may agree that a part does (`settle`): the buyer keeps it at the lower price.
 
+While a rule about the right, a freeze, a pledge or a listed buyer forbids that what was sold passes on, nothing is
+delivered or accepted; silence is put off (`postpone`) until a last date, and then the price goes back (`stop`, from each of
+the four states whose price is in escrow; `exchange.passing`).
+
 What is not in a table cannot happen. A date is the last instant at which the act is in time: the tick that
 makes it late comes at any later instant. Days are 24 hours, whole nanoseconds of UTC.
 """
@@ -60,6 +64,8 @@ TradeStep = Literal[
     "reject_again",
     "agree",
     "settle",
+    "postpone",
+    "stop",
 ]
 EntitlementState = Literal["granted", "active", "suspended", "renewed", "expired", "revoked", "deleted"]
 EntitlementStep = Literal[
@@ -95,6 +101,12 @@ TRADE_LIFE: Final[dict[tuple[TradeState, TradeStep], TradeState]] = {
     ("redelivered", "agree"): "refunded",
     ("delivered", "settle"): "completed",
     ("redelivered", "settle"): "completed",
+    ("delivered", "postpone"): "delivered",
+    ("redelivered", "postpone"): "redelivered",
+    ("settled", "stop"): "refunded",
+    ("delivered", "stop"): "refunded",
+    ("rejected", "stop"): "refunded",
+    ("redelivered", "stop"): "refunded",
 }
 
 ENTITLEMENT_LIFE: Final[dict[tuple[EntitlementState, EntitlementStep], EntitlementState]] = {

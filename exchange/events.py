@@ -1314,7 +1314,9 @@ class Completed(Event, frozen=True):
 
 
 class Refunded(Event, frozen=True):
-    """`step`: miss (nothing delivered by its date), reject_again, or agree (both parties agreed to give all back)."""
+    """`step`: miss (nothing delivered by its date), reject_again, agree (both parties agreed to give all back), or stop (a
+    rule forbids that what was sold passes on, and the last date to wait for is over).
+    """
 
     trade: str
     step: str
@@ -1817,6 +1819,18 @@ class CertificateReminded(Event, frozen=True):
     valid_until_ns: int
 
 
+class CompletionPostponed(Event, frozen=True):
+    """The buyer was silent until the acceptance date while these rules forbid that the right passes (`violated`).
+
+    The next date is `due_ns`; when it has passed `until_ns`, the price goes back.
+    """
+
+    trade: str
+    due_ns: int
+    until_ns: int
+    violated: tuple[str, ...]
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -1908,6 +1922,7 @@ AnyEvent = (
     | DraftLapsed
     | CureOvertaken
     | HoldChanged
+    | CompletionPostponed
 )
 
 

@@ -69,6 +69,7 @@ from exchange.state import (
     Listing,
     Look,
     Product,
+    SettledOver,
     Signature,
     State,
     Trade,
@@ -1006,7 +1007,9 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
         listing.taken_units += 0 if event.sell_order else event.quantity
     else:
         del state.trades[event.trade]
-        state.cured.pop(event.trade, None)
+        cured = state.cured.pop(event.trade, None)
+        if cured and not event.sell_order:
+            state.settled_over[event.trade] = SettledOver(cured, at_ns)
         state.looks.pop(event.trade, None)
     revenue.settle(state, event, at_ns)
     house = state.house

@@ -48,6 +48,7 @@ from exchange.events import (
     BreakClosed,
     CashBooked,
     Completed,
+    CompletionPostponed,
     CureOvertaken,
     DebtSetOff,
     Delivered,
@@ -876,6 +877,11 @@ def _delivery_rejected(view: View, event: DeliveryRejected, at_ns: int) -> None:
     view.entitlements.change(trade.entitlement).until_ns = 0
 
 
+def _postponed(view: View, event: CompletionPostponed, at_ns: int) -> None:
+    trade = view.trades.change(event.trade)
+    trade.acceptance_due_ns, trade.updated_at_ns = event.due_ns, at_ns
+
+
 def _completed(view: View, event: Completed, at_ns: int) -> None:
     trade = _ended(view, event.trade, "completed", event.step, at_ns)
     _pay(view, trade, ESCROW, at_ns)
@@ -1065,6 +1071,7 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     Delivered: _delivered,
     DeliveryRejected: _delivery_rejected,
     Completed: _completed,
+    CompletionPostponed: _postponed,
     Refunded: _refunded,
     KeyIssued: _key,
     EntitlementEnded: _entitlement_ended,

@@ -25,6 +25,7 @@ from msgspec import Struct
 from exchange.events import (
     AnyEvent,
     Completed,
+    CompletionPostponed,
     CureOvertaken,
     Delivered,
     Delivery,
@@ -266,7 +267,7 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                 wanted.trades[event.trade] = None
             case CureOvertaken() if event.trade:
                 wanted.trades[event.trade] = None
-            case PriceLowered() | RefundPaid():
+            case PriceLowered() | RefundPaid() | CompletionPostponed():
                 wanted.trades[event.trade] = None
             case Reversed() if event.trade:
                 wanted.trades[event.transaction] = None

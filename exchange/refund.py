@@ -21,7 +21,7 @@ from typing import Final
 from clearing.delivery import TRADE_LIFE
 from clearing.ledger import CNY, Leg, deposit_owner
 from clearing.revenue import Payments
-from exchange import revenue
+from exchange import passing, revenue
 from exchange.debt import debts_of, owe
 from exchange.deposit import deposited
 from exchange.events import (
@@ -63,7 +63,9 @@ def offer(state: State, command: OfferRefund, at_ns: int) -> Refusal | list[Even
         until_ns = at_ns + OFFER_NS
         return [RefundOffered(command.trade, command.actor, command.amount_fen, command.reason, until_ns)]
     if trade is not None:
-        return _out_of_escrow(state, trade, command.amount_fen, at_ns)
+        return _stopped(state, trade, command, at_ns) or _out_of_escrow(
+            state, trade, command.amount_fen, at_ns
+        )
     assert entitlement is not None
     return _after_payout(state, entitlement, command)
 
@@ -97,6 +99,12 @@ def _left_of_price(state: State, command: OfferRefund) -> int:
 
 def _is_transfer(state: State, entitlement: str) -> bool:
     return state.listings[state.entitlements[entitlement].listing].terms.deal == "transfer"
+
+
+def _stopped(state: State, trade: Trade, command: OfferRefund, at_ns: int) -> Refusal | None:
+    """A part that goes back completes a trade with its delivery in hand: not while the law forbids that it passes."""
+    completes = command.amount_fen < trade.amount_fen and (trade.state, "settle") in TRADE_LIFE
+    return passing.refusal(state, trade, at_ns) if completes else None
 
 
 def _out_of_escrow(state: State, trade: Trade, amount_fen: int, at_ns: int) -> list[Event]:

@@ -42,6 +42,13 @@ REMEMBERED: Final = 200_000
 """How many answered command ids are remembered, of all participants together."""
 
 
+LATER: Final = (
+    "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses", "postponed",
+    "settled_over",
+)  # fmt: skip
+"""Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
+
+
 class Edition(Struct, frozen=True):
     """What the rulebook in force has that the packaged one has not: files by name, and narrowings of rules."""
 
@@ -169,6 +176,13 @@ class Look(Struct, frozen=True):
 
     unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
     next_ns: int = 0
+
+
+class SettledOver(Struct, frozen=True):
+    """The rules of a hold that were cured before it settled, and when that was."""
+
+    rules: tuple[str, ...]
+    at_ns: int
 
 
 class Entitlement(Struct, gc=False):
@@ -447,6 +461,7 @@ class State:
     `protected`: trade, and the kinds of data that the law protects (personal, important) that it was made for: they bind
     those who have it, whatever the product is said to hold later. Of trades made before this was written down, nothing.
     `reminded`: product, and when its holder was reminded of the present end of its certificate.
+    `postponed`: open trade, and the last date to which its completion may be put off; `settled_over` by open trade too.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -496,6 +511,8 @@ class State:
         self.claims = Claims()
         self.reminded: dict[str, int] = {}
         self.protected: dict[str, tuple[str, ...]] = {}
+        self.postponed: dict[str, int] = {}
+        self.settled_over: dict[str, SettledOver] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -603,10 +620,7 @@ class State:
             later["signatures"] = [row for rows in self.signatures.values() for row in rows.values()]
         if self.signing:
             later["signing"] = list(self.signing.values())
-        for name in ("providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected"):
-            if getattr(self, name):
-                later[name] = getattr(self, name)
-        for name in ("draft_bases", "lapses"):
+        for name in LATER:
             if getattr(self, name):
                 later[name] = getattr(self, name)
         if self.duties:
@@ -702,6 +716,8 @@ class _Dumped(Struct):
     protected: dict[str, tuple[str, ...]] = {}
     draft_bases: dict[str, str] = {}
     lapses: dict[str, str] = {}
+    postponed: dict[str, int] = {}
+    settled_over: dict[str, SettledOver] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -810,6 +826,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "protected",
         "draft_bases",
         "lapses",
+        "postponed",
+        "settled_over",
     ):
         setattr(state, name, getattr(dumped, name))
 

@@ -14,7 +14,7 @@ from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import Cure, Verdict, capacities
 from credit.conduct import Conduct, ConductKind
-from exchange import attestation, revenue
+from exchange import attestation, passing, revenue
 from exchange.attestation import REVIEWER
 from exchange.entitlement import drop_renewal, ending, forget_key, remind_ns, settle_renewal
 from exchange.events import (
@@ -73,7 +73,7 @@ REFUND_FAULTS: Final[dict[str, ConductKind]] = {
     "miss": "not_delivered",
     "reject_again": "redelivery_rejected",
 }
-"""Step that refunds: the seller's fault in it. What both agree to is nobody's."""
+"""Step that refunds: the seller's fault in it. What both agree to is nobody's, nor is what the law stops."""
 
 
 # ---- delivery
@@ -88,8 +88,8 @@ def deliver(state: State, command: Deliver, at_ns: int) -> Refusal | list[Event]
     if refusal is not None:
         return refusal
     delivery = command.delivery
-    if (withdrawn := _consent_refusal(state, trade)) is not None:
-        return withdrawn
+    if (forbidden := _consent_refusal(state, trade) or passing.refusal(state, trade, at_ns)) is not None:
+        return forbidden
     told = (delivery.kind, bool(delivery.sha256), bool(delivery.url))
     if told not in (("file", True, False), ("address", False, True)):
         return Refusal(Refused.malformed, "a delivery is a file with its sha256, or an address with its url")
@@ -114,7 +114,8 @@ def accept(state: State, command: AcceptDelivery, at_ns: int) -> Refusal | list[
     trade = state.trades.get(command.trade)
     if trade is None or trade.buyer != command.actor:
         return Refusal(Refused.not_found, f"you have no open purchase {command.trade}")
-    return _step_refusal(trade, "accept", at_ns) or completed(state, trade, "accept", at_ns)
+    refusal = _step_refusal(trade, "accept", at_ns) or passing.refusal(state, trade, at_ns)
+    return refusal or completed(state, trade, "accept", at_ns)
 
 
 def completed(state: State, trade: Trade, step: str, at_ns: int) -> list[Event]:
@@ -483,6 +484,8 @@ def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> Iterable[Eve
     step = WHEN_LATE[trade.state]  # type: ignore[index]
     if step == "expire":
         return [_expired(state, trade, at_ns)]
+    if rules := passing.stopping(state, trade, at_ns):
+        return [passing.late(state, trade, step, rules, at_ns)]
     return completed(state, trade, "silence", at_ns) if step == "silence" else [Refunded(trade_id, "miss")]
 
 
@@ -544,6 +547,7 @@ def apply_rejected(state: State, event: DeliveryRejected, at_ns: int) -> None:
     trade.state, trade.due_ns = "rejected", event.due_ns
     state.claims.forget_offers(trade.id, trade.buyer, trade.seller)
     _follow(state, trade, "granted", None, 0)
+    state.postponed.pop(trade.id, None)
     state.start_timer(event.due_ns, "trade", trade.id)
     _conduct(state, "rejected_delivery", trade, at_ns)
 
@@ -551,6 +555,7 @@ def apply_rejected(state: State, event: DeliveryRejected, at_ns: int) -> None:
 def apply_completed(state: State, event: Completed, at_ns: int) -> None:
     trade = state.trades.pop(event.trade)
     state.claims.forget_offers(trade.id, trade.buyer, trade.seller)
+    passing.forget(state, trade.id)
     settle_renewal(state, trade.id)
     state.house.pay_out(trade.seller, trade.merchant_fen, trade.fee_fen, trade.shares)
     record_completion(state, trade.buyer, trade.seller, trade.amount_fen, trade.id, at_ns)
@@ -566,6 +571,7 @@ def apply_completed(state: State, event: Completed, at_ns: int) -> None:
 
 def apply_refunded(state: State, event: Refunded, at_ns: int) -> None:
     trade = state.trades.pop(event.trade)
+    passing.forget(state, trade.id)
     state.house.refund(trade.buyer, trade.amount_fen)
     revenue.forget(state, trade.id)
     if event.step in REFUND_FAULTS:

@@ -29,6 +29,7 @@ from exchange import (
     order,
     overtaking,
     participant,
+    passing,
     product,
     refund,
     registers,
@@ -612,6 +613,7 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.CertificateReminded: product.apply_reminded,
     happened.CureOvertaken: overtaking.apply_overtaken,
     happened.HoldChanged: trade.apply_changed,
+    happened.CompletionPostponed: passing.apply_postponed,
 }
 """Event: what it changes."""
 

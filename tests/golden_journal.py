@@ -101,6 +101,7 @@ def day() -> World:
     registers(world)
     pledges(world)
     rules(world)
+    postponed(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     set_aside(world)
@@ -364,6 +365,23 @@ def statement(world: World, number: int, *entries: BankEntry) -> None:
             file_sha256=EVIDENCE,
         )
     )  # fmt: skip
+
+
+def postponed(world: World) -> None:
+    """Held by a pledge, cured and settled over it; delivered and frozen, so that silence does not complete it."""
+    shop, buyer = world.merchant(), world.buyer()
+    product = world.product(shop)
+    entry: dict[str, Any] = {"actor": world.reviewer, "product": product, "evidence_sha256": EVIDENCE}
+    world.must(e.EnterRecord(facts=Pledge(number="ZY-1", state="pledged"), reason="a letter", **entry))
+    held = only(world.order(buyer, world.listing(shop, product)), e.Held).trade
+    revision = world.state.products[product].revision
+    cure = e.CureHold(
+        actor=world.reviewer, trade=held, rule="B15", evidence_sha256=EVIDENCE, revision=revision
+    )
+    world.must(cure)
+    world.deliver(held)
+    frozen = Freeze(number="18", authority="court", state="frozen")
+    world.must(e.EnterRecord(facts=frozen, reason="an order", **entry))
 
 
 def rules(world: World) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from litestar import Response
 from msgspec import Meta, Struct
 
-from exchange import projector
+from exchange import passing, projector
 from exchange.contract import merchants_signature
 from exchange.events import (
     AcceptDelivery,
@@ -23,6 +23,7 @@ from exchange.events import (
 )
 from exchange.evidence import refused_order_id
 from exchange.projection import RefusalRecord, TradeRecord
+from exchange.state import State
 from exchange.venue import Outcome
 from exchange.web import files
 from exchange.web.fills import Fill, fill_of, hold_state
@@ -149,6 +150,16 @@ class ContractCited(Struct):
     buyer_signature: str
 
 
+class Stopped(Struct):
+    """Rules that forbid as things are now that what was sold passes to its buyer; each says what has to be recorded.
+
+    `until`: silence is put off until then at most, and then the price goes back; null while no acceptance date has passed.
+    """
+
+    violated: tuple[Violation, ...]
+    until: str | None
+
+
 class TradeView(Struct, kw_only=True):
     trade: str
     state: str
@@ -177,6 +188,8 @@ class TradeView(Struct, kw_only=True):
     cures: tuple[CureOf, ...]
     """Of a trade on hold: what cures each rule, who must bring it, until when."""
     refunded_fen: int = 0
+    stopped: Stopped | None = None
+    """Of one trade that is looked at by itself: what stands against its delivery or acceptance now."""
 
 
 class TradeList(Struct):
@@ -393,7 +406,23 @@ async def list_trades(call: Call, asked: TradeQuery) -> Response[bytes]:
 
 
 async def show(call: Call, asked: None) -> TradeView:
-    return trade_view(await seen_trade(call, call.path["trade"]), call.desk.reasons)
+    view = trade_view(await seen_trade(call, call.path["trade"]), call.desk.reasons)
+    view.stopped = await _stopped(call, view.trade)
+    return view
+
+
+async def _stopped(call: Call, identifier: str) -> Stopped | None:
+    reasons, now_ns = call.desk.reasons, call.now_ns
+
+    def look(state: State) -> Stopped | None:
+        trade = state.trades.get(identifier)
+        refused = None if trade is None or trade.state == "held" else passing.refusal(state, trade, now_ns)
+        if refused is None:
+            return None
+        violated = reasons.violations(refused.violated, now_ns, refused.capacities)
+        return Stopped(violated, optional_text(state.postponed.get(identifier, 0)))
+
+    return await call.read(look)
 
 
 async def seen_trade(call: Call, identifier: str, *offices: str) -> TradeRecord:
@@ -557,6 +586,7 @@ _TRADE: Final[dict[str, Any]] = {
     "contract": {"contract": "L1-1", "merchant_signature": "L1-1-merchant", "buyer_signature": "L1-1-P4-1"},
     "cures": [],
     "refunded_fen": 0,
+    "stopped": None,
 }  # fmt: skip
 _BROKEN: Final = {
     "rule": "B17", "message_zh": "独占许可须经买方确认在先许可。", "message_en": "The buyer must accept prior licences.",
@@ -569,6 +599,7 @@ _CURE: Final = {
     "confirms": [], "until": _DUE, "cured": False,
 }  # fmt: skip
 _PARTY: Final = (Refused.forbidden, Refused.not_found, Refused.wrong_state)
+_PASSING: Final = (*_PARTY, Refused.unlawful)
 
 _KEPT_REFUSALS: Final = """
 Kept are the refusals that judged a well-formed command at an instant:
@@ -586,12 +617,12 @@ OPERATIONS: Final = (
     Operation("GET", "/v1/trades/{trade}", show, "A trade with its verdict and its dates", "trades",
               answers=TradeView, example_answer=_TRADE),
     Operation("POST", "/v1/trades/{trade}/delivery", deliver, "Deliver or redeliver a file or an address (seller)",
-              "trades", asks=DeliveryBody, answers=TradeStep, refused=(*_PARTY, Refused.file_mismatch),
+              "trades", asks=DeliveryBody, answers=TradeStep, refused=(*_PASSING, Refused.file_mismatch),
               example={"kind": "address", "url": "https://api.shuji.example/teu"},
               example_answer={"trade": "T1", "state": "delivered", "due": _DUE,
                               "delivery": {"kind": "address", "url": "https://api.shuji.example/teu"}}),
     Operation("POST", "/v1/trades/{trade}/acceptance", accept, "Accept the delivery: merchant and contributors are paid",
-              "trades", asks=Nothing, answers=TradeStep, refused=_PARTY, example={},
+              "trades", asks=Nothing, answers=TradeStep, refused=_PASSING, example={},
               example_answer={"trade": "T1", "state": "completed"}),
     Operation("POST", "/v1/trades/{trade}/rejection", reject, "Reject the delivery: one redelivery, then a refund",
               "trades", asks=Rejection, answers=TradeStep, refused=_PARTY, example={"reason": "缺少三月数据"},
