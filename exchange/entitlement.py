@@ -10,7 +10,10 @@ grants has a term of its own. The old one runs to its end meanwhile.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from clearing.delivery import ENTITLEMENT_LIFE
+from credit.conduct import Conduct
 from exchange.events import (
     VENUE,
     EntitlementEnded,
@@ -42,7 +45,7 @@ REMIND_DAYS: Final = 7
 
 WHO: Final = {
     "suspend": "the merchant who sold it",
-    "resume": "the merchant who sold it",
+    "resume": "the merchant who sold it; a reviewer or an operator, none of whose house is a party",
     "renew": "its buyer",
     "revoke": "a reviewer or an operator, none of whose house is a party",
 }
@@ -62,24 +65,75 @@ def issue_key(state: State, command: IssueKey, at_ns: int) -> Refusal | list[Eve
 
 
 def suspend(state: State, command: SuspendEntitlement, at_ns: int) -> Refusal | list[Event]:
-    return _move(state, command, "suspend")
+    """By its merchant, on evidence; what is left of the term is kept for the buyer."""
+    entitlement = state.entitlements.get(command.entitlement)
+    if entitlement is None or entitlement.seller != command.actor:
+        return _not_sold(command)
+    refusal = _move_refusal(state, entitlement, command, "suspend") or evidence_refusal(
+        command.evidence_sha256
+    )
+    if refusal is not None:
+        return refusal
+    if entitlement.until_ns <= at_ns:
+        return Refusal(Refused.wrong_state, "the entitlement has expired")
+    moved = _moved(entitlement, command, "suspend")
+    return [replace(moved, left_ns=entitlement.until_ns - at_ns)]
 
 
 def resume(state: State, command: ResumeEntitlement, at_ns: int) -> Refusal | list[Event]:
-    return _move(state, command, "resume")
+    """By its merchant; or by a reviewer or an operator, against the merchant.
 
-
-def _move(state: State, command: SuspendEntitlement | ResumeEntitlement, step: str) -> Refusal | list[Event]:
+    「当事人一方不履行合同义务或者履行合同义务不符合约定的，应当承担继续履行、采取补救措施或者赔偿损失等违约责任。」
+    (民法典第五百七十七条)
+    """
     entitlement = state.entitlements.get(command.entitlement)
-    if entitlement is None or entitlement.seller != command.actor:
-        return Refusal(Refused.not_found, f"you have sold no entitlement {command.entitlement} that runs")
+    own = entitlement is not None and entitlement.seller == command.actor
+    if entitlement is None or not (
+        own or role_refusal(state, command.actor, at_ns, "reviewer", "operator") is None
+    ):
+        return _not_sold(command)
+    refusal = _move_refusal(state, entitlement, command, "resume")
+    if not own:
+        refusal = (
+            own_case_refusal(state, command.actor, entitlement.buyer, entitlement.seller)
+            or refusal
+            or evidence_refusal(command.evidence_sha256)
+        )
+    return refusal or [_resumed(state, entitlement, command, not own, at_ns)]
+
+
+def _resumed(
+    state: State, entitlement: Entitlement, command: ResumeEntitlement, unfounded: bool, at_ns: int
+) -> EntitlementMoved:
+    """A suspension from before terms stood still has used the term up meanwhile."""
+    until_ns = at_ns + state.suspended.get(entitlement.id, max(entitlement.until_ns - at_ns, 0))
+    return replace(
+        _moved(entitlement, command, "resume"),
+        until_ns=until_ns,
+        remind_ns=remind_ns(at_ns, until_ns),
+        unfounded=unfounded,
+    )
+
+
+def _not_sold(command: SuspendEntitlement | ResumeEntitlement) -> Refusal:
+    return Refusal(Refused.not_found, f"you have sold no entitlement {command.entitlement} that runs")
+
+
+def _move_refusal(
+    state: State, entitlement: Entitlement, command: SuspendEntitlement | ResumeEntitlement, step: str
+) -> Refusal | None:
     if not command.reason.strip():
-        return Refusal(Refused.malformed, f"to {step} an entitlement needs its reason: the buyer reads it")
-    refusal = _step_refusal(state, entitlement, step)
-    if refusal is not None:
-        return refusal
+        return Refusal(Refused.malformed, f"to {step} an entitlement needs its reason: both parties read it")
+    return _step_refusal(state, entitlement, step)
+
+
+def _moved(
+    entitlement: Entitlement, command: SuspendEntitlement | ResumeEntitlement, step: str
+) -> EntitlementMoved:
     after = ENTITLEMENT_LIFE[entitlement.state, step]  # type: ignore[index]
-    return [EntitlementMoved(entitlement.id, step, after, command.reason, command.actor)]
+    return EntitlementMoved(
+        entitlement.id, step, after, command.reason, command.actor, command.evidence_sha256
+    )
 
 
 def _step_refusal(state: State, entitlement: Entitlement, step: str) -> Refusal | None:
@@ -207,7 +261,7 @@ def on_reminder_due(state: State, entitlement_id: str, due_ns: int, at_ns: int) 
     row = state.entitlements.get(entitlement_id)
     if row is None or row.until_ns <= at_ns or row.until_ns - due_ns > REMIND_DAYS * DAY_NS:
         return []
-    if row.state not in ("active", "suspended") or entitlement_id in state.renewals:
+    if row.state != "active" or entitlement_id in state.renewals:
         return []
     return [EntitlementReminded(row.id, row.buyer, row.seller, row.until_ns)]
 
@@ -230,6 +284,7 @@ def forget_key(state: State, entitlement: str) -> None:
 def apply_ended(state: State, event: EntitlementEnded, at_ns: int) -> None:
     forget_key(state, event.entitlement)
     entitlement = state.entitlements.pop(event.entitlement)
+    state.suspended.pop(event.entitlement, None)
     state.claims.refunded_fen.pop(entitlement.trade, None)
     end_exclusive(state.products[state.listings[entitlement.listing].product], entitlement.trade)
     renewal = state.renewals.get(event.entitlement)
@@ -247,8 +302,36 @@ def apply_ended(state: State, event: EntitlementEnded, at_ns: int) -> None:
 def apply_moved(state: State, event: EntitlementMoved, at_ns: int) -> None:
     """One that lapses has left the state before."""
     entitlement = state.entitlements.get(event.entitlement)
-    if entitlement is not None:
-        entitlement.state = event.state
+    if entitlement is None:
+        return
+    entitlement.state = event.state
+    if event.left_ns:
+        state.suspended[entitlement.id] = event.left_ns
+        _end_at(state, entitlement, 0)
+    if event.until_ns:
+        state.suspended.pop(entitlement.id, None)
+        _end_at(state, entitlement, event.until_ns)
+        state.start_timer(event.until_ns, "entitlement", entitlement.id)
+        state.start_timer(event.remind_ns, "entitlement_reminder", entitlement.id)
+    if event.unfounded:
+        _conduct(state, entitlement, at_ns)
+
+
+def _end_at(state: State, entitlement: Entitlement, until_ns: int) -> None:
+    """The exclusive right in it, too, lasts as long; 0 is without an end."""
+    entitlement.until_ns = until_ns
+    product = state.products[state.listings[entitlement.listing].product]
+    if product.exclusives:
+        product.exclusives = tuple(
+            replace(row, until_ns=until_ns) if row.trade == entitlement.trade and row.field_group else row
+            for row in product.exclusives
+        )
+
+
+def _conduct(state: State, entitlement: Entitlement, at_ns: int) -> None:
+    """A suspension without ground is a dispute decided against the merchant; it weighs one ordinary order at least."""
+    seller, buyer = entitlement.seller, entitlement.buyer
+    state.bureau.record(Conduct("dispute_lost", seller, buyer, 0, at_ns, entitlement.trade))
 
 
 def apply_renewed(state: State, event: EntitlementRenewed, at_ns: int) -> None:

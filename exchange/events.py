@@ -701,15 +701,19 @@ class IssueKey(Command, frozen=True, kw_only=True):
 
 
 class SuspendEntitlement(Command, frozen=True, kw_only=True):
-    """By the merchant who sold it; its keys open nothing until it is resumed, and its term runs on."""
+    """By the merchant who sold it; its keys open nothing until it is resumed, and its term stands still."""
 
     entitlement: str
     reason: str
+    evidence_sha256: str
 
 
 class ResumeEntitlement(Command, frozen=True, kw_only=True):
+    """By that merchant, or with evidence by a reviewer or an operator: then there was no ground for the suspension."""
+
     entitlement: str
     reason: str
+    evidence_sha256: str = ""
 
 
 class RenewEntitlement(Command, frozen=True, kw_only=True):
@@ -1378,13 +1382,23 @@ class RecordEntered(Event, frozen=True):
 
 
 class EntitlementMoved(Event, frozen=True):
-    """`step` is suspend, resume or lapse; `state` is what it led to."""
+    """`step` is suspend, resume or lapse; `state` is what it led to.
+
+    `left_ns`: what a suspension leaves of the term, which stands still; 0 in journals in which it ran on. `until_ns`: when
+    a resumed term ends now, `remind_ns`: when its buyer is reminded of that. `unfounded`: a reviewer or an operator found
+    no ground for the suspension.
+    """
 
     entitlement: str
     step: str
     state: str
     reason: str
     by: str
+    evidence_sha256: str = ""
+    left_ns: int = 0
+    until_ns: int = 0
+    remind_ns: int = 0
+    unfounded: bool = False
 
 
 class EntitlementReminded(Event, frozen=True):

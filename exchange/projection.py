@@ -977,7 +977,10 @@ def _entitlement_ended(view: View, event: EntitlementEnded, at_ns: int) -> None:
 
 def _entitlement_moved(view: View, event: EntitlementMoved, at_ns: int) -> None:
     _entitlement_state(view, event.entitlement, event.state, at_ns)
-    view.entitlements.change(event.entitlement).reason = event.reason
+    entitlement = view.entitlements.change(event.entitlement)
+    entitlement.reason = event.reason
+    if event.left_ns or event.until_ns:
+        entitlement.until_ns, entitlement.reminded_at_ns = event.until_ns, 0
 
 
 def _entitlement_reminded(view: View, event: EntitlementReminded, at_ns: int) -> None:

@@ -44,7 +44,7 @@ REMEMBERED: Final = 200_000
 
 LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses", "postponed",
-    "settled_over",
+    "settled_over", "suspended",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -193,7 +193,7 @@ class Entitlement(Struct, gc=False):
     seller: str
     territory: str
     until_ns: int = 0
-    """End of the term (exclusive); 0 while nothing is delivered, or what was is rejected."""
+    """End of the term (exclusive); 0 while nothing is delivered, what was is rejected, or the term stands still."""
     state: str = "granted"
     key_sha256: str = ""
     delivery: Delivery | None = None
@@ -462,6 +462,7 @@ class State:
     those who have it, whatever the product is said to hold later. Of trades made before this was written down, nothing.
     `reminded`: product, and when its holder was reminded of the present end of its certificate.
     `postponed`: open trade, and the last date to which its completion may be put off; `settled_over` by open trade too.
+    `suspended`: entitlement, and what is left of its term (ns) while it stands still.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -513,6 +514,7 @@ class State:
         self.protected: dict[str, tuple[str, ...]] = {}
         self.postponed: dict[str, int] = {}
         self.settled_over: dict[str, SettledOver] = {}
+        self.suspended: dict[str, int] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -718,6 +720,7 @@ class _Dumped(Struct):
     lapses: dict[str, str] = {}
     postponed: dict[str, int] = {}
     settled_over: dict[str, SettledOver] = {}
+    suspended: dict[str, int] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -828,6 +831,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "lapses",
         "postponed",
         "settled_over",
+        "suspended",
     ):
         setattr(state, name, getattr(dumped, name))
 

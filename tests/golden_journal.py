@@ -279,16 +279,20 @@ def pledges(world: World) -> None:
 
 
 def licences(world: World, shop: str, product: str, buyer: str) -> None:
-    """Suspended, resumed and renewed; another one is revoked. The last two run to their ends."""
+    """Suspended, resumed and renewed; another one is resumed by a reviewer and revoked. The last two run to their ends,
+    but for one that stands still."""
     listing = world.listing(shop, product)
     mine = []
-    for _ in range(3):
+    for _ in range(4):
         trade = world.buy(buyer, listing)
         mine.append(world.state.trades[trade].entitlement)
         world.deliver(trade)
         world.accept(trade)
-    for kind in (e.SuspendEntitlement, e.ResumeEntitlement):
-        world.must(kind(actor=shop, entitlement=mine[0], reason="the address moves"))
+    proof: dict[str, Any] = {"reason": "the address moves", "evidence_sha256": EVIDENCE}
+    for licence in (mine[0], mine[1], mine[3]):
+        world.must(e.SuspendEntitlement(actor=shop, entitlement=licence, **proof))
+    for actor, licence in ((shop, mine[0]), (world.reviewer, mine[1])):
+        world.must(e.ResumeEntitlement(actor=actor, entitlement=licence, **proof))
     world.must(e.RenewEntitlement(actor=buyer, entitlement=mine[0]))
     world.must(
         e.RevokeEntitlement(

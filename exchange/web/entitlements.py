@@ -39,10 +39,10 @@ SEE_ALL: Final = ("reviewer", "operator", "auditor")
 
 
 class EntitlementView(Struct):
-    """What a buyer may use. `until`: null until a delivery starts the term. `has_key`: nobody can read it again.
+    """What a buyer may use. `until`: null until a delivery starts the term, and while it stands still, suspended.
 
-    `reason`: why it was last suspended, resumed or revoked. `renewed_by`: the trade that was made to follow on it.
-    `reminded_at`: when its buyer was reminded of this term's end; null before.
+    `has_key`: nobody can read it again. `reason`: why it was last suspended, resumed or revoked. `renewed_by`: the trade
+    that was made to follow on it. `reminded_at`: when its buyer was reminded of this term's end; null before.
     """
 
     entitlement: str
@@ -61,6 +61,16 @@ class EntitlementView(Struct):
 
 class Reasoned(Struct, kw_only=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(min_length=1, max_length=500, description="read by the other side")]
+
+
+class Suspension(Reasoned, kw_only=True, forbid_unknown_fields=True):
+    evidence_sha256: Sha256
+
+
+class Resumption(Reasoned, kw_only=True, forbid_unknown_fields=True):
+    """A reviewer and an operator bring evidence that the suspension had no ground; its merchant need not."""
+
+    evidence_sha256: Sha256 | None = None
 
 
 class Revocation(Reasoned, kw_only=True, forbid_unknown_fields=True):
@@ -201,22 +211,26 @@ async def check_key(call: Call, body: KeyCheck) -> CheckedKey:
 # ---- what becomes of it
 
 
-async def suspend(call: Call, body: Reasoned) -> MovedView:
-    return await _moved(
-        call,
-        SuspendEntitlement(
-            actor=call.participant, key=call.key, entitlement=call.path["entitlement"], reason=body.reason
-        ),
+async def suspend(call: Call, body: Suspension) -> MovedView:
+    command = SuspendEntitlement(
+        actor=call.participant,
+        key=call.key,
+        entitlement=call.path["entitlement"],
+        reason=body.reason,
+        evidence_sha256=body.evidence_sha256,
     )
+    return await _moved(call, command)
 
 
-async def resume(call: Call, body: Reasoned) -> MovedView:
-    return await _moved(
-        call,
-        ResumeEntitlement(
-            actor=call.participant, key=call.key, entitlement=call.path["entitlement"], reason=body.reason
-        ),
+async def resume(call: Call, body: Resumption) -> MovedView:
+    command = ResumeEntitlement(
+        actor=call.participant,
+        key=call.key,
+        entitlement=call.path["entitlement"],
+        reason=body.reason,
+        evidence_sha256=body.evidence_sha256 or "",
     )
+    return await _moved(call, command)
 
 
 async def _moved(call: Call, command: SuspendEntitlement | ResumeEntitlement) -> MovedView:
@@ -367,10 +381,13 @@ OPERATIONS: Final = (
               "trades", status=201, asks=Nothing, answers=IssuedKey, refused=(Refused.wrong_state,), example={},
               example_answer={"entitlement": "E1", "key": "J1q3…"}),
     Operation("POST", "/v1/entitlements/{entitlement}/suspend", suspend,
-              "Let its keys open nothing for a reason, while the term runs on (its merchant)", "trades", asks=Reasoned,
-              answers=MovedView, refused=(Refused.wrong_state,), example=_REASON, example_answer=_MOVED),
-    Operation("POST", "/v1/entitlements/{entitlement}/resume", resume, "End a suspension (its merchant)", "trades",
-              asks=Reasoned, answers=MovedView, refused=(Refused.wrong_state,), example=_REASON,
+              "Let its keys open nothing, on evidence; its term stands still meanwhile (its merchant)", "trades",
+              asks=Suspension, answers=MovedView, refused=(Refused.wrong_state,),
+              example=_REASON | {"evidence_sha256": _SHA}, example_answer=_MOVED),
+    Operation("POST", "/v1/entitlements/{entitlement}/resume", resume,
+              "End a suspension; with evidence that it had no ground, which counts against the merchant's credit "
+              "(its merchant; reviewer, operator)", "trades", asks=Resumption, answers=MovedView,
+              refused=(Refused.wrong_state, Refused.own_case, Refused.evidence_missing), example=_REASON,
               example_answer=_MOVED | {"state": "active"}),
     Operation("POST", "/v1/entitlements/{entitlement}/renew", renew,
               "Buy the same again before it ends, at the rules and the price of today (its buyer)", "trades", status=201,

@@ -5,8 +5,8 @@
 What the checks expect; more members are welcome:
 
     GET  /v1/entitlements/{entitlement}            entitlement, trade, state, until, reason, reminded_at, renewed_by
-    POST /v1/entitlements/{entitlement}/suspend    {reason}     the merchant that sold it -> {state: suspended}
-    POST /v1/entitlements/{entitlement}/resume     {reason}     the same -> {state: active}
+    POST /v1/entitlements/{entitlement}/suspend    {reason, evidence_sha256}    the merchant that sold it: suspended
+    POST /v1/entitlements/{entitlement}/resume     {reason}     the same; with evidence_sha256 a reviewer or an operator
     POST /v1/entitlements/{entitlement}/renew      {}           its buyer -> {fill: {trade, state, ...}}, a new trade
     POST /v1/entitlements/{entitlement}/revoke     {reason, evidence_sha256}    reviewer or operator -> {state: revoked}
     POST /v1/entitlements/{entitlement}/deletion-proof    {evidence_sha256}     its buyer; then it is deleted
@@ -28,7 +28,7 @@ OVER = (404, 409)
 def move(person: Person, entitlement: str, step: str, **body: Any) -> httpx.Response:
     if step in ("suspend", "resume", "revoke"):
         body = {"reason": "测试", **body}
-    if step in ("revoke", "deletion-proof"):
+    if step in ("suspend", "revoke", "deletion-proof"):
         body = {"evidence_sha256": sha256_of(step), **body}
     return person.post(f"/v1/entitlements/{entitlement}/{step}", body)
 
@@ -135,10 +135,14 @@ def test_its_buyer_is_reminded_before_the_end(venue: Venue, merchant: Person, bu
     assert seen(buyer, entitlement)["state"] == "active"
 
 
-def test_suspended_the_term_runs_on(venue: Venue, merchant: Person, buyer: Person) -> None:
-    """Line: "Entitlement life as a table": from suspended it expires as from active, and is not resumed then."""
+def test_suspended_the_term_stands_still(venue: Venue, merchant: Person, buyer: Person) -> None:
+    """Line: "Entitlement life as a table": a suspended one does not expire; resumed, it has what was left of its term."""
     entitlement, _ = bought(venue, merchant, buyer, venue.listing(merchant, term_days=10))
     done(move(merchant, entitlement, "suspend"))
+    venue.advance(days=10, seconds=60)
+    assert seen(buyer, entitlement)["state"] == "suspended"
+    done(move(merchant, entitlement, "resume"))
+    assert parsed(seen(buyer, entitlement)["until"]) > venue.now() + datetime.timedelta(days=9)
     venue.advance(days=10, seconds=60)
     assert seen(buyer, entitlement)["state"] == "expired"
     assert move(merchant, entitlement, "resume").status_code in OVER

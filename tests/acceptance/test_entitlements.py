@@ -1,11 +1,12 @@
 """Issue 4, the life of an entitlement over HTTP: suspended, resumed, renewed, revoked, and what its key then opens."""
 
+import datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.story import Person, Venue, done, refused, sha256_of
+from tests.story import Person, Venue, done, parsed, refused, sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,9 @@ def bought(venue: Venue, merchant: Person, buyer: Person) -> Bought:
 def test_a_suspended_key_opens_nothing_until_it_is_resumed(bought: Bought) -> None:
     assert bought.download().status_code == 200
     assert bought.is_active()
-    told = done(bought.move(bought.merchant, "suspend", reason="查询量异常，待核实"))
+    paper = {"evidence_sha256": sha256_of("query log")}
+    refused(bought.move(bought.merchant, "suspend", reason="just so"), 400)
+    told = done(bought.move(bought.merchant, "suspend", reason="查询量异常，待核实", **paper))
     assert (told["state"], told["reason"]) == ("suspended", "查询量异常，待核实")
     refused(bought.download(), 403, "forbidden")
     assert not bought.is_active()
@@ -65,6 +68,20 @@ def test_a_suspended_key_opens_nothing_until_it_is_resumed(bought: Bought) -> No
     assert bought.is_active()
 
 
+def test_a_reviewer_opens_again_what_was_shut_without_ground(venue: Venue, bought: Bought) -> None:
+    """It stands against the merchant, and the buyer loses no day."""
+    until = bought.read()["until"]
+    paper = {"evidence_sha256": sha256_of("correspondence")}
+    done(bought.move(bought.merchant, "suspend", reason="just so", **paper))
+    assert bought.read()["until"] is None
+    venue.advance(days=3)
+    reviewer = venue.reviewer()
+    refused(bought.move(reviewer, "resume", reason="nothing is wrong"), 400, "evidence_missing")
+    done(bought.move(reviewer, "resume", reason="nothing is wrong", **paper))
+    assert bought.download().status_code == 200
+    assert parsed(str(bought.read()["until"])) >= parsed(str(until)) + datetime.timedelta(days=3)
+
+
 def test_a_revoked_key_opens_nothing_ever(venue: Venue, bought: Bought) -> None:
     body = {"reason": "法院裁定停止使用", "evidence_sha256": sha256_of("ruling")}
     refused(bought.move(bought.merchant, "revoke", **body), 403, "forbidden")
@@ -72,7 +89,8 @@ def test_a_revoked_key_opens_nothing_ever(venue: Venue, bought: Bought) -> None:
     refused(bought.download(), 403, "forbidden")
     assert not bought.is_active()
     assert bought.read()["reason"] == "法院裁定停止使用"
-    refused(bought.move(bought.merchant, "suspend", reason="again"), 404, "not_found")
+    again = {"reason": "again", "evidence_sha256": sha256_of("again")}
+    refused(bought.move(bought.merchant, "suspend", **again), 404, "not_found")
 
 
 def test_a_renewal_is_a_new_trade_that_is_paid_and_delivered(venue: Venue, bought: Bought) -> None:

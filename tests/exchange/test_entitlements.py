@@ -30,11 +30,23 @@ class Licence:
     def until_ns(self) -> int:
         return self.world.state.entitlements[self.id].until_ns
 
-    def suspend(self, actor: str = "", reason: str = "the address is down") -> e.SuspendEntitlement:
-        return e.SuspendEntitlement(actor=actor or self.merchant, entitlement=self.id, reason=reason)
+    def suspend(
+        self, actor: str = "", reason: str = "the address is down", evidence: str = EVIDENCE
+    ) -> e.SuspendEntitlement:
+        return e.SuspendEntitlement(
+            actor=actor or self.merchant, entitlement=self.id, reason=reason, evidence_sha256=evidence
+        )
 
-    def resume(self) -> e.ResumeEntitlement:
-        return e.ResumeEntitlement(actor=self.merchant, entitlement=self.id, reason="it is up again")
+    def resume(
+        self, actor: str = "", evidence: str = "", reason: str = "it is up again"
+    ) -> e.ResumeEntitlement:
+        return e.ResumeEntitlement(
+            actor=actor or self.merchant, entitlement=self.id, reason=reason, evidence_sha256=evidence
+        )
+
+    def faults(self) -> list[str]:
+        """What counts against the merchant."""
+        return [row.kind for row in self.world.state.bureau.conduct[self.merchant].faults.values()]
 
     def renew(self, actor: str = "", quantity: int = 1) -> e.RenewEntitlement:
         return e.RenewEntitlement(actor=actor or self.buyer, entitlement=self.id, quantity=quantity)
@@ -81,12 +93,84 @@ def test_an_open_trade_takes_its_own_steps_only(licence: Licence) -> None:
         assert world.code(command) == "wrong_state"
 
 
-def test_the_term_of_a_suspended_one_runs_on(licence: Licence) -> None:
+def test_a_suspension_needs_evidence(licence: Licence) -> None:
+    world = licence.world
+    assert world.code(licence.suspend(evidence="")) == "evidence_missing"
+    moved = only(world.must(licence.suspend()), e.EntitlementMoved)
+    assert moved.evidence_sha256 == EVIDENCE
+
+
+def test_the_term_stands_still_while_it_is_suspended(licence: Licence) -> None:
+    """The review's finding 18: it was shut one second after acceptance, and expired so, paid for."""
+    world, until_ns = licence.world, licence.until_ns
+    world.must(licence.suspend())
+    since_ns = world.at_ns
+    assert licence.until_ns == 0
+    assert "EntitlementReminded" not in kinds(world.tick_at(until_ns - 5 * DAY_NS))
+    assert "EntitlementEnded" not in kinds(world.tick_at(until_ns + 100 * DAY_NS))
+    assert world.code(licence.renew()) == "wrong_state"
+    world.check()
+    world.must(licence.resume())
+    assert licence.until_ns == until_ns + world.at_ns - since_ns
+    assert not world.state.suspended
+    only(world.tick_at(licence.until_ns - 7 * DAY_NS + 1), e.EntitlementReminded)
+    assert "EntitlementEnded" not in kinds(world.tick_at(licence.until_ns))
+    assert only(world.tick_at(licence.until_ns + 1), e.EntitlementEnded).step == "expire"
+    assert licence.faults() == []
+    world.check()
+
+
+def test_a_reviewer_resumes_what_was_suspended_without_ground(licence: Licence) -> None:
+    world, until_ns = licence.world, licence.until_ns
+    world.must(licence.suspend(reason="just so"))
+    world.wait(days=3)
+    assert world.code(licence.resume(licence.buyer, EVIDENCE)) == "not_found"
+    assert world.code(licence.resume(world.reviewer)) == "evidence_missing"
+    assert world.code(licence.resume(world.reviewer, EVIDENCE, reason=" ")) == "malformed"
+    moved = only(world.must(licence.resume(world.reviewer, EVIDENCE)), e.EntitlementMoved)
+    assert (moved.state, moved.unfounded, moved.by) == ("active", True, world.reviewer)
+    assert licence.until_ns > until_ns + 3 * DAY_NS
+    assert licence.faults() == ["dispute_lost"]
+    assert world.code(licence.resume(OPERATOR, EVIDENCE)) == "wrong_state"
+    world.must(licence.suspend())
+    world.must(licence.resume(OPERATOR, EVIDENCE))
+    assert licence.faults() == ["dispute_lost", "dispute_lost"]
+    world.check()
+
+
+def test_nobody_resumes_against_the_merchant_in_their_own_case(licence: Licence) -> None:
     world = licence.world
     world.must(licence.suspend())
-    ended = only(world.tick_at(licence.until_ns + 1), e.EntitlementEnded)
-    assert ended.step == "expire"
-    assert licence.state is None
+    world.must(e.GrantRole(actor=OPERATOR, participant=licence.buyer, role="reviewer"))
+    assert world.code(licence.resume(licence.buyer, EVIDENCE)) == "own_case"
+
+
+def test_what_is_suspended_may_be_revoked(licence: Licence) -> None:
+    world = licence.world
+    world.must(licence.suspend())
+    world.must(licence.revoke(world.reviewer))
+    assert not world.state.suspended
+    world.check()
+
+
+def test_what_has_run_out_is_not_suspended(licence: Licence) -> None:
+    """Between the end of a term and the tick that ends it."""
+    licence.world.at_ns = licence.until_ns
+    assert licence.world.code(licence.suspend()) == "wrong_state"
+
+
+def test_an_exclusive_right_is_kept_while_it_stands_still() -> None:
+    licence = Licence(deal="exclusive_licence", supply="exclusive")
+    world, until_ns = licence.world, licence.until_ns
+    product = world.state.listings[licence.listing].product
+    other = world.listing(licence.merchant, product, deal="exclusive_licence", supply="exclusive")
+    world.must(licence.suspend())
+    world.tick_at(until_ns + DAY_NS)
+    assert world.refused(e.PlaceOrder(actor=world.buyer(), listing=other, quantity=1)).violated == ("B16",)
+    world.must(licence.resume())
+    assert [row.until_ns for row in world.state.products[product].exclusives] == [licence.until_ns]
+    world.tick_at(licence.until_ns + 1)
+    assert not world.state.products[product].exclusives
     world.check()
 
 
