@@ -76,7 +76,7 @@ def test_a_reviewer_opens_again_what_was_shut_without_ground(venue: Venue, bough
     assert bought.read()["until"] is None
     venue.advance(days=3)
     reviewer = venue.reviewer()
-    refused(bought.move(reviewer, "resume", reason="nothing is wrong"), 400, "evidence_missing")
+    refused(bought.move(reviewer, "resume", reason="nothing is wrong"), 422, "evidence_missing")
     done(bought.move(reviewer, "resume", reason="nothing is wrong", **paper))
     assert bought.download().status_code == 200
     assert parsed(str(bought.read()["until"])) >= parsed(str(until)) + datetime.timedelta(days=3)
