@@ -43,8 +43,8 @@ REMEMBERED: Final = 200_000
 
 
 LATER: Final = (
-    "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses", "postponed",
-    "settled_over", "suspended",
+    "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
+    "postponed", "settled_over", "suspended",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
