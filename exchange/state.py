@@ -510,11 +510,8 @@ class State:
         self.holders: dict[str, int] = {}
         self.exports: dict[tuple[str, int], dict[str, Exported]] = {}
         self.claims = Claims()
-        self.reminded: dict[str, int] = {}
+        self._nothing_stands_still()
         self.protected: dict[str, tuple[str, ...]] = {}
-        self.postponed: dict[str, int] = {}
-        self.settled_over: dict[str, SettledOver] = {}
-        self.suspended: dict[str, int] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -538,6 +535,12 @@ class State:
         """Draft: text hash of the rulebook that it is over. One that is not here is older than this register."""
         self.lapses: dict[str, str] = {}
         """Draft: why it never comes into force."""
+
+    def _nothing_stands_still(self) -> None:
+        self.reminded: dict[str, int] = {}
+        self.postponed: dict[str, int] = {}
+        self.settled_over: dict[str, SettledOver] = {}
+        self.suspended: dict[str, int] = {}
 
     @property
     def rulebook(self) -> Rulebook:
