@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import date, datetime, timedelta, timezone
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, cast, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -1063,6 +1063,55 @@ def _narrowed(rules: Mapping[str, Rule], rule_id: str, also: str, known: Vocabul
         raise RulebookError(str(error)) from error
     facts = tuple(fact.path for fact in expression.facts_of(expression.Both(both)))
     return msgspec.structs.replace(rule, violated_when=whole, facts=facts)
+
+
+class Fitted(NamedTuple):
+    """A rulebook that stands, whatever it was to be. `misfits` says what did not fit the packaged one, and why.
+
+    `lacking`: part of what was to be in force is not in it, so that it may forbid less.
+    """
+
+    rulebook: Rulebook
+    misfits: tuple[str, ...] = ()
+    lacking: bool = False
+
+
+def fitted(
+    packaged: Rulebook,
+    files: Mapping[str, str],
+    narrowings: Sequence[Narrowing],
+    texts: Mapping[str, str],
+) -> Fitted:
+    """The packaged rulebook with these files and narrowings; where they do not fit it, the whole `texts` that they were
+    in when they came into force (empty: not kept); where these cannot be read any more either, what fits. Raises nothing.
+    """
+    try:
+        return Fitted(packaged.edited(files, narrowings))
+    except RulebookError as error:
+        misfit = str(error)
+    if texts:
+        try:
+            return Fitted(of_texts(texts, narrowings, boards=packaged.boards), (misfit,))
+        except RulebookError as error:
+            misfit = str(error)
+    return _what_fits(packaged, files, narrowings, misfit)
+
+
+def _what_fits(
+    packaged: Rulebook, files: Mapping[str, str], narrowings: Sequence[Narrowing], misfit: str
+) -> Fitted:
+    misfits = []
+    rulebook = packaged
+    try:
+        rulebook = packaged.edited(files)
+    except RulebookError as error:
+        misfits.append(f"{', '.join(files)}: {error}")
+    for narrowing in narrowings:
+        try:
+            rulebook = rulebook.edited({}, (*rulebook.narrowings, narrowing))
+        except RulebookError as error:
+            misfits.append(f"{narrowing[0]}: {error}")
+    return Fitted(rulebook, tuple(misfits) or (misfit,), lacking=True)
 
 
 def prove(rulebook: Rulebook) -> None:

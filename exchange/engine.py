@@ -201,6 +201,8 @@ class Engine:
         self._checksum = self._executed_checksum = recovered.checksum
         self._log = await journal.recover_log(self._connection, recovered.sequence)
         self.recovered_entries = recovered.replayed
+        for misfit in self.state.misfits:
+            log.error("the rulebook in force does not fit this release: %s", misfit)
         gc.collect()
         gc.freeze()
         rows = await self._connection.fetch(
@@ -615,6 +617,8 @@ class Engine:
             "clock_alarm_seconds": self.clock.alarm_ns // 1_000_000_000,
             "simulated_clock": self.simulated,
             "database_stuck": bool(self._stuck_since),
+            "rulebook_misfits": list(self.state.misfits),
+            "rulebook_lacking": self.state.lacking,
         }
 
 

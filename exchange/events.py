@@ -868,6 +868,8 @@ class RulebookAdopted(Event, frozen=True):
 
     sha256: str
     draft: str = ""
+    texts: dict[str, str] = {}
+    """All its files as they came into force with the draft, by name: a later release has others. Empty without one."""
 
 
 class VenueKeyAdopted(Event, frozen=True):
@@ -1700,6 +1702,8 @@ class RuleNarrowed(Event, frozen=True):
     sha256: str
     reason: str
     by: str
+    texts: dict[str, str] = {}
+    """All its files, as in `RulebookAdopted`; empty in journals older than this."""
 
 
 class DepositPaid(Event, frozen=True):

@@ -19,6 +19,7 @@ from exchange.participant import role_refusal
 from exchange.state import Halt, Listing, State
 
 SCOPES: Final = ("listing", "board", "market")
+LACKS: Final = "nothing is taken until a draft that says it anew is in force (POST /v1/rulebook/drafts)"
 
 
 def halt(state: State, command: HaltTrading, at_ns: int) -> Refusal | list[Event]:
@@ -59,6 +60,10 @@ def key_of(scope: str, subject: str) -> str:
 
 def halted_refusal(state: State, listing: Listing) -> Refusal | None:
     """Why this listing takes nothing now; the widest halt answers. Free where nothing is halted."""
+    if state.lacking:
+        return Refusal(
+            Refused.halted, f"the rulebook lacks what was decided: {'; '.join(state.misfits)}; {LACKS}"
+        )
     halts = state.halts
     if not halts:
         return None

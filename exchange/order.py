@@ -157,7 +157,7 @@ def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[E
         return Refusal(Refused.not_found, f"there is no listing {command.listing}")
     if listing.state != "published":
         return Refusal(Refused.listing_closed, f"the listing is {listing.state}: it takes no orders")
-    if state.halts and (halted := halted_refusal(state, listing)) is not None:
+    if (state.halts or state.lacking) and (halted := halted_refusal(state, listing)) is not None:
         return halted
     terms = listing.terms
     purpose = command.purpose or terms.purposes[0]

@@ -11,14 +11,20 @@ A draft is over one rulebook: the one in force when it was written, to the byte.
 of that one, so it comes into force over no other: once another is in force it lapses, and is drafted anew. Nothing here
 raises at a date: dates of other things come in the same tick.
 
+A release has other packaged rules, and what was drafted or narrowed goes on over them. Where it does not fit them (a rule
+has another id), the venue judges by the whole text that came into force with it, which is journaled, until it is drafted
+anew. What cannot be read either way leaves out what does not fit, says so, and takes no orders until another draft is in
+force: a rulebook that forbids less than was decided lets nothing pass.
+
 Who writes the rules is not who approves them, and no one person changes what may be traded (四眼原则): all three are
 people whose identity a reviewer has verified, of three houses. The source document asks that rules of trading be public
 and stable (国发〔2011〕38号: 交易规则).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from clearing.notrade import Rulebook, RulebookError, prove
+from clearing.notrade import Narrowing, Rulebook, RulebookError, prove
 from exchange.events import (
     AdoptRulebook,
     ApproveDraft,
@@ -61,7 +67,7 @@ def draft(state: State, command: DraftRulebook, at_ns: int) -> Refusal | list[Ev
     if command.base_sha256 not in ("", base_sha256):
         return Refusal(Refused.wrong_state, f"{NEW_BASE} Its text_sha256 is {base_sha256}.")
     try:
-        made = state.packaged.edited({**state.edition.files, **command.files})
+        made = _over(state, command.files)
     except RulebookError as error:
         return Refusal(Refused.out_of_bounds, str(error))
     if made.text_sha256 == base_sha256:
@@ -111,13 +117,13 @@ def narrow(state: State, command: NarrowRule, at_ns: int) -> Refusal | list[Even
         return Refusal(Refused.malformed, "reason says what the emergency is")
     if command.rule not in state.rulebook.rules:
         return Refusal(Refused.not_found, f"there is no rule {command.rule} in the rulebook in force")
-    added = (*state.edition.narrowings, (command.rule, command.also_violated_when))
+    said = (command.rule, command.also_violated_when)
     try:
-        made = state.packaged.edited(state.edition.files, added)
+        made = state.rulebook.edited({}, (*state.rulebook.narrowings, said))
     except RulebookError as error:
         return Refusal(Refused.out_of_bounds, str(error))
-    said = (command.rule, command.also_violated_when)
-    return [RuleNarrowed(*said, made.sha256, command.reason, command.actor), *_lapsing(state, made)]
+    narrowed = RuleNarrowed(*said, made.sha256, command.reason, command.actor, made.texts)
+    return [narrowed, *_lapsing(state, made)]
 
 
 def on_due(state: State, identifier: str, due_ns: int, at_ns: int) -> list[Event]:
@@ -131,7 +137,7 @@ def on_due(state: State, identifier: str, due_ns: int, at_ns: int) -> list[Event
 
 def _adopting(state: State, found: Draft, made: Rulebook) -> list[Event]:
     """It comes into force, and drafts over the rulebook before it lapse."""
-    return [RulebookAdopted(made.sha256, found.id), *_lapsing(state, made, found.id)]
+    return [RulebookAdopted(made.sha256, found.id, made.texts), *_lapsing(state, made, found.id)]
 
 
 def _made(state: State, found: Draft) -> Rulebook | str:
@@ -140,11 +146,24 @@ def _made(state: State, found: Draft) -> Rulebook | str:
         return NEW_BASE
     edition = _edition_with(state, found, 0)
     try:
-        made = state.packaged.edited(edition.files, edition.narrowings)
+        made = _over(state, found.files, edition.narrowings)
         prove(made)
     except RulebookError as error:
         return str(error)
     return made if made.sha256 == found.sha256 else OTHER_RESULT
+
+
+def _over(state: State, files: dict[str, str], narrowings: Sequence[Narrowing] = ()) -> Rulebook:
+    """The edition in force with these files, and these narrowings alone. Raises RulebookError.
+
+    Where that edition does not fit this release's rules, the files are over what is in force instead.
+    """
+    try:
+        return state.packaged.edited({**state.edition.files, **files}, narrowings)
+    except RulebookError:
+        if not state.misfits:
+            raise
+        return state.rulebook.edited(files, narrowings)
 
 
 def _lapsing(state: State, made: Rulebook, besides: str = "") -> list[Event]:
@@ -205,7 +224,7 @@ def apply_adopted(state: State, event: RulebookAdopted, at_ns: int) -> None:
     for row in state.drafts.values():
         row.over = max(0, row.over - found.over)
     found.state = "in_force"
-    state.use_edition(edition)
+    state.use_edition(edition, event.texts)
 
 
 def apply_lapsed(state: State, event: DraftLapsed, at_ns: int) -> None:
@@ -215,5 +234,5 @@ def apply_lapsed(state: State, event: DraftLapsed, at_ns: int) -> None:
 
 def apply_narrowed(state: State, event: RuleNarrowed, at_ns: int) -> None:
     narrowings = (*state.edition.narrowings, (event.rule, event.also_violated_when))
-    state.use_edition(Edition(state.edition.files, narrowings, at_ns))
+    state.use_edition(Edition(state.edition.files, narrowings, at_ns), event.texts)
     state.rulebook_sha256 = event.sha256

@@ -19,7 +19,7 @@ from clearing.contract import Declarations, Offer, Security
 from clearing.duties import DutyKind, DutyState
 from clearing.house import Cell, House, Party
 from clearing.ledger import CNY, Ledger, LedgerDump
-from clearing.notrade import Rulebook
+from clearing.notrade import Fitted, Rulebook, fitted
 from clearing.registers import Entry, Registers, dumped, loaded
 from clearing.revenue import Revenue
 from credit.bureau import Bureau
@@ -530,6 +530,9 @@ class State:
         self.registers = Registers()
         self.packaged = rulebook
         self.edition = Edition()
+        self.edition_texts: dict[str, str] = {}
+        self.misfits: tuple[str, ...] = ()
+        self.lacking = False
         self.drafts: dict[str, Draft] = {}
         self.draft_bases: dict[str, str] = {}
         """Draft: text hash of the rulebook that it is over. One that is not here is older than this register."""
@@ -546,12 +549,21 @@ class State:
     def rulebook(self) -> Rulebook:
         return self.house.rulebook
 
-    def use_edition(self, edition: Edition) -> None:
-        """Judge by another rulebook from now on; every finding that was kept is of the old one."""
-        self.edition = edition
+    def use_edition(self, edition: Edition, texts: dict[str, str]) -> None:
+        """Judge by another rulebook from now on; every finding that was kept is of the old one.
+
+        `texts` are all its files as they came into force. An edition that does not fit this release's rules goes on by
+        them, and `misfits` says so; where they are not kept or cannot be read, it is `lacking` (`fitted`).
+        """
+        self.edition, self.edition_texts = edition, texts
         plain = not edition.files and not edition.narrowings
-        rulebook = self.packaged if plain else self.packaged.edited(edition.files, edition.narrowings)
-        self.house = House(rulebook, self.ledger)
+        found = (
+            Fitted(self.packaged)
+            if plain
+            else fitted(self.packaged, edition.files, edition.narrowings, texts)
+        )
+        self.house = House(found.rulebook, self.ledger)
+        self.misfits, self.lacking = found.misfits, found.lacking
         self.cells.clear()
         self.parties.clear()
 
@@ -618,6 +630,8 @@ class State:
             later["registers"] = dumped(self.registers)
         if self.drafts or self.edition != Edition():
             later["edition"], later["drafts"] = self.edition, list(self.drafts.values())
+        if self.edition_texts:
+            later["edition_texts"] = self.edition_texts
         if self.renewals:
             later["renewals"] = list(self.renewals.values())
         if self.contracts:
@@ -698,6 +712,7 @@ class _Dumped(Struct):
     halts: dict[str, Halt] = {}
     registers: list[Entry] = []
     edition: Edition = Edition()
+    edition_texts: dict[str, str] = {}
     drafts: list[Draft] = []
     renewals: list[Renewal] = []
     contracts: list[Agreement] = []
@@ -748,7 +763,7 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.ledger = Ledger.load(dumped.ledger)
     state.house = House(rulebook, state.ledger)
     state.drafts = {row.id: row for row in dumped.drafts}
-    state.use_edition(dumped.edition)
+    state.use_edition(dumped.edition, dumped.edition_texts)
     state.products = {row.id: row for row in dumped.products}
     state.listings = {row.id: row for row in dumped.listings}
     state.orders = {row.id: row for row in dumped.orders}

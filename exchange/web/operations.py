@@ -31,6 +31,7 @@ class Readiness(Struct):
     database: str
     tables: str
     clock: str
+    rulebook: str
 
 
 class RulebookView(Struct):
@@ -132,8 +133,17 @@ async def readiness(call: Call, asked: None) -> Response[bytes]:
         "not answering" if status["database_stuck"] else "answering",
         "standing still" if failure else "following",
         "alarm: the wall clock has jumped" if status["clock_alarm_seconds"] else "well",
+        _rulebook_words(status),
     )
     return answer(view, 200 if ready else 503)
+
+
+def _rulebook_words(status: dict[str, Any]) -> str:
+    """`in force`, or why this release does not have what was decided about it."""
+    if not status["rulebook_misfits"]:
+        return "in force"
+    why = "; ".join(status["rulebook_misfits"])
+    return f"no orders: it lacks {why}" if status["rulebook_lacking"] else f"as journaled: {why}"
 
 
 async def venue(call: Call, asked: None) -> VenueView:
@@ -309,7 +319,7 @@ OPERATIONS: Final = (
     Operation("GET", "/readyz", readiness, "The venue takes commands, or which part does not", "venue",
               answers=Readiness, signed_in=False, also=(503,),
               example_answer={"status": "ready", "engine": "writing", "database": "answering", "tables": "following",
-                              "clock": "well"}),
+                              "clock": "well", "rulebook": "in force"}),
     Operation("GET", "/v1/venue", venue, "Name, jurisdiction, rulebook, boards and clock", "venue",
               answers=VenueView, signed_in=False,
               example_answer={"name": "数集 Shuji", "jurisdiction": "CN-46", "schema_version": 1, "clock": _CLOCK,

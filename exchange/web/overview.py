@@ -112,6 +112,7 @@ def _state(sight: Sight, tongue: Tongue) -> dict[str, Any]:
             ("database_down", bool(sight.server.failure) or status["database_stuck"]),
             ("tables_down", sight.projector not in ("following", "starting")),
             ("dates_down", status["dates_stopped"]),
+            ("rules_misfit", bool(status["rulebook_misfits"])),
             ("clock_down", status["clock_alarm_seconds"] > 0),
             ("quarantined", status["quarantined"] > 0),
         )

@@ -37,6 +37,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "database_down": ("PostgreSQL 不应答，指令不被接受", "PostgreSQL does not answer: no command is taken"),
     "tables_down": ("查询表停止更新", "The query tables stand still"),
     "dates_down": ("期限停走：到期事项无法办理", "Dates stand still: what falls due cannot be done"),
+    "rules_misfit": ("生效规则与本版本不合", "The rulebook in force does not fit this release"),
     "clock_down": ("系统时钟跳变，期限暂停", "The wall clock has jumped: dates wait"),
     "quarantined": ("有指令被隔离", "Commands were set aside"),
     # tiles

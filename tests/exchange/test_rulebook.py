@@ -1,14 +1,18 @@
 """The life of the rulebook in the pure venue: who may change it, when it counts, and that a replay has the same one."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from clearing.notrade import Rulebook, RulebookError, load, of_texts, prove
 from exchange import events as e
 from exchange import venue
+from exchange.engine import Engine
 from exchange.rejudging import facts_of
-from exchange.state import decode_state, encode_state
+from exchange.state import State, decode_state, encode_state
 from exchange.venue import Outcome
+from exchange.verification import verify
+from tests.exchange.small_venue import engine_on, lay, soon
 from tests.exchange.world import OPERATOR, World, boards, kinds, only, rulebook
 
 ALSO = "price.unit_fen == 777"
@@ -329,3 +333,117 @@ def test_the_whole_facts_of_a_stored_trade_give_its_verdict_again(world: World) 
     for entry in world.entries:
         venue.replay(state, entry, look)
     assert seen == ["allow", "hold"]
+
+
+# ---- a release whose packaged rules are others
+
+
+def next_release() -> Rulebook:
+    """F04 has another id in it."""
+    texts = {name: text.replace('"F04"', '"F94"') for name, text in rulebook().texts.items()}
+    return of_texts(texts, boards=rulebook().boards)
+
+
+NARROW = e.NarrowRule(actor=OPERATOR, rule="F04", also_violated_when=ALSO, reason="an emergency")
+
+
+def replayed_by(package: Rulebook, entries: list[bytes]) -> State:
+    state = State(boards(), package, "CN-46")
+    for raw in entries:
+        venue.replay(state, raw)
+    return state
+
+
+def test_a_narrowing_that_does_not_fit_a_release_goes_on_as_it_was_journaled(world: World) -> None:
+    world.must(NARROW)
+    body, package = encode_state(world.state), next_release()
+    assert "F04" not in package.rules
+    for state in (replayed_by(package, world.entries), decode_state(body, boards(), package, "CN-46")):
+        assert encode_state(state) == body
+        assert state.misfits == ("narrowing: there is no rule F04",)
+        assert not state.lacking
+        assert state.rulebook.sha256 == state.rulebook_sha256 == world.state.rulebook.sha256
+        assert ALSO in state.rulebook.rules["F04"].violated_when
+    assert world.state.misfits == ()
+
+
+def test_rules_go_on_being_narrowed_and_drafted_over_what_is_in_force(world: World) -> None:
+    """Out of that state leads a draft, which fits the release or brings its whole text."""
+    author, first, second = reviewers(world, 3)
+    world.must(NARROW)
+    package = next_release()
+    world.state, world.twin = (replayed_by(package, world.entries) for _ in range(2))
+    world.must(replace(NARROW, also_violated_when="price.unit_fen == 778"))
+    assert "778" in world.state.rulebook.rules["F04"].violated_when
+    assert ALSO in world.state.rulebook.rules["F04"].violated_when
+    approved(world, stricter(world, author, 10**9), first, second)
+    world.wait(ns=10**9)
+    assert "RulebookAdopted" in kinds(world.tick())
+    assert (world.state.misfits, world.state.edition.narrowings) == ((), ())
+    assert "F94" in world.state.rulebook.rules
+    assert world.state.rulebook.sha256 == world.state.rulebook_sha256
+    assert encode_state(replayed_by(package, world.entries)) == encode_state(world.state)
+
+
+def without_texts(raw: bytes) -> bytes:
+    """An entry as it was journaled before the texts were in it."""
+    entry = msgspec.msgpack.decode(raw, type=e.Entry)
+    events = [replace(one, texts={}) if isinstance(one, e.RuleNarrowed) else one for one in entry.events]
+    return msgspec.msgpack.encode(replace(entry, events=tuple(events)))
+
+
+def test_without_its_text_a_narrowing_that_does_not_fit_lets_nothing_pass(world: World) -> None:
+    """The venue starts and says what it lacks; it takes orders again once a draft says it anew."""
+    author, first, second = reviewers(world, 3)
+    listing, buyer = world.listing(world.merchant()), world.buyer()
+    world.must(NARROW)
+    entries = [without_texts(raw) for raw in world.entries]
+    package = next_release()
+    world.state, world.twin = (replayed_by(package, entries) for _ in range(2))
+    said = (world.state.lacking, world.state.misfits)
+    assert said == (True, ("F04: narrowing: there is no rule F04",))
+    world.must(e.AdoptRulebook(actor=e.VENUE, sha256=world.state.rulebook.sha256))
+    refusal = world.order(buyer, listing).refusal
+    assert refusal is not None
+    assert (refusal.code, "F04" in refusal.detail) == (e.Refused.halted, True)
+    approved(world, stricter(world, author, 10**9), first, second)
+    world.wait(ns=10**9)
+    world.tick()
+    assert (world.state.lacking, world.state.misfits) == (False, ())
+    world.buy(buyer, listing)
+
+
+def test_drafted_files_that_do_not_fit_a_release_are_in_force_as_journaled(world: World) -> None:
+    """F04 was moved to a file of its own, and the release has it in another one: twice the same rule."""
+    author, first, second = reviewers(world, 3)
+    kept, moved = cut(rulebook().texts["venue.toml"], "F04")
+    moved = f'title = {{ zh = "新规", en = "More" }}\n\n{moved}'
+    approved(world, drafting(world, author, 10**9, venue=kept, more=moved), first, second)
+    world.wait(ns=10**9)
+    world.tick()
+    texts = {**rulebook().texts, "other.toml": moved, "venue.toml": kept}
+    state = replayed_by(of_texts(texts, boards=rulebook().boards), world.entries)
+    assert "written twice" in state.misfits[0]
+    assert not state.lacking
+    assert state.rulebook.sha256 == state.rulebook_sha256 == world.state.rulebook.sha256
+
+
+async def test_a_release_that_does_not_fit_starts_says_so_and_verifies(database_dsn: str) -> None:
+    small = await lay(database_dsn)
+    async with engine_on(database_dsn) as engine:
+        assert engine.status()["rulebook_misfits"] == []
+        assert (await engine.submit(NARROW)).refusal is None
+        in_force = engine.state.rulebook.sha256
+
+    def empty_of_next() -> State:
+        return State(boards(), next_release(), "CN-46")
+
+    later = Engine(database_dsn, empty_of_next, False)
+    await later.start()
+    try:
+        assert later.status()["rulebook_misfits"] == ["narrowing: there is no rule F04"]
+        assert later.state.rulebook.sha256 == later.state.rulebook_sha256 == in_force
+        assert (await later.submit(small.order())).refusal is None
+    finally:
+        await soon(later.stop(), "the engine stops")
+    assert await verify(database_dsn, None, empty_of_next, lambda _: None) == []
