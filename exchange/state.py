@@ -528,6 +528,10 @@ class State:
         self.cells: dict[tuple[str, str, str, bool], Cell] = {}
         self.parties: dict[str, Party] = {}
         self.registers = Registers()
+        self._begin_by(rulebook)
+
+    def _begin_by(self, rulebook: Rulebook) -> None:
+        """By the packaged rulebook, which no draft has changed yet."""
         self.packaged = rulebook
         self.edition = Edition()
         self.edition_texts: dict[str, str] = {}
