@@ -205,7 +205,7 @@ class Bank(msgspec.Struct):
     """End-to-end ids that no statement has shown, and when their batch was made."""
     ahead: dict[str, Ahead] = {}
     statements: dict[str, str] = {}
-    """Ids of statements taken, and the SHA-256 of each erasable file."""
+    """Ids of statements taken, and the SHA-256 of each erasable file; of an earlier account behind its name."""
     taken: Taken | None = None
     breaks: dict[str, Break] = {}
     standing: dict[str, str] = {}
@@ -266,10 +266,11 @@ class Bank(msgspec.Struct):
         return equality.difference_fen - sum(told)
 
     def forget_before(self, at_ns: int) -> None:
-        """Withdrawals that ended before an instant, and batches of which none is left."""
-        for row in [row for row in self.withdrawals.values() if 0 < row.ended_ns < at_ns]:
+        """Withdrawals that ended before an instant, and batches of which all have: a batch is forgotten at once."""
+        rows = self.withdrawals.values()
+        living = {row.batch: None for row in rows if row.batch and not 0 < row.ended_ns < at_ns}
+        for row in [row for row in rows if 0 < row.ended_ns < at_ns and row.batch not in living]:
             del self.withdrawals[row.id]
-        living = {row.batch: None for row in self.withdrawals.values()}
         for batch in [batch for batch in self.batches.values() if batch.id not in living]:
             del self.batches[batch.id]
             for participant in batch.participants:

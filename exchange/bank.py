@@ -108,12 +108,19 @@ def set_custody(state: State, command: SetCustody, at_ns: int) -> Refusal | list
 
 
 def apply_custody(state: State, event: CustodySet, at_ns: int) -> None:
-    """What statements of the account before said is behind; what was booked before is in the new opening balance."""
+    """What statements of the account before said is behind; what was booked before is in the new opening balance.
+
+    Their ids are the old account's: another bank may number its own alike.
+    """
     bank = state.bank
+    before = "" if bank.custody is None else bank.custody.account
     bank.custody, bank.taken = event.custody, None
     bank.opening_fen = -state.ledger.balance(CASH, CNY)
     bank.ahead.clear()
     bank.lacking.clear()
+    bank.statements = {
+        name if " " in name else f"{before} {name}": sha256 for name, sha256 in bank.statements.items()
+    }
 
 
 def set_payout_account(state: State, command: SetPayoutAccount, at_ns: int) -> Refusal | list[Event]:
@@ -455,7 +462,7 @@ def _entry(state: State, entry: BankEntry, command: BookStatement) -> Iterator[E
     found = _payout_step(state, entry) or _cash_step(state, entry)
     if found is not None:
         yield found
-        yield from _arrived(state, entry, command)
+        yield from _arrived(state, found, command)
         return
     yield opened(
         state,
@@ -469,10 +476,12 @@ def _entry(state: State, entry: BankEntry, command: BookStatement) -> Iterator[E
 
 
 def _payout_step(state: State, entry: BankEntry) -> Event | None:
-    """Only the whole amount, and each way once: anything else is not this payment."""
+    """Only the whole amount, and each way once: anything else is not this payment, nor is money that names another."""
     bank = state.bank
     payment = bank.payments.get(entry.end_to_end)
     if payment is None or payment.amount_fen != abs(entry.amount_fen):
+        return None
+    if entry.amount_fen > 0 and entry.participant not in ("", payment.participant):
         return None
     batch, who = entry.end_to_end.partition("-")[0], payment.participant
     if entry.amount_fen < 0 and entry.end_to_end in bank.under_way:
@@ -494,13 +503,16 @@ def _cash_step(state: State, entry: BankEntry) -> Event | None:
     return CashBooked(entry.participant, entry.amount_fen, entry.reference, VENUE)
 
 
-def _arrived(state: State, entry: BankEntry, command: BookStatement) -> Iterator[Event]:
-    """What was missing has come: its break explains itself."""
-    for kind, subject in (("missing_cash", entry.reference), ("missing_payout", entry.end_to_end)):
-        row = state.bank.open_break(kind, subject)  # type: ignore[arg-type]
-        if row is not None:
-            reason = f"came with statement {command.statement} 已随对账单到账"
-            yield BreakClosed(row.id, reason, "none", "", 0, "", VENUE)
+def _arrived(state: State, found: Event, command: BookStatement) -> Iterator[Event]:
+    """What was missing has come: its break explains itself. Another's payment under the same name is none of it."""
+    row = None
+    if isinstance(found, PayoutConfirmed):
+        row = state.bank.open_break("missing_payout", end_to_end_of(found.batch, found.participant))
+    elif isinstance(found, CashConfirmed):
+        row = state.bank.open_break("missing_cash", found.bank_reference)
+    if row is not None:
+        reason = f"came with statement {command.statement} 已随对账单到账"
+        yield BreakClosed(row.id, reason, "none", "", 0, "", VENUE)
 
 
 def _missing(state: State, until_ns: int) -> Iterator[Event]:

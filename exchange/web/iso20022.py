@@ -164,10 +164,10 @@ def _day_end_ns(text: str) -> int:
 def _entries(statement: _Node) -> Iterator[BankEntry]:
     """What is booked, not what is pending. One booked as a whole is taken apart where its parts add up."""
     count = 0
-    for place, row in enumerate(statement.all("Ntry"), 1):
+    for row in statement.all("Ntry"):
         if row.text("Sts/Cd", "Sts") != "BOOK":
             continue
-        for entry in _parts(row, place):
+        for entry in _parts(row, statement.text("Id")):
             count += 1
             if count > MOST_ENTRIES:
                 raise StatementError(
@@ -176,9 +176,15 @@ def _entries(statement: _Node) -> Iterator[BankEntry]:
             yield entry
 
 
-def _parts(row: _Node, place: int) -> list[BankEntry]:
+def _reference(row: _Node, statement: str) -> str:
+    """The bank's own; where it has none, the entry's number, which is of its statement alone."""
+    own = row.text("AcctSvcrRef", "NtryDtls/TxDtls/Refs/AcctSvcrRef")
+    return (own or f"{statement}/{_needed(row, 'AcctSvcrRef', 'NtryRef')}")[:100]
+
+
+def _parts(row: _Node, statement: str) -> list[BankEntry]:
     amount_fen = _signed(row)
-    reference = _needed(row, "AcctSvcrRef", "NtryRef", "NtryDtls/TxDtls/Refs/AcctSvcrRef")[:100]
+    reference = _reference(row, statement)
     day = row.text("BookgDt/Dt", "BookgDt/DtTm")[:10]
     details = row.all("NtryDtls/TxDtls")
     if row.text("RvslInd") in ("true", "1"):

@@ -354,6 +354,47 @@ def test_a_payout_that_comes_late_closes_its_break(bank: Bank) -> None:
 # ---- statements
 
 
+def test_anothers_money_under_a_payments_name_is_not_that_payment(bank: Bank) -> None:
+    """A fen that somebody pays in closes no break, and what names its payer is the payer's."""
+    lost, other = bank.client(90_000), bank.client(0)
+    bank.world.must(withdrawal(lost, 90_000))
+    batch = bank.batch()
+    bank.world.wait(days=5)
+    bank.take()
+    assert [kind for kind, _, _ in bank.open()] == ["missing_payout"]
+    bank.take(BankEntry(1, "in 1", "2025-11-30", f"{batch}-{lost}", other))
+    assert [kind for kind, _, _ in bank.open()] == ["missing_payout"]
+    bank.take(out(batch, lost, 90_000))
+    assert bank.open() == []
+    bank.take(BankEntry(90_000, "in 2", "2025-11-30", f"{batch}-{lost}", other))
+    assert [bank.world.money(who)[0] for who in (lost, other)] == [0, 90_001]
+    bank.check()
+
+
+def test_one_lost_payment_keeps_its_batch(bank: Bank) -> None:
+    """The others of the batch ended long ago: they are forgotten with it, and can still come back until then."""
+    lost, paid = bank.client(1_000), bank.client(2_000)
+    for who, fen in ((lost, 1_000), (paid, 2_000)):
+        bank.world.must(withdrawal(who, fen))
+    batch = bank.batch()
+    bank.take(out(batch, paid, 2_000))
+    bank.world.wait(days=100)
+    bank.world.tick()
+    bank.take(BankEntry(2_000, "back", "2026-03-01", f"{batch}-{paid}"))
+    assert bank.world.money(paid) == (2_000, 0)
+    bank.check()
+
+
+def test_another_bank_may_number_its_statements_alike(bank: Bank) -> None:
+    custody = bank.world.state.bank.custody
+    assert custody is not None
+    bank.take()
+    bank.world.must(e.SetCustody(actor=OPERATOR, custody=replace(custody, account="another account")))
+    bank.number = 0
+    bank.take()
+    bank.check()
+
+
 def test_a_statement_is_taken_once_and_in_order(bank: Bank) -> None:
     world = bank.world
     bank.client()

@@ -271,6 +271,13 @@ def details(*parts: str) -> str:
     return "<NtryDtls>" + "".join(f"<TxDtls>{part}</TxDtls>" for part in parts) + "</NtryDtls>"
 
 
+def test_an_entry_without_the_banks_reference_is_its_statements_own() -> None:
+    """Most banks number NtryRef in each statement anew."""
+    numbered = entry("12.34").replace("<AcctSvcrRef>REF1</AcctSvcrRef>", "<NtryRef>1</NtryRef>")
+    [told] = read_statement(camt(numbered, closing="1012.34")).entries
+    assert told.reference == "2025-330/1"
+
+
 def test_a_statement_is_read() -> None:
     told = read_statement(camt(entry("12.34"), closing="1012.34"))
     assert (told.account, told.id, told.sequence) == ("6222000000000001", "2025-330", 7)
