@@ -59,7 +59,7 @@ class EditionText(Struct):
     sha256: str
     text_sha256: str
     texts: dict[str, str]
-    narrowings: tuple[tuple[str, str], ...]
+    narrowings: tuple[tuple[str, ...], ...]
 
 
 class Question(Struct, kw_only=True, forbid_unknown_fields=True):
