@@ -17,8 +17,9 @@ def buyer(venue: Venue) -> Person:
 
 def over_prior_licences(venue: Venue, merchant: Person) -> str:
     """An exclusive licence of a product that has an earlier, still running, ordinary licence (B17)."""
-    product = venue.product(merchant)
-    venue.trade(venue.buyer(), venue.listing(merchant, product))
+    product, first = venue.product(merchant), venue.buyer()
+    trade = venue.trade(first, venue.listing(merchant, product, term_days=365))
+    venue.complete(merchant, first, trade)
     return venue.listing(merchant, product, deal="exclusive_licence", supply="exclusive", supply_units=1)
 
 
