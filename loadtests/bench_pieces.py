@@ -110,11 +110,11 @@ class _Timers:
         clock = time.perf_counter_ns
         inner_times, spent = self._open, self.spent
 
-        def measured(*given: Any) -> Any:
+        def measured(*given: Any, **named: Any) -> Any:
             inner_times.append(0.0)
             started = clock()
             try:
-                return function(*given)
+                return function(*given, **named)
             finally:
                 took = clock() - started
                 spent[piece] += took - inner_times.pop() - self._within

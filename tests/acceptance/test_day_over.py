@@ -122,7 +122,7 @@ def test_a_day_over_imported_listings_trades_them(tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stdout + ran.stderr
         imported = {row["listing"] for row in merchant.every("/v1/listings", limit=200)}
         venue.stop()
-        told = day("--data", str(data))
+        told = day("--data", str(data), orders=2 * ORDERS)
         assert told["differences"] == []
         venue.restart()
         traded = {trade["listing"] for trade in venue.operator.every("/v1/trades", limit=200)}

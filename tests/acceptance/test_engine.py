@@ -78,7 +78,8 @@ def test_an_id_of_the_future_is_refused_where_the_clock_is_real(tmp_path: Path) 
     real = Venue(tmp_path / "real", "--no-sample", clean=False)
     try:
         real.start()
-        body = {"participant": "P1", "amount_fen": 5, "bank_reference": "BANK-1"}
+        somebody = real.buyer(cash_fen=0).participant
+        body = {"participant": somebody, "amount_fen": 5, "bank_reference": "BANK-1"}
         early, far = (command_id(real.now() + datetime.timedelta(seconds=seconds)) for seconds in (30, 300))
         problem = refused(real.operator.post("/v1/cash-in", body, key=far), 400, "malformed")
         assert "future" in problem["detail"]

@@ -466,15 +466,19 @@ def test_E02_a_mandate_that_ended_while_the_bid_rested(venue: Venue, merchant: P
 
 
 def test_E02_a_mandate_that_ended_while_the_trade_was_held(venue: Venue, merchant: Person) -> None:
-    """The buyer was verified when it ordered, and held for another reason; cured of that, it is refused for this."""
+    """The buyer was verified when it ordered, and held for a pledge; that ends by its date, and it is refused for this.
+
+    What is held is looked at again when a date passes, so the other reason has to be gone with the mandate.
+    """
     for days, lawful in ((1, False), (30, True)):
         product = venue.product(merchant)
         listing = venue.listing(merchant, product)
-        buyer = venue.buyer(mandate_until=venue.in_days(days))
-        done(venue.record(product, "objection_raised"))
-        trade = venue.held(buyer, listing, "B11")
+        ends = venue.in_days(1)
+        buyer = venue.buyer(mandate_until=ends if days == 1 else venue.in_days(days))
+        pledge = {"number": "ZY-1", "state": "pledged", "consented": False}
+        venue.enter("pledges", pledge, product=product, valid_until=ends)
+        trade = venue.held(buyer, listing, "B15")
         venue.advance(days=1, seconds=60)
-        done(venue.record(product, "objection_settled"))
         if lawful:
             assert venue.read_trade(trade, merchant)["state"] == "settled"
         else:
