@@ -480,7 +480,7 @@ def test_E02_a_mandate_that_ended_while_the_trade_was_held(venue: Venue, merchan
         trade = venue.held(buyer, listing, "B15")
         venue.advance(days=1, seconds=60)
         if lawful:
-            assert venue.read_trade(trade, merchant)["state"] == "settled"
+            assert done(merchant.get(f"/v1/trades/{trade}"))["state"] == "settled"
         else:
             fell(venue, merchant, trade, "E02")
 
