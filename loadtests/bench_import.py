@@ -28,7 +28,7 @@ def measure(folder: Path, rows: int) -> Imported:
     venue = Venue(folder).start()
     try:
         merchant, reviewer = venue.merchant(), venue.reviewer()
-        singles = _singles(venue)
+        singles = _singles(venue, merchant.participant)
         file, profile = folder / "rows.jsonl", folder / "profile.toml"
         file.write_text("".join(json.dumps(_row(number)) + "\n" for number in range(rows)))
         profile.write_text(shuji("import", "--example-profile", "priced_api").stdout)
@@ -62,11 +62,11 @@ def _import(venue: Venue, file: Path, profile: Path, merchant: Person, reviewer:
     return took
 
 
-def _singles(venue: Venue) -> float:
+def _singles(venue: Venue, participant: str) -> float:
     """Commands a second that wait for each other: money booked in, a fen at a time."""
     operator, moment = venue.operator, time.time_ns()
     started = time.perf_counter()
     for number in range(SINGLES):
-        body = {"participant": operator.participant, "amount_fen": 1, "bank_reference": f"{moment}-{number}"}
+        body = {"participant": participant, "amount_fen": 1, "bank_reference": f"{moment}-{number}"}
         done(operator.post("/v1/cash-in", body), 201)
     return SINGLES / (time.perf_counter() - started)
