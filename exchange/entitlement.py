@@ -35,7 +35,7 @@ from exchange.events import (
     Settled,
     SuspendEntitlement,
 )
-from exchange.order import end_exclusive, place
+from exchange.order import end_exclusive, place, prolong_exclusive
 from exchange.participant import role_refusal
 from exchange.product import evidence_refusal, own_case_refusal
 from exchange.state import DAY_NS, Entitlement, Renewal, State
@@ -318,14 +318,10 @@ def apply_moved(state: State, event: EntitlementMoved, at_ns: int) -> None:
 
 
 def _end_at(state: State, entitlement: Entitlement, until_ns: int) -> None:
-    """The exclusive right in it, too, lasts as long; 0 is without an end."""
+    """The exclusive right in it, too, lasts as long."""
     entitlement.until_ns = until_ns
     product = state.products[state.listings[entitlement.listing].product]
-    if product.exclusives:
-        product.exclusives = tuple(
-            replace(row, until_ns=until_ns) if row.trade == entitlement.trade and row.field_group else row
-            for row in product.exclusives
-        )
+    prolong_exclusive(product, entitlement.trade, until_ns)
 
 
 def _conduct(state: State, entitlement: Entitlement, at_ns: int) -> None:

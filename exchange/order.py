@@ -148,6 +148,29 @@ class Deal(msgspec.Struct, gc=False):
     """The buyer asked for it before: its order rested, or its trade is on hold."""
 
 
+def deal_of(state: State, trade: Trade, at_ns: int) -> Deal:
+    """An open trade as the fill that it was, to be judged as of now."""
+    listing = state.listings[trade.listing]
+    units = listing.terms.mechanism == "continuous_auction"
+    return Deal(
+        listing,
+        cell_of(state, listing, trade.purpose, trade.territory, at_ns),
+        trade.buyer,
+        trade.seller,
+        trade.id,
+        f"{trade.id}:units" if units else "",
+        trade.quantity,
+        trade.price_fen,
+        0,
+        trade.purpose,
+        trade.territory,
+        trade.accepts_prior,
+        "",
+        trade.id,
+        standing=True,
+    )
+
+
 # ---- placing
 
 
@@ -1089,6 +1112,15 @@ def end_exclusive(product: Product, trade: str) -> None:
     """What this trade had taken is free again, or its buyer is the holder now, or the pledgee on record."""
     if product.exclusives:
         product.exclusives = tuple(row for row in product.exclusives if row.trade != trade)
+
+
+def prolong_exclusive(product: Product, trade: str, until_ns: int) -> None:
+    """The exclusive licence of this trade lasts as long as its entitlement; 0 is without an end."""
+    if product.exclusives:
+        product.exclusives = tuple(
+            msgspec.structs.replace(row, until_ns=until_ns) if row.trade == trade and row.field_group else row
+            for row in product.exclusives
+        )
 
 
 def apply_held(state: State, event: Held, at_ns: int) -> None:

@@ -21,8 +21,7 @@ from clearing.notrade import Rule, capacities
 from clearing.registers import REGISTERS
 from exchange.attestation import confirming
 from exchange.events import CompletionPostponed, Event, Refunded, Refusal, Refused
-from exchange.listing import cell_of
-from exchange.order import Deal, clearing_facts
+from exchange.order import Deal, clearing_facts, deal_of
 from exchange.state import DAY_NS, State, Trade
 
 FACTS: Final = (
@@ -53,7 +52,7 @@ LAST_NS: Final = 90 * DAY_NS
 
 def stopping(state: State, trade: Trade, at_ns: int) -> tuple[str, ...]:
     """The rules, in their order, that what was sold breaks now if it passes on. Empty where it may."""
-    deal = _deal_of(state, trade, at_ns)
+    deal = deal_of(state, trade, at_ns)
     broken = state.rulebook.judge(clearing_facts(state, deal, at_ns)).violated
     rules = [rule for name in broken if _asked(rule := state.rulebook.rules[name])]
     return tuple(rule.id for rule in rules if not _set_aside(state, deal, rule, at_ns))
@@ -66,25 +65,6 @@ def _asked(rule: Rule) -> bool:
 
 def _reads(rule: Rule, facts: tuple[str, ...]) -> bool:
     return any(fact in rule.facts for fact in facts)
-
-
-def _deal_of(state: State, trade: Trade, at_ns: int) -> Deal:
-    listing = state.listings[trade.listing]
-    return Deal(
-        listing=listing,
-        cell=cell_of(state, listing, trade.purpose, trade.territory, at_ns),
-        buyer=trade.buyer,
-        seller=trade.seller,
-        buy_order=trade.id,
-        sell_order="",
-        quantity=trade.quantity,
-        price_fen=trade.price_fen,
-        rest_fen=0,
-        purpose=trade.purpose,
-        territory=trade.territory,
-        accepts_prior=trade.accepts_prior,
-        trade=trade.id,
-    )
 
 
 def _set_aside(state: State, deal: Deal, rule: Rule, at_ns: int) -> bool:
@@ -125,7 +105,7 @@ def refusal(state: State, trade: Trade, at_ns: int) -> Refusal | None:
     rules = stopping(state, trade, at_ns)
     if not rules:
         return None
-    cell = _deal_of(state, trade, at_ns).cell
+    cell = deal_of(state, trade, at_ns).cell
     wanted = "; ".join(f"{name}: {state.rulebook.rules[name].evidence.en}" for name in rules)
     detail = (
         f"as things are this may not pass to the buyer; have it recorded first that they changed ({wanted})"

@@ -33,10 +33,9 @@ from exchange.events import (
     TradeRefused,
 )
 from exchange.listing import cell_of
-from exchange.order import Deal, clearing_facts, judge_clearing, place
+from exchange.order import Deal, clearing_facts, deal_of, judge_clearing, place
 from exchange.product import judge_registration
 from exchange.state import State
-from exchange.trade import deal_of_hold
 
 JUDGED: Final = (Settled, Held, TradeRefused)
 RECORDED: Final[dict[type, str]] = {Settled: "allow", Held: "hold"}
@@ -192,7 +191,7 @@ def _fill(state: State, event: Any, at_ns: int) -> Differences:
 
 def _changed(state: State, event: HoldChanged, at_ns: int) -> Differences:
     """A hold that a second look left on hold. It names what was cured since as well, so its rules are not compared."""
-    deal = deal_of_hold(state, state.holds[event.trade], at_ns)
+    deal = deal_of(state, state.holds[event.trade], at_ns)
     verdict, facts_sha256 = judge_clearing(state, deal, at_ns)
     if (verdict.outcome, verdict.unknown) != (event.outcome, event.unknown):
         yield event.trade, _otherwise(verdict, event.outcome, event.violated)
@@ -203,7 +202,7 @@ def _changed(state: State, event: HoldChanged, at_ns: int) -> Differences:
 def _released(state: State, event: HoldReleased, at_ns: int) -> Differences:
     """A hold that a second look refused."""
     if event.reason == "refused":
-        verdict, _ = judge_clearing(state, deal_of_hold(state, state.holds[event.trade], at_ns), at_ns)
+        verdict, _ = judge_clearing(state, deal_of(state, state.holds[event.trade], at_ns), at_ns)
         if (verdict.outcome, verdict.violated) != ("reject", event.violated):
             yield event.trade, _otherwise(verdict, "reject", event.violated)
 

@@ -50,10 +50,12 @@ from exchange.order import (
     Deal,
     clear,
     cure_of,
+    deal_of,
     end_exclusive,
     judge_clearing,
     next_look_ns,
     plan_look,
+    prolong_exclusive,
     record_completion,
     settlement,
     supply_refusal,
@@ -275,15 +277,23 @@ def on_look_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> Iterato
 
 def _judge_again(state: State, waiting: list[Trade], at_ns: int) -> Iterator[Event]:
     for trade in waiting:
-        deal = deal_of_hold(state, trade, at_ns)
+        deal = deal_of(state, trade, at_ns)
         verdict, facts_sha256 = judge_clearing(state, deal, at_ns)
-        if verdict.outcome == "allow":
-            yield settlement(state, deal, facts_sha256, at_ns)
-        elif verdict.outcome == "reject":
-            bound = capacities(deal.cell.product, deal.cell.source)
-            yield HoldReleased(trade.id, "refused", verdict.violated, bound)
-        elif (changed := _changed(state, trade, deal, verdict, facts_sha256, at_ns)) is not None:
-            yield changed
+        decided = _decided(state, deal, verdict, facts_sha256, at_ns) or _changed(
+            state, trade, deal, verdict, facts_sha256, at_ns
+        )
+        if decided is not None:
+            yield decided
+
+
+def _decided(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes, at_ns: int) -> Event | None:
+    """What is allowed settles, what is broken is refused for that; None where the hold goes on."""
+    if verdict.outcome == "allow":
+        return settlement(state, deal, facts_sha256, at_ns)
+    if verdict.outcome == "reject":
+        bound = capacities(deal.cell.product, deal.cell.source)
+        return HoldReleased(deal.trade, "refused", verdict.violated, bound)
+    return None
 
 
 def _changed(
@@ -305,29 +315,6 @@ def _changed(
         return None
     bound = capacities(deal.cell.product, deal.cell.source)
     return HoldChanged(trade.id, verdict.outcome, named, verdict.unknown, facts_sha256, bound, next_ns)
-
-
-def deal_of_hold(state: State, trade: Trade, at_ns: int) -> Deal:
-    """A hold as the fill that it was, to be judged as of now."""
-    listing = state.listings[trade.listing]
-    units = listing.terms.mechanism == "continuous_auction"
-    return Deal(
-        listing,
-        cell_of(state, listing, trade.purpose, trade.territory, at_ns),
-        trade.buyer,
-        trade.seller,
-        trade.id,
-        f"{trade.id}:units" if units else "",
-        trade.quantity,
-        trade.price_fen,
-        0,
-        trade.purpose,
-        trade.territory,
-        trade.accepts_prior,
-        "",
-        trade.id,
-        standing=True,
-    )
 
 
 # ---- trades from outside
@@ -490,15 +477,12 @@ def on_due(state: State, trade_id: str, due_ns: int, at_ns: int) -> Iterable[Eve
 
 
 def _expired(state: State, trade: Trade, at_ns: int) -> Event:
-    """A last look: what is allowed now settles, what is broken is refused for that; else the date has passed in vain."""
-    deal = deal_of_hold(state, trade, at_ns)
+    """A last look, and where that decides nothing the date has passed in vain."""
+    deal = deal_of(state, trade, at_ns)
     verdict, facts_sha256 = judge_clearing(state, deal, at_ns)
-    if verdict.outcome == "allow":
-        return settlement(state, deal, facts_sha256, at_ns)
-    if verdict.outcome == "reject":
-        bound = capacities(deal.cell.product, deal.cell.source)
-        return HoldReleased(trade.id, "refused", verdict.violated, bound)
-    return HoldReleased(trade.id, "expired", verdict.violated, blamed=_blamed(state, trade, verdict))
+    return _decided(state, deal, verdict, facts_sha256, at_ns) or HoldReleased(
+        trade.id, "expired", verdict.violated, blamed=_blamed(state, trade, verdict)
+    )
 
 
 def _blamed(state: State, trade: Trade, verdict: Verdict) -> tuple[str, ...]:
@@ -534,12 +518,7 @@ def _follow(state: State, trade: Trade, after: str, delivery: Delivery | None, u
     """The entitlement, and the exclusive right in it, take the trade's step with it."""
     entitlement = state.entitlements[trade.entitlement]
     entitlement.state, entitlement.delivery, entitlement.until_ns = after, delivery, until_ns
-    product = state.products[state.listings[trade.listing].product]
-    if product.exclusives:
-        product.exclusives = tuple(
-            replace(row, until_ns=until_ns) if row.trade == trade.id and row.field_group else row
-            for row in product.exclusives
-        )
+    prolong_exclusive(state.products[state.listings[trade.listing].product], trade.id, until_ns)
 
 
 def apply_rejected(state: State, event: DeliveryRejected, at_ns: int) -> None:
