@@ -165,10 +165,10 @@ def taken_back(state: State, event: Event) -> str:
 
 
 def release_pledge(state: State, trade: str, at_ns: int) -> Iterator[RecordEntered]:
-    """The pledge ends with the trade that made it, where nobody has released it before. Looks at every entry."""
+    """The pledge ends with the trade that made it, where nobody has released it before. Looks at every pledge."""
     made = [
         row
-        for row in state.registers.entries.values()
+        for row in state.registers.of.get("pledges", ())
         if isinstance(row.facts, Pledge) and row.facts.number == trade and row.by == VENUE
     ]
     for entry in made:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from exchange.settings import Settings
 from exchange.web import files, participants
@@ -17,7 +16,6 @@ from exchange.web.openapi import refused_codes
 from exchange.web.operation import Operation
 from exchange.web.problem import TITLES
 from exchange.web.routes import OPERATIONS
-from tests.conftest import _fresh
 from tests.exchange.web_venue import Doors, Person, doors
 from tests.story import command_id, parsed
 
@@ -42,15 +40,6 @@ EXAMPLES |= {
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def web(
-    tmp_path_factory: pytest.TempPathFactory, server_dsn: str, template: str
-) -> AsyncIterator[Doors]:
-    """One venue for the file: no check here depends on what another has left."""
-    async with _fresh(server_dsn, template) as dsn, doors(tmp_path_factory.mktemp("web"), dsn) as opened:
-        yield opened
 
 
 def path_of(operation: Operation) -> str:

@@ -1,7 +1,6 @@
 """What the public and approvers read of the rulebook: its text, and a draft beside it. Over HTTP, in this process."""
 
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -10,19 +9,10 @@ import pytest_asyncio
 
 from clearing.notrade import Rulebook, of_texts
 from exchange.web.drafts import compared
-from tests.conftest import _fresh
-from tests.exchange.web_venue import Doors, Person, doors
+from tests.exchange.web_venue import Doors, Person
 from tests.exchange.world import boards, rulebook
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def web(
-    tmp_path_factory: pytest.TempPathFactory, server_dsn: str, template: str
-) -> AsyncIterator[Doors]:
-    async with _fresh(server_dsn, template) as dsn, doors(tmp_path_factory.mktemp("web"), dsn) as opened:
-        yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
