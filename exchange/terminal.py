@@ -27,7 +27,8 @@ def say(text: str) -> None:
 
 
 def print_json(answer: Any) -> None:
-    print(json.dumps(answer, ensure_ascii=False))
+    """At once: a command that goes on running (`shuji serve`) is read through a pipe."""
+    print(json.dumps(answer, ensure_ascii=False), flush=True)
 
 
 def command(

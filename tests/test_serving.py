@@ -1,6 +1,7 @@
 """`shuji serve` as a process: it comes up, says what to do next, survives being killed, and ends cleanly."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -36,8 +37,9 @@ class Process:
             str(port),
             *options,
         ]
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
         with self.out.open("wb") as out, self.err.open("wb") as err:
-            self.child = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
+            self.child = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err, env=buffered)
 
     def wait_until(self, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
