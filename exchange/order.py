@@ -700,6 +700,38 @@ def _booked(
         yield OrderClosed(identifier, "ioc", order.remaining)
 
 
+# ---- a trade agreed elsewhere
+
+
+def strike(
+    state: State,
+    listing: Listing,
+    buyer: str,
+    quantity: int,
+    price_fen: int,
+    purpose: str,
+    territory: str,
+    accepts_prior: bool,
+    at_ns: int,
+) -> Iterator[Event]:
+    """Buyer and merchant are agreed on a price: an award, a hammer, a report. Cleared like any fill of this instant.
+
+    The caller has asked for supply and for `amount_fen` of the buyer's money; an order of this kind never rests. Its last
+    event says what came of it: `Settled`, `Held`, or `TradeRefused` and the closing of the order.
+    """
+    order, where = state.next_id("O"), (purpose, territory)
+    amount = amount_fen(price_fen, listing.terms.price_per_units, quantity)
+    yield OrderPlaced(
+        order, buyer, listing.id, BUY, quantity, price_fen, "ioc", *where, accepts_prior, amount, ""
+    )
+    parties = (buyer, listing.merchant)
+    cell = cell_of(state, listing, *where, at_ns)
+    deal = Deal(listing, cell, *parties, order, "", quantity, price_fen, 0, *where, accepts_prior, order)
+    yield clear(state, deal, at_ns)
+    if order in state.orders:
+        yield OrderClosed(order, "refused", quantity)
+
+
 # ---- clearing a fill
 
 

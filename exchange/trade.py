@@ -34,8 +34,6 @@ from exchange.events import (
     HoldChanged,
     HoldCured,
     HoldReleased,
-    OrderClosed,
-    OrderPlaced,
     Refunded,
     Refusal,
     Refused,
@@ -45,10 +43,9 @@ from exchange.events import (
     TradeReported,
     WithdrawReport,
 )
-from exchange.listing import WHOLE_DEALS, cell_of
+from exchange.listing import WHOLE_DEALS
 from exchange.order import (
     Deal,
-    clear,
     cure_of,
     deal_of,
     end_exclusive,
@@ -58,6 +55,7 @@ from exchange.order import (
     prolong_exclusive,
     record_completion,
     settlement,
+    strike,
     supply_refusal,
 )
 from exchange.participant import has_role, standing_refusal
@@ -349,7 +347,7 @@ def report(state: State, command: ReportTrade, at_ns: int) -> Refusal | Iterable
     if state.ledger.available(buyer, CNY) < amount:
         return Refusal(Refused.funds_insufficient, f"the buyer needs {amount} fen available to settle")
     answer = replace(reported, matches=first.id, until_ns=0)
-    return _settle_report(state, command, answer, first, buyer, seller, amount, at_ns)
+    return _settle_report(state, command, answer, first, buyer, at_ns)
 
 
 def withdraw_report(state: State, command: WithdrawReport, at_ns: int) -> Refusal | list[Event]:
@@ -418,46 +416,15 @@ def _settle_report(
     answer: TradeReported,
     first: Report,
     buyer: str,
-    seller: str,
-    amount: int,
     at_ns: int,
 ) -> Iterator[Event]:
     yield answer
-    order = state.next_id("O")
     accepts_prior = command.accepts_prior if command.side == "buy" else first.accepts_prior
     where = (command.purpose, command.territory)
-    yield OrderPlaced(
-        order,
-        buyer,
-        command.listing,
-        "buy",
-        command.quantity,
-        command.price_fen,
-        "ioc",
-        *where,
-        accepts_prior,
-        amount,
-        "",
-    )
     listing = state.listings[command.listing]
-    cell = cell_of(state, listing, *where, at_ns)
-    deal = Deal(
-        listing,
-        cell,
-        buyer,
-        seller,
-        order,
-        "",
-        command.quantity,
-        command.price_fen,
-        0,
-        *where,
-        accepts_prior,
-        order,
+    yield from strike(
+        state, listing, buyer, command.quantity, command.price_fen, *where, accepts_prior, at_ns
     )
-    yield clear(state, deal, at_ns)
-    if order in state.orders:
-        yield OrderClosed(order, "refused", command.quantity)
 
 
 # ---- dates that pass
