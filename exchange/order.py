@@ -59,7 +59,8 @@ from exchange.events import (
 from exchange.gathering import of_pair, pair_until_ns, recipient_named
 from exchange.halt import halted_refusal
 from exchange.listing import VISIBLE, WHOLE_DEALS, cell_of, new_cell, price_at, seller_of
-from exchange.matching.book import BUY, SELL, Order
+from exchange.matching.book import Order
+from exchange.matching.orders import BUY, SELL
 from exchange.participant import party_of, standing_refusal, ultimate_owner
 from exchange.product import protected_kinds
 from exchange.state import (

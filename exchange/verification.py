@@ -42,7 +42,8 @@ from clearing.money import amount_fen
 from exchange import journal, projector, rejudging, venue
 from exchange.events import SCHEMA_VERSION, Batch, Event
 from exchange.evidence import Leaf, Log, Row, edition_at, leaves_in, older_leaf
-from exchange.matching.book import BUY, Order
+from exchange.matching.book import Order
+from exchange.matching.orders import BUY
 from exchange.migration import MigrationRefused, pending, steps
 from exchange.projector import Difference
 from exchange.state import State, Trade, encode_state, state_hash

@@ -18,14 +18,12 @@ that the law or self-trade prevention keeps apart may rest at crossing prices; `
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 from sortedcontainers import SortedDict
 
-Side = Literal["buy", "sell"]
-BUY: Final = "buy"
-SELL: Final = "sell"
+from exchange.matching.orders import BUY, SELL, Side
 
 LONG_QUEUE: Final = 64
 """A queue longer than this is an OrderedDict: dearer in memory, but its front never slows down."""

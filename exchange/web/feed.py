@@ -29,7 +29,8 @@ from exchange.engine import Engine
 from exchange.events import Entry, Refusal, Refused
 from exchange.halt import key_of
 from exchange.listing import VISIBLE
-from exchange.matching.book import Book, Side
+from exchange.matching.book import Book
+from exchange.matching.orders import Side
 from exchange.projector import Progress
 from exchange.state import Listing, State
 from exchange.tape import Bar, Change, Print, Sheet

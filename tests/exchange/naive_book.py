@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from exchange.matching.book import BUY, Order, Side
+from exchange.matching.book import Order
+from exchange.matching.orders import BUY, Side
 
 
 class NaiveBook:

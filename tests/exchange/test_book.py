@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.matching.book import BUY, LONG_QUEUE, SELL, Book, Order, Side, kept_apart
+from exchange.matching.book import LONG_QUEUE, Book, Order, kept_apart
+from exchange.matching.orders import BUY, SELL, Side
 from tests.exchange.naive_book import NaiveBook
 
 OTHER: dict[Side, Side] = {BUY: SELL, SELL: BUY}
