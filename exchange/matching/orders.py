@@ -73,7 +73,7 @@ class Cancel(Struct, frozen=True, gc=False):
 
 
 class Replace(Struct, frozen=True, gc=False):
-    """`quantity` is the order's whole, what has been filled of it included. `stop_fen` counts while it waits for its stop."""
+    """`quantity`: the whole order, what was filled of it included. `stop_fen` counts while it waits for its stop."""
 
     order: str
     quantity: int
