@@ -165,6 +165,22 @@ def end_of(day: date) -> int:
     return (day.toordinal() + 1 - _EPOCH) * DAY_NS - _BEIJING_NS - 1
 
 
+def month_of(at_ns: int) -> int:
+    """The Beijing month of an instant, counted from the beginning of the year 0: twelve a year."""
+    day = day_of(at_ns)
+    return day.year * 12 + day.month - 1
+
+
+def month_begins(month: int) -> int:
+    """The first instant of a month that `month_of` counts, UTC ns; the last of the month before is just before it."""
+    return (date(month // 12, month % 12 + 1, 1).toordinal() - _EPOCH) * DAY_NS - _BEIJING_NS
+
+
+def month_name(month: int) -> str:
+    """As in 2026-01."""
+    return f"{month // 12}-{month % 12 + 1:02d}"
+
+
 def years_on(day: date, years: int) -> date:
     """「没有对应日的，月末日为期间的最后一日。」(民法典第二百零二条)."""
     try:
