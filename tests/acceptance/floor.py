@@ -2,7 +2,8 @@
 
 What the checks expect of an order that was placed, read or replaced; more members are welcome:
 
-    {order, state: open | filled | closed, filled, remaining, closed_reason, trades: [{trade, price_fen, quantity, state}]}
+    {order, state: open | filled | closed, filled, remaining, closed_reason}, and once it was placed its trades at once:
+    [{trade, price_fen, quantity, state}]
 
 A stop that has not been triggered is `open` and not in the book that everybody sees.
 """
@@ -62,6 +63,16 @@ def depth(venue: Venue, book: str) -> tuple[list[tuple[int, int]], list[tuple[in
 def prices(placed: Placed) -> list[tuple[int, int]]:
     """What an order got: (price_fen, quantity) of each fill."""
     return [(trade["price_fen"], trade["quantity"]) for trade in placed["trades"]]
+
+
+def fills(person: Person, order: Placed) -> list[tuple[int, int]]:
+    """What an order has got by now: (price_fen, quantity) of each fill, the lowest price first."""
+    trades = [row for row in person.every("/v1/trades", limit=200) if order["order"] in _orders(row)]
+    return sorted((row["price_fen"], row["quantity"]) for row in trades)
+
+
+def _orders(trade: dict[str, Any]) -> tuple[str, str]:
+    return trade["buy_order"], trade["sell_order"]
 
 
 def closed(placed: Placed) -> tuple[str, int]:

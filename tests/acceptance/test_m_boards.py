@@ -7,11 +7,12 @@ What the checks expect; more members are welcome:
     POST /v1/listings {product, board, terms, attributes: {field: value}}, held against the fields when it is drafted
 """
 
+import tomllib
 from typing import Any
 
 import pytest
 
-from tests.story import Person, Venue, done, refused
+from tests.story import ROOT, Person, Venue, done, has_chinese, refused
 
 BOARDS = ("general", "public_data", "health", "transport", "computing", "data_ip", "open_research")
 SPECIAL = BOARDS[1:]
@@ -65,8 +66,46 @@ def test_seven_boards_out_of_the_box(venue: Venue) -> None:
     assert {row["board"] for row in done(venue.http.get("/v1/boards"), 200)["items"]} >= set(BOARDS)
 
 
+@pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.xfail(
-    strict=True, reason="issue 5: each with its mechanisms: the general board with all that need no approval"
+    strict=True, reason="issue 5: each a TOML file with its fields, mechanisms, extra rules, fees, host"
+)
+def test_each_is_a_file_that_says_all_of_it(venue: Venue, board: str) -> None:
+    written = tomllib.loads((ROOT / "exchange" / "boards" / f"{board}.toml").read_text(encoding="utf-8"))
+    seen = shown(venue, board)
+    for member in ("mechanisms", "fee_bp", "host"):
+        assert seen[member] == written[member]
+    assert [field["name"] for field in seen["fields"]] == [
+        field["name"] for field in written.get("fields", [])
+    ]
+    assert [rule["id"] for rule in seen["rules"]] == [rule["id"] for rule in written.get("rules", [])]
+
+
+@pytest.mark.parametrize("board", SPECIAL)
+@pytest.mark.xfail(strict=True, reason="issue 5: each with its product fields, in both languages")
+def test_each_industry_asks_for_fields_of_its_own(venue: Venue, board: str) -> None:
+    found = fields(venue, board)
+    assert any(field["required"] for field in found)
+    for field in found:
+        assert has_chinese(field["zh"]), field
+        assert field["en"], field
+        assert not has_chinese(field["en"]), field
+
+
+@pytest.mark.xfail(
+    strict=True, reason="issue 5: extra rules of boards, each with its source and in both languages"
+)
+def test_extra_rules_say_where_they_come_from(venue: Venue) -> None:
+    rules = [rule for board in BOARDS for rule in shown(venue, board)["rules"]]
+    assert len(rules) >= 3
+    for rule in rules:
+        assert has_chinese(rule["zh"]), rule
+        assert rule["source"], rule
+        assert rule["en"], rule
+
+
+@pytest.mark.xfail(
+    strict=True, reason="issue 5: each with its mechanisms: the general one with all that need no approval"
 )
 def test_the_general_board_has_what_needs_no_approval(venue: Venue) -> None:
     assert set(shown(venue, "general")["mechanisms"]) == LAWFUL_ANYWHERE

@@ -16,6 +16,7 @@ from tests.acceptance.floor import (
     closed,
     deal,
     depth,
+    fills,
     holder,
     look,
     not_taken,
@@ -210,7 +211,7 @@ def test_a_stop_sells_when_the_price_has_fallen(
     deal(venue, merchant, buyer, book, 701)
     assert (look(owner, stop)["filled"], depth(venue, book)[1]) == (0, [])
     deal(venue, merchant, buyer, book, 700)
-    assert prices(look(owner, stop)) == [(650, 5)]
+    assert fills(owner, stop) == [(650, 5)]
 
 
 @pytest.mark.xfail(strict=True, reason="issue 5: stop-limit")
@@ -328,7 +329,7 @@ def test_a_replaced_price_that_crosses_trades_at_once(
     resting = buy(venue, buyer, book, 5, 700)
     sell(venue, merchant, book, 3, 800)
     done(replace(buyer, resting, 5, 850))
-    assert prices(look(buyer, resting)) == [(800, 3)]
+    assert fills(buyer, resting) == [(800, 3)]
     assert depth(venue, book) == ([(850, 2)], [])
 
 
