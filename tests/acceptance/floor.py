@@ -66,9 +66,9 @@ def prices(placed: Placed) -> list[tuple[int, int]]:
 
 
 def fills(person: Person, order: Placed) -> list[tuple[int, int]]:
-    """What an order has got by now: (price_fen, quantity) of each fill, the lowest price first."""
+    """What an order has got by now: (price_fen, quantity) of each fill that was not refused, the lowest price first."""
     trades = [row for row in person.every("/v1/trades", limit=200) if order["order"] in _orders(row)]
-    return sorted((row["price_fen"], row["quantity"]) for row in trades)
+    return sorted((row["price_fen"], row["quantity"]) for row in trades if row["state"] != "refused")
 
 
 def _orders(trade: dict[str, Any]) -> tuple[str, str]:
