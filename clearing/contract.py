@@ -17,8 +17,9 @@ from importlib import resources
 from typing import Any, Final, Literal, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from clearing.money import Tier
 from clearing.notrade import Text, TradeFacts
 
 Side = Literal["merchant", "buyer"]
@@ -65,7 +66,10 @@ class Declarations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Offer(Struct, frozen=True, kw_only=True):
-    """What a listing offers, as it enters the contract. Money in fen; `version` counts the listing's contracts."""
+    """What a listing offers, as it enters the contract. Money in fen; `version` counts the listing's contracts.
+
+    What is not set is not in the form: contracts from before there was such a thing keep their hashes.
+    """
 
     listing: str
     version: int
@@ -85,12 +89,15 @@ class Offer(Struct, frozen=True, kw_only=True):
     delivery_days: int
     acceptance_days: int
     redelivery_days: int
+    tiers: tuple[Tier, ...] | UnsetType = UNSET
+    per_buyer_units: int | UnsetType = UNSET
 
 
 class Clause(Struct, frozen=True, forbid_unknown_fields=True):
     """`text` has places for the words of the offer; `source` is the clause of law that it answers, in Chinese.
 
-    `deals`: the kinds of deal in whose contracts it stands; none: in all.
+    `deals`: the kinds of deal in whose contracts it stands; none: in all. `where`: the field of the offer that has to say
+    something for it to stand; empty: it always does.
     """
 
     id: str
@@ -98,10 +105,18 @@ class Clause(Struct, frozen=True, forbid_unknown_fields=True):
     text: Text
     source: str = ""
     deals: tuple[str, ...] = ()
+    where: str = ""
+
+    def stands_in(self, offer: Offer) -> bool:
+        said = not self.where or bool(getattr(offer, self.where))
+        return said and (not self.deals or offer.deal in self.deals)
 
 
 class StandardTerms(Struct, frozen=True, forbid_unknown_fields=True, rename={"clauses": "clause"}):
-    """One version of the venue's standard terms, as its file in `clearing/contract_terms` says it."""
+    """One version of the venue's standard terms, as its file in `clearing/contract_terms` says it.
+
+    `tier` is how one tier of a posted price is printed; the versions that know none have no such clause.
+    """
 
     version: str
     title: Text
@@ -109,6 +124,7 @@ class StandardTerms(Struct, frozen=True, forbid_unknown_fields=True, rename={"cl
     particulars: Text
     words: dict[str, dict[str, Text]]
     clauses: tuple[Clause, ...]
+    tier: Text | None = None
 
 
 class Particulars(Struct, frozen=True, kw_only=True):
@@ -159,8 +175,9 @@ def _read(name: str, text: str) -> StandardTerms:
     try:
         terms = msgspec.toml.decode(text, type=StandardTerms)
         for deal in _deals_of(terms):
-            specimen = msgspec.structs.replace(_SPECIMEN, deal=deal)
-            generate(terms, specimen, Security(method="dataset", duties=("encryption",)))
+            for offer in (_SPECIMEN, _TIERED_SPECIMEN):
+                specimen = msgspec.structs.replace(offer, deal=deal)
+                generate(terms, specimen, Security(method="dataset", duties=("encryption",)))
         particulars(terms, _SPECIMEN_TRADE)
     except (msgspec.MsgspecError, KeyError, IndexError, ValueError) as error:
         raise ValueError(f"clearing/contract_terms/{name}: {error!r}") from error
@@ -286,7 +303,7 @@ DECLARED_FACTS: Final = (
 def _printed(terms: StandardTerms, offer: Offer, security: Security, language: str) -> str:
     words = _words_of(terms, offer, security, language)
     lines = [getattr(terms.title, language), ""]
-    clauses = [clause for clause in terms.clauses if not clause.deals or offer.deal in clause.deals]
+    clauses = [clause for clause in terms.clauses if clause.stands_in(offer)]
     for number, clause in enumerate(clauses, 1):
         text = getattr(clause.text, language).format_map(words)
         source = f"（{clause.source}）" if clause.source else ""
@@ -312,7 +329,15 @@ def _words_of(terms: StandardTerms, offer: Offer, security: Security, language: 
         "purposes": comma.join(offer.purposes),
         "territories": comma.join(offer.territories),
         "price": yuan(offer.price_fen),
+        "tiers": comma.join(_tier_words(terms, offer, language)),
     }
+
+
+def _tier_words(terms: StandardTerms, offer: Offer, language: str) -> list[str]:
+    if offer.tiers is UNSET or terms.tier is None:
+        return []
+    words: str = getattr(terms.tier, language)
+    return [words.format(from_units=tier.from_units, price=yuan(tier.price_fen)) for tier in offer.tiers]
 
 
 _SPECIMEN: Final = Offer(
@@ -334,6 +359,9 @@ _SPECIMEN: Final = Offer(
     delivery_days=1,
     acceptance_days=1,
     redelivery_days=1,
+)
+_TIERED_SPECIMEN: Final = msgspec.structs.replace(
+    _SPECIMEN, tiers=(Tier(from_units=2, price_fen=0),), per_buyer_units=1
 )
 _SPECIMEN_TRADE: Final = Particulars(
     trade="T1",

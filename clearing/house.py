@@ -124,8 +124,8 @@ class Cell(msgspec.Struct):
     of_open_trade: dict[str, Kept] = {}
     until_ns: int = NEVER_NS
     signed: dict[str, Signed] = {}
-    of_buyers: dict[str, Any] = {}
-    """What the venue has read of a buyer, by its id."""
+    of_buyers: dict[tuple[str, int], Any] = {}
+    """What the venue has read of a buyer, by its id and the price of the tier that it buys at."""
     of_amounts: dict[int, Any] = {}
     """Who is paid what of a price, in fen."""
 

@@ -14,6 +14,8 @@ to add up.
 
 from typing import Final, Literal
 
+from msgspec import Struct
+
 FEN_LIMIT: Final = 2**53
 QUANTITY_LIMIT: Final = 2**53
 BASIS_POINTS: Final = 10_000
@@ -28,6 +30,13 @@ AmountRefusal = Literal[
     "amount_too_large",
 ]
 """Why an amount cannot be formed, in the order in which `refuse_amount` looks."""
+
+
+class Tier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From this quantity on the whole order is at this price, which is per the listing's `price_per_units`."""
+
+    from_units: int
+    price_fen: int
 
 
 def amount_fen(price_fen: int, price_per_units: int, quantity: int) -> int:

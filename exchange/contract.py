@@ -13,6 +13,7 @@ the trade (`order.py`): it takes effect from the next verdict on, and holds of t
 from functools import cache
 from typing import Final
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from clearing import contract
@@ -199,6 +200,8 @@ def offer_of(state: State, listing: Listing) -> Offer:
         delivery_days=terms.delivery_days,
         acceptance_days=terms.acceptance_days,
         redelivery_days=terms.redelivery_days,
+        tiers=terms.tiers or UNSET,
+        per_buyer_units=terms.per_buyer_units or UNSET,
     )
 
 

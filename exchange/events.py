@@ -17,6 +17,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from clearing.bank import BankEntry, Custody, Equality, Payment
 from clearing.contract import Declarations, Offer, Security
+from clearing.money import Tier
 from clearing.registers import AnyFacts
 
 SCHEMA_VERSION = 1
@@ -202,6 +203,9 @@ class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `price_fen` is per `price_per_units` units (0.035 CNY a call: 3,500 fen per 1,000 calls); for an order book
     it is the reference price. `term_days` is the term of the licence from delivery (of units: from settlement).
+
+    Of a posted price only: `tiers` (see `exchange.matching.posted`), and `per_buyer_units`, the most that one ultimate
+    owner may buy of the listing in all its life; none, or 0, is without limit.
     """
 
     right: str
@@ -221,6 +225,8 @@ class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     acceptance_days: int = 3
     redelivery_days: int = 3
     listed_days: int = 365
+    tiers: tuple[Tier, ...] | UnsetType = UNSET
+    per_buyer_units: int | UnsetType = UNSET
 
 
 class Delivery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -592,8 +598,8 @@ class TakeDeposit(Command, frozen=True, kw_only=True):
 class OfferRefund(Command, frozen=True, kw_only=True):
     """One party of a trade offers that so much of its price goes back; the other sends the same amount to agree.
 
-    `price_fen` (what the trade cost) and `entitlement` are what the query tables say of the trade; the door adds them.
-    Both never change once a trade has settled, so that a repeated command is the same command.
+    `price_fen` (what the trade cost), `entitlement` and `quantity` are what the query tables say of the trade; the door
+    adds them. They never change once a trade has settled, so that a repeated command is the same command.
     """
 
     trade: str
@@ -601,6 +607,7 @@ class OfferRefund(Command, frozen=True, kw_only=True):
     reason: str
     price_fen: int = 0
     entitlement: str = ""
+    quantity: int = 0
 
 
 class ReverseTransaction(Command, frozen=True, kw_only=True):
@@ -1750,7 +1757,9 @@ class PriceLowered(Event, frozen=True):
 class RefundPaid(Event, frozen=True):
     """Agreed after acceptance: out of the seller's deposit, then out of its cash; what lacks is a debt (`debt` its id).
 
-    `public_fen` of it was revenue of public data: it counts no more (0 in journals older than that).
+    `public_fen` of it was revenue of public data: it counts no more (0 in journals older than that). `units` of
+    `listing`: with all of the price the whole quantity has gone back, and its buyer may buy as much again (0 where only a
+    part has).
     """
 
     trade: str
@@ -1761,6 +1770,8 @@ class RefundPaid(Event, frozen=True):
     debt_fen: int = 0
     debt: str = ""
     public_fen: int = 0
+    listing: str = ""
+    units: int = 0
 
 
 class DebtSetOff(Event, frozen=True):

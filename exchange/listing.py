@@ -19,7 +19,9 @@ from msgspec.structs import replace
 
 from clearing.house import Cell, Party, digest_of
 from clearing.ledger import issue_owner, unit_asset
+from clearing.money import Tier
 from clearing.notrade import Facts, PriceFacts, TradeFacts, capacities
+from exchange import allowance
 from exchange.board import CENTRAL
 from exchange.counters import UNCOUNTED, is_abroad
 from exchange.debt import debt_refusal
@@ -38,6 +40,7 @@ from exchange.events import (
     Terms,
 )
 from exchange.gathering import PAIR_UNSAID, central_approved, export_of, licensed_to
+from exchange.matching import posted
 from exchange.matching.book import Book
 from exchange.participant import has_role, party_of, standing_refusal
 from exchange.product import RIGHTS, cell_facts, evidence_refusal, gainers, own_case_refusal
@@ -147,7 +150,31 @@ def terms_refusal(state: State, board: str, terms: Terms, at_ns: int) -> Refusal
         if unapproved:
             detail += "; centralised trading needs approval (国发〔2011〕38号, 国办发〔2012〕37号)"
         return Refusal(Refused.mechanism_not_allowed, detail)
-    return _choice_refusal(terms) or _number_refusal(terms) or _fit_refusal(terms)
+    return _choice_refusal(terms) or _number_refusal(terms) or _fit_refusal(terms) or _posted_refusal(terms)
+
+
+def tiers_of(terms: Terms) -> tuple[Tier, ...]:
+    return () if terms.tiers is UNSET else terms.tiers
+
+
+def unit_price_fen(terms: Terms, quantity: int) -> int:
+    """At what price, per `price_per_units`, all of an order of this quantity is sold."""
+    if not terms.tiers:
+        return terms.price_fen
+    return posted.unit_price_fen(terms.price_fen, tiers_of(terms), quantity)
+
+
+def _posted_refusal(terms: Terms) -> Refusal | None:
+    """What belongs to a posted price only, and tiers that do not fall."""
+    limit = allowance.limit_of(terms)
+    if (terms.tiers or limit) and terms.mechanism != "posted_price":
+        return Refusal(
+            Refused.out_of_bounds, "terms.tiers and terms.per_buyer_units belong to a posted price only"
+        )
+    if not 0 <= limit <= MAX_UNITS:
+        return Refusal(Refused.out_of_bounds, f"terms.per_buyer_units lies between 0 and {MAX_UNITS}")
+    wrong = posted.refuse_tiers(terms.price_fen, tiers_of(terms))
+    return Refusal(Refused.out_of_bounds, wrong) if wrong else None
 
 
 def _choice_refusal(terms: Terms) -> Refusal | None:
@@ -388,6 +415,8 @@ def apply_moved(state: State, event: ListingMoved, at_ns: int) -> None:
         state.forget_product(state.products[listing.product])
     if event.state in ("public_notice", "published"):
         state.start_timer(event.until_ns, "listing", listing.id)
+    if event.state in ("withdrawn", "expired"):
+        allowance.forget(state, listing.id)
     if (
         event.step == "notice_over"
         and listing.terms.mechanism == "continuous_auction"

@@ -30,7 +30,7 @@ from clearing.notrade import (
     place_of,
 )
 from credit.conduct import Conduct
-from exchange import revenue
+from exchange import allowance, revenue
 from exchange.attestation import confirming
 from exchange.contract import to_sign
 from exchange.counters import (
@@ -58,7 +58,16 @@ from exchange.events import (
 )
 from exchange.gathering import of_pair, pair_until_ns, recipient_named
 from exchange.halt import halted_refusal
-from exchange.listing import VISIBLE, WHOLE_DEALS, cell_of, new_cell, price_at, seller_of
+from exchange.listing import (
+    VISIBLE,
+    WHOLE_DEALS,
+    cell_of,
+    new_cell,
+    price_at,
+    seller_of,
+    unit_price_fen,
+)
+from exchange.matching import posted
 from exchange.matching.book import Order
 from exchange.matching.orders import BUY, SELL
 from exchange.participant import party_of, standing_refusal, ultimate_owner
@@ -238,7 +247,8 @@ def read_of(
     """What the rules of the phase `order` read. In a book the counterparty is not known yet, nor what it brings."""
     actor = command.actor
     if not in_book:
-        return _posted_fill(state, listing, cell, actor, command.accepts_prior, at_ns)
+        unit_fen = unit_price_fen(listing.terms, command.quantity)
+        return _posted_fill(state, listing, cell, actor, unit_fen, command.accepts_prior, at_ns)
     if command.side == SELL:
         cell = _sold_by(state, listing, cell, actor, at_ns)
     price = price_at(cell.price, command.limit_fen) if command.limit_fen else cell.price
@@ -253,11 +263,11 @@ def read_of(
 
 
 def _posted_fill(
-    state: State, listing: Listing, cell: Cell, buyer: str, accepts_prior: bool, at_ns: int
+    state: State, listing: Listing, cell: Cell, buyer: str, unit_fen: int, accepts_prior: bool, at_ns: int
 ) -> Read:
     """A purchase at the posted price, which is also its fill: kept where the registers say nothing of this buyer alone."""
-    merchant, parties = listing.merchant, state.parties
-    kept: Kept | None = cell.of_buyers.get(buyer)
+    merchant, parties, key = listing.merchant, state.parties, (buyer, unit_fen)
+    kept: Kept | None = cell.of_buyers.get(key)
     if (
         kept is not None
         and at_ns < kept.until_ns
@@ -267,13 +277,14 @@ def _posted_fill(
         and not state.products[listing.product].exclusives
     ):
         return kept.read
-    read = _fill(state, listing, cell, buyer, merchant, cell.price, accepts_prior, at_ns)
+    price = cell.price if unit_fen == listing.terms.price_fen else price_at(cell.price, unit_fen)
+    read = _fill(state, listing, cell, buyer, merchant, price, accepts_prior, at_ns)
     own = cell.trade if read.signed is None else read.signed.trade
     if read.trade is own and read.consent is None and read.xb is None:
         if len(cell.of_buyers) >= MOST_KEPT:
             cell.of_buyers.clear()
         buys, sells = parties[buyer], parties[merchant]
-        cell.of_buyers[buyer] = Kept(read, buys, sells, min(buys.until_ns, sells.until_ns))
+        cell.of_buyers[key] = Kept(read, buys, sells, min(buys.until_ns, sells.until_ns))
     return read
 
 
@@ -521,26 +532,24 @@ def _units_out(state: State, listing: Listing, territory: str, buyer: str) -> bo
 def _place_posted(
     state: State, listing: Listing, read: Read, command: PlaceOrder, purpose: str, territory: str, at_ns: int
 ) -> Refusal | Iterator[Event]:
-    terms = listing.terms
-    if command.limit_fen and command.limit_fen < terms.price_fen:
-        return Refusal(
-            Refused.nothing_to_match, f"the posted price is {terms.price_fen} fen: above your limit"
-        )
-    refusal = supply_refusal(listing, command.quantity)
+    price_fen = unit_price_fen(listing.terms, command.quantity)
+    if command.limit_fen and command.limit_fen < price_fen:
+        return Refusal(Refused.nothing_to_match, f"the posted price is {price_fen} fen: above your limit")
+    refusal = supply_refusal(listing, command.quantity) or allowance.refusal(
+        state, listing, command.actor, command.quantity
+    )
     if refusal is not None:
         return refusal
-    amount = amount_fen(terms.price_fen, terms.price_per_units, command.quantity)
+    amount = amount_fen(price_fen, listing.terms.price_per_units, command.quantity)
     if state.ledger.available(command.actor, CNY) < amount:
         return _lacking(state, command.actor, amount)
-    return _posted(state, listing, read, command, purpose, territory, amount, at_ns)
+    return _posted(state, listing, read, command, purpose, territory, (price_fen, amount), at_ns)
 
 
 def supply_refusal(listing: Listing, quantity: int) -> Refusal | None:
     """Data is not used up: only limited and exclusive supply run out."""
-    if listing.terms.supply == "unlimited":
-        return None
-    left = (1 if listing.terms.supply == "exclusive" else listing.terms.supply_units) - listing.taken_units
-    if quantity <= left:
+    left = posted.left(listing.terms.supply, listing.terms.supply_units, listing.taken_units)
+    if left is None or quantity <= left:
         return None
     return Refusal(Refused.supply_exhausted, f"{left} left of this listing")
 
@@ -559,11 +568,12 @@ def _posted(
     command: PlaceOrder,
     purpose: str,
     territory: str,
-    amount: int,
+    costs: tuple[int, int],
     at_ns: int,
 ) -> Iterator[Event]:
-    order = state.next_id("O")
-    yield _placed(command, order, listing.terms.price_fen, purpose, territory, amount)
+    """`costs`: the price of the tier that applies, and the amount."""
+    order, (price_fen, amount) = state.next_id("O"), costs
+    yield _placed(command, order, price_fen, purpose, territory, amount)
     yield clear(
         state,
         Deal(
@@ -574,7 +584,7 @@ def _posted(
             order,
             "",
             command.quantity,
-            listing.terms.price_fen,
+            price_fen,
             0,
             purpose,
             territory,
@@ -817,7 +827,7 @@ def would(
         buy_order="",
         sell_order="",
         quantity=quantity,
-        price_fen=terms.price_fen,
+        price_fen=unit_price_fen(terms, quantity),
         rest_fen=0,
         purpose=purpose,
         territory=territory,
@@ -1050,6 +1060,12 @@ def take(state: State, order_id: str, listing: str, quantity: int) -> None:
         del state.orders[order_id]
 
 
+def take_supply(state: State, listing: Listing, buyer: str, quantity: int) -> None:
+    """What a trade takes of a listing that has no book; `exchange.trade` gives it back where it comes to nothing."""
+    listing.taken_units += quantity
+    allowance.take(state, listing, buyer, quantity)
+
+
 def apply_settled(state: State, event: Settled, at_ns: int) -> None:
     listing = state.listings[event.listing]
     if event.counted:
@@ -1060,7 +1076,8 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
         signing.cited = True
     if state.holds.pop(event.trade, None) is None:
         state.took_id(event.trade)
-        listing.taken_units += 0 if event.sell_order else event.quantity
+        if not event.sell_order:
+            take_supply(state, listing, event.buyer, event.quantity)
     else:
         del state.trades[event.trade]
         cured = state.cured.pop(event.trade, None)
@@ -1166,7 +1183,7 @@ def apply_held(state: State, event: Held, at_ns: int) -> None:
         asset = unit_asset(event.listing)
         house.hold(event.sell_order, f"{event.trade}:units", event.seller, asset, event.quantity, 0)
     else:
-        listing.taken_units += event.quantity
+        take_supply(state, listing, event.buyer, event.quantity)
     state.trades[event.trade] = state.holds[event.trade] = Trade(
         id=event.trade,
         listing=event.listing,

@@ -478,6 +478,7 @@ def _owner_changed(state: State, participant: str, before: str) -> None:
     """Whoever it owns has another ultimate owner too: what was kept of anybody is made anew."""
     if ultimate_owner(state.bureau.participants, participant) != before:
         state.parties.clear()
+        state.owned.clear()
 
 
 def apply_role(state: State, event: RoleGranted, at_ns: int) -> None:

@@ -21,7 +21,7 @@ from typing import Final
 from clearing.delivery import TRADE_LIFE
 from clearing.ledger import CNY, Leg, deposit_owner
 from clearing.revenue import Payments
-from exchange import passing, revenue
+from exchange import allowance, passing, revenue
 from exchange.debt import debts_of, owe
 from exchange.deposit import deposited
 from exchange.events import (
@@ -133,8 +133,18 @@ def _after_payout(state: State, entitlement: Entitlement, command: OfferRefund) 
     debt_fen = amount_fen - deposit_fen - cash_fen
     debt = state.next_id("Q") if debt_fen else ""
     public_fen = amount_fen if revenue.is_public(state, entitlement.listing) else 0
+    units = command.quantity if whole else 0
     yield RefundPaid(
-        command.trade, entitlement.buyer, seller, deposit_fen, cash_fen, debt_fen, debt, public_fen
+        command.trade,
+        entitlement.buyer,
+        seller,
+        deposit_fen,
+        cash_fen,
+        debt_fen,
+        debt,
+        public_fen,
+        entitlement.listing,
+        units,
     )
     if debt:
         yield from _freed(state, seller)
@@ -196,6 +206,7 @@ def apply_paid(state: State, event: RefundPaid, at_ns: int) -> None:
         ]
     )
     revenue.give_back(state, event.seller, event.public_fen, at_ns)
+    allowance.give_back(state, event.listing, event.buyer, event.units)
     _agreed(state, event, event.deposit_fen + event.cash_fen + event.debt_fen)
     if event.debt:
         state.took_id(event.debt)

@@ -44,7 +44,7 @@ REMEMBERED: Final = 200_000
 
 LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
-    "postponed", "settled_over", "suspended",
+    "postponed", "settled_over", "suspended", "bought",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -463,6 +463,8 @@ class State:
     `reminded`: product, and when its holder was reminded of the present end of its certificate.
     `postponed`: open trade, and the last date to which its completion may be put off; `settled_over` by open trade too.
     `suspended`: entitlement, and what is left of its term (ns) while it stands still.
+    `bought`: listing with a limit for each buyer, then participant, and how many units it has had and not given back;
+    `owned` are the same added up by ultimate owner, a cache.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -548,6 +550,8 @@ class State:
         self.postponed: dict[str, int] = {}
         self.settled_over: dict[str, SettledOver] = {}
         self.suspended: dict[str, int] = {}
+        self.bought: dict[str, dict[str, int]] = {}
+        self.owned: dict[str, dict[str, int]] = {}
 
     @property
     def rulebook(self) -> Rulebook:
@@ -743,6 +747,7 @@ class _Dumped(Struct):
     postponed: dict[str, int] = {}
     settled_over: dict[str, SettledOver] = {}
     suspended: dict[str, int] = {}
+    bought: dict[str, dict[str, int]] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -854,6 +859,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "postponed",
         "settled_over",
         "suspended",
+        "bought",
     ):
         setattr(state, name, getattr(dumped, name))
 

@@ -14,7 +14,7 @@ from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import Cure, Verdict, capacities
 from credit.conduct import Conduct, ConductKind
-from exchange import attestation, passing, revenue
+from exchange import allowance, attestation, passing, revenue
 from exchange.attestation import REVIEWER
 from exchange.entitlement import drop_renewal, ending, forget_key, remind_ns, settle_renewal
 from exchange.events import (
@@ -536,6 +536,7 @@ def _give_back(state: State, trade: Trade) -> None:
     listing = state.listings[trade.listing]
     if listing.terms.mechanism != "continuous_auction":
         listing.taken_units -= trade.quantity
+        allowance.give_back(state, listing.id, trade.buyer, trade.quantity)
     end_exclusive(state.products[listing.product], trade.id)
 
 

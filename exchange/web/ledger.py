@@ -554,6 +554,7 @@ async def offer_refund(call: Call, body: RefundBody) -> RefundView:
         reason=body.reason,
         price_fen=trade.amount_fen,
         entitlement=trade.entitlement,
+        quantity=trade.quantity,
     )
     try:
         outcome = await call.submit(command)

@@ -5,6 +5,8 @@ from typing import Annotated, Final
 from litestar import Response
 from msgspec import Meta, Struct
 
+from clearing.money import Tier
+from exchange.allowance import limit_of
 from exchange.events import (
     CreateListing,
     ListingCreated,
@@ -16,7 +18,8 @@ from exchange.events import (
     ReviseListing,
     Terms,
 )
-from exchange.listing import may_see
+from exchange.listing import may_see, tiers_of
+from exchange.matching import posted
 from exchange.state import Listing, State
 from exchange.web.instant import optional_text, text_of
 from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
@@ -56,6 +59,9 @@ class ListingStep(Struct):
 class ListingView(Struct, kw_only=True):
     """A listing with what it offers. `available` is null where the supply is unlimited.
 
+    `tiers`: from so many units on, the whole order at that price; none: all at `price_fen`. `per_buyer_units`: the most
+    that one owner may buy in all, 0 without limit.
+
     `tariff_sha256` is what a reviewer held the price of public data against; null before, and for other data.
     """
 
@@ -94,6 +100,8 @@ class ListingView(Struct, kw_only=True):
     until: str | None
     last_fen: int | None
     reasons: tuple[str, ...]
+    tiers: tuple[Tier, ...]
+    per_buyer_units: int
 
 
 class ListingList(Struct):
@@ -119,10 +127,7 @@ class Depth(Struct):
 def available_units(listing: Listing) -> int | None:
     """What can still be bought at the posted price; None without limit."""
     terms = listing.terms
-    if terms.supply == "unlimited":
-        return None
-    total = 1 if terms.supply == "exclusive" and not terms.supply_units else terms.supply_units
-    return max(0, total - listing.taken_units)
+    return posted.left(terms.supply, terms.supply_units, listing.taken_units)
 
 
 def listing_view(state: State, listing: Listing) -> ListingView:
@@ -163,6 +168,8 @@ def listing_view(state: State, listing: Listing) -> ListingView:
         until=optional_text(listing.until_ns),
         last_fen=listing.last_fen or None,
         reasons=listing.reasons,
+        tiers=tiers_of(terms),
+        per_buyer_units=limit_of(terms),
     )
 
 
@@ -268,6 +275,7 @@ LISTING_EXAMPLE: Final = {
     **TERMS_EXAMPLE, "supply_units": 0, "available": None,
     "price_regime": "market", "price_cap_fen": 0, "tariff_sha256": None, "updates": "monthly", "created_at": _WHEN,
     "until": "2027-11-23T10:00:00Z", "last_fen": None, "reasons": [],
+    "tiers": [{"from_units": 1, "price_fen": 50_000}, {"from_units": 10, "price_fen": 45_000}], "per_buyer_units": 100,
 }  # fmt: skip
 _LISTED: Final = (
     Refused.not_verified, Refused.not_accredited, Refused.standing_denied, Refused.not_found, Refused.out_of_bounds,

@@ -48,9 +48,6 @@ def test_unlimited_limited_and_exclusive_supply(venue: Venue, merchant: Person, 
         pytest.param(100, 300),
     ],
 )
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: quantity tiers: the whole order at the price of its quantity"
-)
 def test_the_whole_order_at_the_price_of_its_tier(
     venue: Venue, tiered: str, buyer: Person, quantity: int, price_fen: int
 ) -> None:
@@ -60,9 +57,6 @@ def test_the_whole_order_at_the_price_of_its_tier(
     assert before - buyer.balance == quantity * price_fen
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: quantity tiers are told beforehand, and a limit is held against them"
-)
 def test_tiers_are_told_and_limits_hold(venue: Venue, tiered: str, buyer: Person) -> None:
     assert done(venue.http.get(f"/v1/listings/{tiered}"), 200)["tiers"] == TIERS
     before = buyer.account()
@@ -87,9 +81,6 @@ def test_absurd_tiers_are_refused(venue: Venue, merchant: Person, wrong: list[di
     assert answer.status_code in (400, 422), answer.text
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: per-buyer limits, over the listing's life, by ultimate owner"
-)
 def test_nobody_buys_more_than_the_limit_of_a_buyer(venue: Venue, merchant: Person, buyer: Person) -> None:
     listing = venue.listing(merchant, per_buyer_units=3)
     venue.trade(buyer, listing, 2)
@@ -102,9 +93,6 @@ def test_nobody_buys_more_than_the_limit_of_a_buyer(venue: Venue, merchant: Pers
     venue.trade(venue.buyer(), listing, 3)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: posted price to payment and refund, killed between any two phases"
-)
 def test_a_tiered_price_to_its_payment_and_refund_through_kill_9(
     venue: Venue, merchant: Person, buyer: Person
 ) -> None:
