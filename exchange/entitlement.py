@@ -283,7 +283,8 @@ def forget_key(state: State, entitlement: str) -> None:
 
 def apply_ended(state: State, event: EntitlementEnded, at_ns: int) -> None:
     forget_key(state, event.entitlement)
-    entitlement = state.entitlements.pop(event.entitlement)
+    entitlement = state.entitlements[event.entitlement]
+    state.drop_entitlement(entitlement.id)
     state.suspended.pop(event.entitlement, None)
     state.claims.refunded_fen.pop(entitlement.trade, None)
     end_exclusive(state.products[state.listings[entitlement.listing].product], entitlement.trade)

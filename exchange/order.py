@@ -499,31 +499,36 @@ def _runs(until_ns: int, at_ns: int) -> bool:
 
 
 def _other_nonexclusive(state: State, product: Product, trade: TradeFacts, buyer: str, at_ns: int) -> bool:
-    """Looks through all living entitlements and units: only an exclusive licence asks, and that is sold once."""
+    """Looks through the living entitlements and the units of this product's listings for the same fields."""
     listings = [state.listings[name] for name in product.listings]
     alike = {
         row.id: row
         for row in listings
         if row.terms.deal == "licence" and row.terms.field_group == trade.field_group
     }
-    if any(_units_out(state, row, str(trade.territory), buyer) for row in alike.values()):
+    if any(_units_out(state, row, str(trade.territory), buyer, at_ns) for row in alike.values()):
         return True
     return any(
-        row.listing in alike
-        and row.buyer != buyer
-        and _runs(row.until_ns, at_ns)
-        and _overlap(str(trade.territory), row.territory)
-        for row in state.entitlements.values()
+        row.buyer != buyer and _runs(row.until_ns, at_ns) and _overlap(str(trade.territory), row.territory)
+        for listing in alike
+        for row in state.licensed.get(listing, {}).values()
     )
 
 
-def _units_out(state: State, listing: Listing, territory: str, buyer: str) -> bool:
+def _units_out(state: State, listing: Listing, territory: str, buyer: str, at_ns: int) -> bool:
     """Whether others hold units of this book: each unit is a licence, without an entitlement of its own."""
     if not listing.issued_units or not _overlap(territory, listing.terms.territories[0]):
+        return False
+    if listing.state in ("expired", "withdrawn") and at_ns >= _last_unit_ends_ns(listing):
         return False
     mine = dict.fromkeys((listing.merchant, buyer))
     held = sum(state.ledger.balance(owner, unit_asset(listing.id)) for owner in mine)
     return held < listing.issued_units
+
+
+def _last_unit_ends_ns(listing: Listing) -> int:
+    """When the last unit's term has run out of a book that is over: it may have settled out of a hold of the last day."""
+    return listing.until_ns + HOLD_NS + listing.terms.term_days * DAY_NS
 
 
 # ---- posted price
@@ -1138,8 +1143,8 @@ def _open_trade(state: State, event: Settled, listing: Listing) -> None:
         event.entitlement,
     )
     state.took_id(event.entitlement)
-    state.entitlements[event.entitlement] = Entitlement(
-        event.entitlement, event.trade, event.listing, event.buyer, event.seller, event.territory
+    state.take_entitlement(
+        Entitlement(event.entitlement, event.trade, event.listing, event.buyer, event.seller, event.territory)
     )
     if event.protected:
         state.protected[event.trade] = event.protected

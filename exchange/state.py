@@ -452,6 +452,7 @@ class State:
     dictionary that keeps losing it takes ever longer, and an OrderedDict of this size stops everything for 30 ms when it
     grows. `reported` finds a waiting report by its terms. `renewals` are by the entitlement they follow on,
     `renewing` finds that by a trade under way.
+    `licensed` are the entitlements by listing.
     `contract_of` finds a listing's live contract, `versions` its newest version, `signed` the signature that counts by
     listing and buyer, `last_signed` the newest of these, live or not, `newest` that by contract and buyer, `attested` the
     attestations of a product. `cured` are rules of a hold whose evidence a reviewer has accepted, or a party given
@@ -480,6 +481,7 @@ class State:
         self.trades: dict[str, Trade] = {}
         self.holds: dict[str, Trade] = {}
         self.entitlements: dict[str, Entitlement] = {}
+        self.licensed: dict[str, dict[str, Entitlement]] = {}
         self.keys: dict[str, str] = {}
         self.reports: dict[str, Report] = {}
         self.reported: dict[ReportedTerms, str] = {}
@@ -592,6 +594,20 @@ class State:
         """Drop what was derived from a product's registers, because one of them changed."""
         for key in [key for key in self.cells if key[0] in product.listings]:
             del self.cells[key]
+
+    def take_entitlement(self, entitlement: Entitlement) -> None:
+        self.entitlements[entitlement.id] = entitlement
+        self.licensed.setdefault(entitlement.listing, {})[entitlement.id] = entitlement
+
+    def drop_entitlement(self, identifier: str) -> None:
+        """It is over; one that has ended before is not there any more."""
+        entitlement = self.entitlements.pop(identifier, None)
+        if entitlement is None:
+            return
+        rows = self.licensed[entitlement.listing]
+        del rows[identifier]
+        if not rows:
+            del self.licensed[entitlement.listing]
 
     def take_contract(self, agreement: Agreement) -> None:
         """A contract is there; a live one is its listing's."""
@@ -779,7 +795,8 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.books = {key: _book(orders, state.orders) for key, orders in dumped.books.items()}
     state.trades = {row.id: row for row in dumped.trades}
     state.holds = {row.id: row for row in dumped.trades if row.state == "held"}
-    state.entitlements = {row.id: row for row in dumped.entitlements}
+    for entitlement in dumped.entitlements:
+        state.take_entitlement(entitlement)
     state.reports = {row.id: row for row in dumped.reports}
     state.reported = {row.terms: row.id for row in dumped.reports}
     state.registers = loaded(dumped.registers)

@@ -527,7 +527,7 @@ def apply_refunded(state: State, event: Refunded, at_ns: int) -> None:
     _give_back(state, trade)
     drop_renewal(state, trade.id)
     forget_key(state, trade.entitlement)
-    state.entitlements.pop(trade.entitlement, None)
+    state.drop_entitlement(trade.entitlement)
     state.protected.pop(trade.id, None)
 
 
