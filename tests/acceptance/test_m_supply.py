@@ -84,7 +84,12 @@ def test_an_auction_does_not_sell_what_is_exclusive(
     venue: Venue, merchant: Person, buyer: Person, taken: str
 ) -> None:
     auction = {"kind": "ascending", "start_fen": 1, "increment_fen": 1, "days": 1, "extension_minutes": 1}
-    terms: dict[str, Any] = {"mechanism": "lawful_auction", "supply": "limited", "supply_units": 1, "auction": auction}
+    terms: dict[str, Any] = {
+        "mechanism": "lawful_auction",
+        "supply": "limited",
+        "supply_units": 1,
+        "auction": auction,
+    }
     listing = venue.listing(merchant, taken, **terms)
     venue.agree(buyer, listing)
     unlawful(buyer.post(f"/v1/listings/{listing}/bids", {"price_fen": 100}), "B16")
