@@ -351,7 +351,7 @@ class NaiveMarket:
         """How much of it the same walk would fill, if clearing let every fill stand. Walked over copies."""
         trial = NaiveMarket(self.instrument, self.may_trade, lambda fill: True)
         trial.last_fen = self.last_fen
-        trial.rests = [copy(order) for order in self.rests]
+        trial.rests = [copy(maker) for maker in self.makers(taker, self.limit(taker))]
         trial.barred = list(self.barred)
         trial.moments = count(max((order.place for order in self.rests), default=0) + 1)
         walker = copy(taker)
