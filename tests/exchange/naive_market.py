@@ -155,6 +155,22 @@ class NaiveMarket:
         ordered = sorted(self.waits, key=by_election)
         return [(each.order, each.side, each.price_fen, each.stop_fen, each.remaining) for each in ordered]
 
+    def check(self) -> None:
+        """Between two commands: no quantity is zero, and in continuous no pair crosses that may trade. An all-or-none may
+        be crossed by what does not fill it."""
+        assert not self.queue
+        assert all(
+            0 < each.shown <= each.remaining and each.alive and not each.stop_fen for each in self.rests
+        )
+        assert all(each.remaining > 0 and each.alive and each.stop_fen for each in self.waits)
+        if self.phase != "continuous":
+            return
+        assert not any(self.reached(each, self.last_fen) for each in self.waits)
+        takers = [each for each in self.rests if each.side == BUY and not each.all_or_none]
+        for buy in takers:
+            makers = [sell for sell in self.makers(buy, buy.price_fen) if not sell.all_or_none]
+            assert all(self.is_barred(buy, sell) for sell in makers)
+
     # ---- an order comes in
 
     def enter(self, command: Enter) -> None:

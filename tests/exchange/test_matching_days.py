@@ -54,9 +54,11 @@ Two kinds that no order is at once (an iceberg that is ioc) exclude each other's
 def play(seed: int, commands: int) -> Tally:
     twin = NaiveMarket(INSTRUMENT, may_trade, stands)
     day, tally = Day(seed, twin), Tally()
-    for _ in range(commands):
+    for number in range(commands):
         command = day.command()
         tally.note(command, twin.execute(command))
+        if number % 10 == 0:
+            twin.check()
     return tally
 
 
