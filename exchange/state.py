@@ -36,6 +36,7 @@ from exchange.events import (
     Terms,
 )
 from exchange.matching.book import Book, Order
+from exchange.matching.orders import Side
 
 DAY_NS: Final = 86_400_000_000_000
 REMEMBERED: Final = 200_000
@@ -690,7 +691,7 @@ class State:
             "products": list(self.products.values()),
             "listings": list(self.listings.values()),
             "books": {key: [order.id for order in book.orders()] for key, book in self.books.items()},
-            "orders": list(self.orders.values()),
+            "orders": [_OrderRow.of(order) for order in self.orders.values()],
             "trades": list(self.trades.values()),
             "entitlements": list(self.entitlements.values()),
             "keys": self.keys,
@@ -709,6 +710,32 @@ class State:
         }
 
 
+class _OrderRow(Struct):
+    """An order as kept journals dump it; where it stands in its book is said by `books`."""
+
+    id: str
+    side: Side
+    price_fen: int
+    remaining: int
+    owner: str
+    participant: str
+    listing: str
+    quantity: int
+    placed_at_ns: int
+    barred: tuple[str, ...]
+    client_order_id: str
+    purpose: str
+    territory: str
+    accepts_prior: bool
+
+    @classmethod
+    def of(cls, order: Order) -> "_OrderRow":
+        return cls(*(getattr(order, name) for name in cls.__struct_fields__))
+
+    def order(self) -> Order:
+        return Order(*(getattr(self, name) for name in self.__struct_fields__))
+
+
 class _Dumped(Struct):
     """Shape of `State.dump` after decoding."""
 
@@ -717,7 +744,7 @@ class _Dumped(Struct):
     products: list[Product]
     listings: list[Listing]
     books: dict[str, list[str]]
-    orders: list[Order]
+    orders: list[_OrderRow]
     trades: list[Trade]
     entitlements: list[Entitlement]
     keys: dict[str, str]
@@ -791,7 +818,7 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.use_edition(dumped.edition, dumped.edition_texts)
     state.products = {row.id: row for row in dumped.products}
     state.listings = {row.id: row for row in dumped.listings}
-    state.orders = {row.id: row for row in dumped.orders}
+    state.orders = {row.id: row.order() for row in dumped.orders}
     state.books = {key: _book(orders, state.orders) for key, orders in dumped.books.items()}
     state.trades = {row.id: row for row in dumped.trades}
     state.holds = {row.id: row for row in dumped.trades if row.state == "held"}

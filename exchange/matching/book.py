@@ -1,113 +1,63 @@
-"""The order book of one instrument: price first, then time.
+"""The order book of one instrument: price first, then time. What changes it decides nothing.
 
             buys                    sells
-    120 ── b4                 121 ── s1 s5      a level is a queue, oldest first
+    120 ── b4                 121 ── s1 s5      `exchange/matching/levels.py`
     119 ── b1 b3              123 ── s2
+      stop 125 b7             stop 110 s6       waiting, by stop and time
 
-Each side keeps its levels in a `SortedDict` under a key that is smallest for the best price (the price for
-sells, minus the price for buys) and remembers its best level, so the top of the book is read in O(1). A
-level's queue is a dict from order id to order: insertion order is time order, and an order in the middle
-leaves in O(1). A dict keeps the holes of what left its front, and finding the first entry walks over them; a
-level of more than `LONG_QUEUE` orders therefore changes to an `OrderedDict`, whose first entry is always O(1)
-(docs/decisions/0002-price-levels.md has the figures).
-
-The book never matches: the venue walks `makers`, judges each pair, and tells the book what was filled. A pair
-that the law or self-trade prevention keeps apart may rest at crossing prices; `check` allows only that.
+The book never matches. Who meets whom is decided by `exchange/matching/meeting.py` and `call_auction.py`, which read it and
+say what is to happen next; whoever drives them changes the book by that, here, and lets them go on. A replay calls the
+same methods with what was written down. Pairs that law, clearing or one owner keep apart may rest at crossing prices;
+`check` allows only those.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
 
-import msgspec
 from sortedcontainers import SortedDict
 
-from exchange.matching.orders import BUY, SELL, Side
+from exchange.matching.levels import LONGEST_LOG, SPARE, Level, Levels, is_special
+from exchange.matching.levels import Order as Order
+from exchange.matching.orders import BUY, PLAIN, SELL, Instrument, MayTrade, Side
 
-LONG_QUEUE: Final = 64
-"""A queue longer than this is an OrderedDict: dearer in memory, but its front never slows down."""
-
-
-class Order(msgspec.Struct, gc=False):
-    """A limit order. Only `remaining` changes while it rests, and only through `Book.reduce`.
-
-    `owner` is the ultimate owner, by which trades with oneself are prevented. `barred` names the participants
-    that this order may no longer meet, because clearing rejected the pair; it lasts as long as the order. The
-    book reads id, side, price_fen and remaining (and `check` also owner, participant and barred); the rest is
-    the venue's.
-    """
-
-    id: str
-    side: Side
-    price_fen: int
-    remaining: int
-    owner: str
-    participant: str = ""
-    listing: str = ""
-    quantity: int = 0
-    placed_at_ns: int = 0
-    barred: tuple[str, ...] = ()
-    client_order_id: str = ""
-    purpose: str = ""
-    territory: str = ""
-    accepts_prior: bool = False
+ANYTHING: Final = Instrument()
 
 
 def kept_apart(one: Order, other: Order) -> bool:
-    """Whether these two may not trade with each other: the same owner, or a pair that clearing rejected."""
+    """Whether these two may not trade with each other: the same owner, or a participant that clearing refused."""
     if one.owner == other.owner:
         return True
     return other.participant in one.barred or one.participant in other.barred
 
 
-class _Level:
-    """One price: its queue, oldest first, and the quantity in it."""
-
-    __slots__ = ("key", "orders", "total")
-
-    def __init__(self, key: int) -> None:
-        self.key = key
-        self.total = 0
-        self.orders: dict[str, Order] = {}
-
-
-class _Levels:
-    """One side: the levels under their keys (best smallest), and the best of them or None."""
-
-    __slots__ = ("best", "by_key", "sign")
-
-    def __init__(self, sign: int) -> None:
-        self.sign = sign
-        self.by_key = SortedDict()
-        self.best: _Level | None = None
-
-    def open(self, key: int) -> _Level:
-        level = self.by_key[key] = _Level(key)
-        if self.best is None or key < self.best.key:
-            self.best = level
-        return level
-
-    def close(self, level: _Level) -> None:
-        del self.by_key[level.key]
-        if level is self.best:
-            self.best = self.by_key.peekitem(0)[1] if self.by_key else None
-
-    def after(self, key: int) -> _Level | None:
-        """The best level worse than the key, which itself may be gone. O(log levels)."""
-        place = self.by_key.bisect_right(key)
-        return self.by_key.peekitem(place)[1] if place < len(self.by_key) else None
-
-
 class Book:
-    """The resting orders of one instrument."""
+    """The orders of one instrument.
 
-    __slots__ = ("_buys", "_orders", "_sells")
+    `last_fen` is the price of the last settled trade, 0 before the first; `places` the last place that was given.
+    """
 
-    def __init__(self) -> None:
-        self._buys = _Levels(-1)
-        self._sells = _Levels(1)
+    __slots__ = (
+        "_bars",
+        "_buys",
+        "_orders",
+        "_sells",
+        "_waiting_buys",
+        "_waiting_sells",
+        "instrument",
+        "last_fen",
+        "places",
+    )
+
+    def __init__(self, instrument: Instrument = ANYTHING, last_fen: int = 0) -> None:
+        self.instrument = instrument
+        self.last_fen = last_fen
+        self._buys = Levels(1)
+        self._sells = Levels(-1)
         self._orders: dict[str, Order] = {}
+        self.places = 0
+        self._waiting_buys = SortedDict()
+        self._waiting_sells = SortedDict()
+        self._bars: dict[str, dict[str, None]] = {}
 
     def __len__(self) -> int:
         return len(self._orders)
@@ -116,136 +66,335 @@ class Book:
         return order_id in self._orders
 
     def get(self, order_id: str) -> Order | None:
-        """The resting order of this id; None when none rests (never placed here, filled or removed)."""
+        """The order of this id that rests or waits for its stop; None when none does."""
         return self._orders.get(order_id)
 
-    def add(self, order: Order) -> None:
-        """Rest the order behind all others of its price. O(1), O(log levels) where it opens a level.
+    # ---- changing
 
-        An id that already rests, or nothing left to rest, is a bug of the caller.
+    def add(self, order: Order) -> None:
+        """Rest the order behind all others of its price, shown as far as it shows itself. O(1), O(log levels) where it
+        opens a level. It is new here, or was lifted; anything else is a bug of the caller.
         """
-        order_id, remaining = order.id, order.remaining
-        assert order_id not in self._orders, f"order {order_id} rests already"
-        assert remaining > 0, f"order {order_id} has nothing left to rest"
+        order_id, shown = order.id, order.remaining
+        assert self._orders.setdefault(order_id, order) is order, f"order {order_id} rests already"
+        assert not order.place, f"order {order_id} has a place already"
+        assert shown > 0, f"order {order_id} has nothing left to rest"
         side = self._buys if order.side == BUY else self._sells
-        key = order.price_fen * side.sign
-        level = side.by_key.get(key) or side.open(key)
-        level.orders[order_id] = self._orders[order_id] = order
-        level.total += remaining
-        if len(level.orders) == LONG_QUEUE + 1 and type(level.orders) is dict:
-            level.orders = OrderedDict(level.orders)
+        level = side.at.get(order.price_fen) or side.open(order.price_fen)
+        if order.conditions is not PLAIN:
+            shown = self._taken_in(order, side, level)
+        self.places += 1
+        order.place = self.places
+        order.shown = shown
+        level.queue.append(order)
+        level.count += 1
+        level.total += shown
+        if side.views:
+            self._tell(side, order)
+
+    @staticmethod
+    def _taken_in(order: Order, side: Levels, level: Level) -> int:
+        if is_special(order):
+            level.special += 1
+            if order.conditions.all_or_none:
+                side.whole[order.id] = order
+        display = order.conditions.display
+        return min(display, order.remaining) if display else order.remaining
+
+    def _tell(self, side: Levels, order: Order) -> None:
+        """Those who skip what they may not meet will look at this one. Who has not looked for long begins anew."""
+        side.arrivals.append(order)
+        if len(side.arrivals) < side.sweep_at:
+            return
+        late = len(side.arrivals) // 2
+        side.views = {name: view for name, view in side.views.items() if view.seen >= late}
+        seen = min((view.seen for view in side.views.values()), default=len(side.arrivals))
+        del side.arrivals[:seen]
+        for view in side.views.values():
+            view.seen -= seen
+        side.sweep_at = max(LONGEST_LOG, 2 * len(self._orders))
+
+    def park(self, order: Order) -> None:
+        """The order waits for its stop, behind those of the same stop. O(log of those that wait)."""
+        assert self._orders.setdefault(order.id, order) is order, f"order {order.id} waits already"
+        assert not order.place, f"order {order.id} has a place already"
+        self.places += 1
+        order.place, order.shown = self.places, 0
+        self._waiting(order.side)[self._stop_key(order)] = order
+
+    def waits(self, order: Order) -> bool:
+        """Whether this one waits for its stop."""
+        return bool(order.place) and not order.shown and order.id in self._orders
+
+    def lift(self, order_id: str) -> Order:
+        """Take the order out of where it rests or waits: it comes in again, and rests, waits or is removed after that."""
+        order = self._orders[order_id]
+        if order.shown:
+            side, level = self._where(order)
+            level.vacate(order)
+            self._leave(order, side, level)
+        else:
+            del self._waiting(order.side)[self._stop_key(order)]
+        order.place = 0
+        return order
 
     def remove(self, order_id: str) -> Order:
-        """Take the order out with what remains of it. O(1). KeyError when it does not rest."""
+        """Take the order out for good, with what remains of it. O(1). KeyError when it neither rests nor waits."""
         order = self._orders.pop(order_id)
-        side = self._buys if order.side == BUY else self._sells
-        level: _Level = side.by_key[order.price_fen * side.sign]
-        del level.orders[order_id]
-        level.total -= order.remaining
-        if not level.orders:
-            side.close(level)
+        if order.shown:
+            side = self._buys if order.side == BUY else self._sells
+            self._leave(order, side, side.at[order.price_fen])
+        elif order.place:
+            del self._waiting(order.side)[self._stop_key(order)]
+        if self._bars:
+            self._unbar(order_id)
         return order
 
-    def reduce(self, order_id: str, quantity: int) -> Order:
-        """Fill the order by this much. Filled wholly it leaves the book, else it keeps its place. O(1)."""
-        order = self._orders[order_id]
-        assert 0 < quantity <= order.remaining, f"fill of {quantity} on {order.remaining} of order {order_id}"
-        if quantity == order.remaining:
-            self.remove(order_id)
-            order.remaining = 0
-            return order
+    def _where(self, order: Order) -> tuple[Levels, Level]:
         side = self._buys if order.side == BUY else self._sells
-        side.by_key[order.price_fen * side.sign].total -= quantity
+        return side, side.at[order.price_fen]
+
+    @staticmethod
+    def _leave(order: Order, side: Levels, level: Level) -> None:
+        level.total -= order.shown
+        order.shown = 0
+        level.count = count = level.count - 1
+        if order.conditions is not PLAIN and is_special(order):
+            level.special -= 1
+            side.whole.pop(order.id, None)
+        if not count:
+            side.close(level)
+        elif len(level.queue) > 2 * count + SPARE:
+            level.shorten()
+
+    def reduce(self, order_id: str, quantity: int) -> Order:
+        """Fill the order by this much of what it shows. O(1).
+
+        Filled wholly it leaves the book, else it keeps its place; an iceberg that has shown its part is lifted, and
+        waits for `refill`.
+        """
+        order = self._orders[order_id]
+        shown = order.shown
+        assert 0 < quantity <= shown, f"fill of {quantity} on {shown} of order {order_id}"
         order.remaining -= quantity
+        if quantity < shown:
+            side = self._buys if order.side == BUY else self._sells
+            side.at[order.price_fen].total -= quantity
+            order.shown = shown - quantity
+        elif order.remaining:
+            self.lift(order_id)
+        else:
+            self.remove(order_id)
         return order
+
+    def refill(self, order_id: str, shown: int) -> None:
+        """An iceberg shows this much: where it stands, or behind all others of its price where it was lifted."""
+        order = self._orders[order_id]
+        if order.place:
+            self._show(order, shown)
+        else:
+            self.add(order)
+            assert order.shown == shown, f"order {order_id} shows {order.shown}, not {shown}"
+
+    def decrement(self, order_id: str, quantity: int) -> None:
+        """Take this much away from the whole order, hidden parts first. Nothing was filled by it.
+
+        With nothing left it rests no more, and waits for `remove`.
+        """
+        order = self._orders[order_id]
+        self._take(order, quantity)
+        order.quantity -= quantity
+
+    def _take(self, order: Order, quantity: int) -> None:
+        assert 0 < quantity <= order.remaining, f"{quantity} of {order.remaining} of order {order.id}"
+        order.remaining -= quantity
+        if order.remaining:
+            self._show(order, min(order.shown, order.remaining))
+            return
+        side, level = self._where(order)
+        level.vacate(order)
+        self._leave(order, side, level)
+        order.place = 0
+
+    def allot(self, order_id: str, quantity: int) -> None:
+        """Fill the order by this much where it stands, hidden parts first. Filled wholly it leaves the book."""
+        order = self._orders[order_id]
+        self._take(order, quantity)
+        if not order.remaining:
+            self.remove(order_id)
+
+    def _show(self, order: Order, shown: int) -> None:
+        self._where(order)[1].total += shown - order.shown
+        order.shown = shown
+
+    def show_anew(self, order: Order) -> None:
+        """The order has come in and keeps its place: an iceberg shows its part again."""
+        if display := order.conditions.display:
+            self._show(order, min(display, order.remaining))
+
+    def replace(self, order_id: str, quantity: int, remaining: int) -> None:
+        """The whole order and what remains of it become this, not more than before; it keeps its place."""
+        order = self._orders[order_id]
+        assert 0 < remaining <= order.remaining
+        order.quantity, order.remaining = quantity, remaining
+        if order.shown:
+            self._show(order, min(order.shown, remaining))
+
+    def bar(self, one_id: str, other_id: str) -> None:
+        """Clearing refused a fill between these two: they do not meet again while both live."""
+        self._bars.setdefault(one_id, {})[other_id] = None
+        self._bars.setdefault(other_id, {})[one_id] = None
+
+    def _unbar(self, order_id: str) -> None:
+        for other_id in self._bars.pop(order_id, ()):
+            others = self._bars[other_id]
+            del others[order_id]
+            if not others:
+                del self._bars[other_id]
+
+    def forget_bars(self, order_id: str) -> None:
+        """An order that never rested has left: its pairs are forgotten."""
+        if self._bars:
+            self._unbar(order_id)
+
+    def law_changed(self) -> None:
+        """`MayTrade` may answer otherwise from now on."""
+        for side in (self._buys, self._sells):
+            side.views = {}
+            side.arrivals = []
+
+    # ---- reading
 
     def best_price(self, side: Side) -> int | None:
         """The side's best price in fen, None when the side is empty. O(1)."""
-        levels = self._buys if side == BUY else self._sells
-        return None if levels.best is None else levels.best.key * levels.sign
+        best = (self._buys if side == BUY else self._sells).best
+        return None if best is None else best.price_fen
+
+    def side(self, side: Side) -> Levels:
+        return self._buys if side == BUY else self._sells
+
+    def against(self, side: Side) -> Levels:
+        """The levels that an order of this side meets."""
+        return self._sells if side == BUY else self._buys
 
     def makers(self, taker_side: Side, limit_fen: int | None) -> Iterator[Order]:
         """The orders a taker meets, best price and oldest first, down to its limit (None: a market order).
 
-        Before asking for the next the caller may reduce or remove the order it was given, or pass it over,
-        and may remove any other; no order comes twice. Orders added on the way may be missed. Each step is
-        O(1); passing an order over copies the rest of its level once.
+        The book may change in any way between two steps. No order comes twice, but for an iceberg's next part. Each
+        step is O(1) over time.
         """
-        makers = self._sells if taker_side == BUY else self._buys
-        limit = None if limit_fen is None else limit_fen * makers.sign
-        while (level := makers.best) is not None and (limit is None or level.key <= limit):
-            order = next(iter(level.orders.values()))
-            yield order
-            if self._orders.get(order.id) is order:
-                yield from self._makers_past(order, makers, level, limit)
-                return
+        return self.against(taker_side).walk(limit_fen)
 
-    def _makers_past(
-        self, passed: Order, makers: _Levels, level: _Level, limit: int | None
-    ) -> Iterator[Order]:
-        """The makers behind the first of this level, which was passed over and still rests."""
-        waiting = [order for order in level.orders.values() if order is not passed]
-        while True:
-            for order in waiting:
-                if self._orders.get(order.id) is order:
-                    yield order
-            following = makers.after(level.key)
-            if following is None or (limit is not None and following.key > limit):
-                return
-            level = following
-            waiting = list(level.orders.values())
+    def barred(self, one_id: str, other_id: str) -> bool:
+        bars = self._bars
+        return bool(bars) and other_id in bars.get(one_id, ())
+
+    def bars(self) -> list[tuple[str, str]]:
+        """The barred pairs of orders, each once, in order of their ids."""
+        return sorted((one, other) for one, others in self._bars.items() for other in others if one < other)
 
     def depth(self, side: Side, levels: int) -> list[tuple[int, int, int]]:
-        """(price in fen, quantity, orders) of the side's best levels, best first. O(levels asked)."""
-        table = self._buys if side == BUY else self._sells
-        return [
-            (level.key * table.sign, level.total, len(level.orders))
-            for _, level in zip(range(levels), table.by_key.values(), strict=False)
-        ]
+        """(price in fen, quantity shown, orders) of the side's best levels, best first. O(levels asked)."""
+        return [(level.price_fen, level.total, level.count) for level in self.side(side).top(levels)]
+
+    def all_or_none(self, side: Side) -> list[Order]:
+        """The side's resting all-or-none orders, in priority."""
+        levels = self.side(side)
+        if not levels.whole:
+            return []
+        return sorted(levels.whole.values(), key=lambda one: (-one.price_fen * levels.sign, one.place))
+
+    def waiting(self) -> bool:
+        """Whether any order waits for its stop."""
+        return bool(self._waiting_buys or self._waiting_sells)
+
+    def reached(self, side: Side, price_fen: int, beyond_fen: int | None = None) -> Iterator[Order]:
+        """Orders waiting for a stop that this price reaches, but not `beyond_fen`: the nearest stop first, then by time."""
+        sign = 1 if side == BUY else -1
+        least = None if beyond_fen is None else (sign * beyond_fen + 1, 0)
+        table = self._waiting(side)
+        for key in table.irange(least, (sign * price_fen + 1, 0), inclusive=(True, False)):
+            yield table[key]
+
+    def _waiting(self, side: Side) -> SortedDict:
+        return self._waiting_buys if side == BUY else self._waiting_sells
+
+    @staticmethod
+    def _stop_key(order: Order) -> tuple[int, int]:
+        stop_fen = order.conditions.stop_fen
+        return (stop_fen if order.side == BUY else -stop_fen, order.place)
+
+    def live(self) -> Iterator[Order]:
+        """Every order that rests or waits, without an order that means anything."""
+        return iter(self._orders.values())
+
+    def resting(self) -> Iterator[Order]:
+        """Every resting order: buys then sells, best level first, oldest first."""
+        for side in (self._buys, self._sells):
+            for level in side.in_order():
+                yield from level
 
     def orders(self) -> Iterator[Order]:
-        """Every resting order: buys then sells, best level first, oldest first.
+        """Every resting order as `resting` has them, then those that wait: the nearest stop first, then by time."""
+        yield from self.resting()
+        yield from self._waiting_buys.values()
+        yield from self._waiting_sells.values()
 
-        Adding them in this order to an empty book builds an equal book: the snapshot of a book is this list.
+    def restore(self, order: Order) -> None:
+        """Put an order of a snapshot where it was: rest or park it. Given in the order of their places, the book is the
+        same in every answer; in the order of `orders()`, in all but time between different prices.
         """
-        for side in (self._buys, self._sells):
-            for level in side.by_key.values():
-                yield from level.orders.values()
+        place, shown = order.place, order.shown
+        order.place = 0
+        self.places = max(self.places, place - 1)
+        if place and not shown:
+            self.park(order)
+            return
+        self.add(order)
+        if shown:
+            self._show(order, shown)
 
-    def check(self) -> None:
-        """Assert every invariant of the book. O(orders), and O(pairs) of those that cross."""
-        counted = self._check_side(self._buys, BUY) + self._check_side(self._sells, SELL)
-        assert counted == len(self._orders), "the id index holds an order that no level holds"
-        self._check_crossing()
+    # ---- proving
 
-    def _check_side(self, side: _Levels, name: Side) -> int:
-        keys = list(side.by_key)
-        assert all(better < worse for better, worse in pairwise(keys)), "levels out of order"
-        assert side.best is (side.by_key[keys[0]] if keys else None), "stale best level"
-        counted = 0
-        for key, level in side.by_key.items():
-            assert level.key == key
-            assert level.orders, "an empty level"
-            assert level.total == sum(order.remaining for order in level.orders.values()), "level total"
-            counted += len(level.orders)
-            for order_id, order in level.orders.items():
-                assert order.id == order_id
-                assert order.side == name
-                assert order.price_fen * side.sign == key
-                assert order.remaining > 0, "an order with nothing left rests"
-                assert self._orders.get(order_id) is order, "the id index lacks a resting order"
-        return counted
+    def check(self, may_trade: MayTrade | None = None, crossing: bool = False) -> None:
+        """Assert every invariant of the book. O(orders log orders), and O(pairs) of those that cross.
 
-    def _check_crossing(self) -> None:
+        `may_trade` says which pairs may cross because the law keeps them apart. `crossing`: any may, as before a call
+        auction.
+        """
+        counted = self._buys.check("buy", self._orders) + self._sells.check("sell", self._orders)
+        waiting = self._check_waiting()
+        assert counted + waiting == len(self._orders), "the id index holds an order that no level holds"
+        assert all(order_id == order.id for order_id, order in self._orders.items())
+        assert all(one in self._bars.get(other, ()) for one, others in self._bars.items() for other in others)
+        assert not crossing or may_trade is None
+        if not crossing:
+            self._check_crossing(may_trade)
+
+    def _check_waiting(self) -> int:
+        order: Order
+        for side, table in ((BUY, self._waiting_buys), (SELL, self._waiting_sells)):
+            for key, order in table.items():
+                assert key == self._stop_key(order)
+                assert order.side == side
+                assert order is self._orders.get(order.id), "the id index lacks a waiting order"
+                assert order.remaining > 0
+                assert not order.shown
+                assert order.conditions.stop_fen
+        return len(self._waiting_buys) + len(self._waiting_sells)
+
+    def _check_crossing(self, may_trade: MayTrade | None) -> None:
         best_sell, best_buy = self.best_price(SELL), self.best_price(BUY)
         if best_sell is None or best_buy is None:
             return
-        for buy in self._within(self._buys, -best_sell):
-            for sell in self._within(self._sells, best_buy):
-                crossing = sell.price_fen <= buy.price_fen
-                assert not crossing or kept_apart(buy, sell), f"{buy.id} and {sell.id} cross"
+        for buy in self._buys.walk(best_sell):
+            for sell in self._sells.walk(buy.price_fen):
+                assert self._may_cross(buy, sell, may_trade), f"{buy.id} and {sell.id} cross"
 
-    @staticmethod
-    def _within(side: _Levels, limit: int) -> Iterator[Order]:
-        for key in side.by_key.irange(maximum=limit):
-            yield from side.by_key[key].orders.values()
+    def _may_cross(self, buy: Order, sell: Order, may_trade: MayTrade | None) -> bool:
+        """All-or-none orders may wait for a quantity that is not there."""
+        if kept_apart(buy, sell) or self.barred(buy.id, sell.id):
+            return True
+        if buy.conditions.all_or_none or sell.conditions.all_or_none:
+            return True
+        return may_trade is not None and not may_trade(buy.participant, sell.participant)
