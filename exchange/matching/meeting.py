@@ -165,7 +165,7 @@ def settle_stops(book: Book, may_trade: MayTrade, elected: Elected) -> Iterator[
 
 
 def open_trading(book: Book, may_trade: MayTrade) -> Iterator[Step]:
-    """Into continuous trading: what still crosses comes in, by its time in the book, then the stops that were reached before."""
+    """Into continuous: what still crosses comes in, by its time in the book, then the stops that were reached before."""
     elected, before = Elected(book), Elected(book)
     if book.last_fen:
         before.note(book.last_fen)
