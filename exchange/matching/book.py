@@ -33,16 +33,17 @@ def kept_apart(one: Order, other: Order) -> bool:
 class Book:
     """The orders of one instrument.
 
-    `last_fen` is the price of the last settled trade, 0 before the first; `places` the last place that was given.
+    `last_fen` is the price of the last settled trade, 0 before the first; `places` the last place that was given. `index`
+    has every order that rests or waits, by id; `apart` those that are barred, and from whom.
     """
 
     __slots__ = (
-        "_bars",
         "_buys",
-        "_orders",
         "_sells",
         "_waiting_buys",
         "_waiting_sells",
+        "apart",
+        "index",
         "instrument",
         "last_fen",
         "places",
@@ -53,21 +54,21 @@ class Book:
         self.last_fen = last_fen
         self._buys = Levels(1)
         self._sells = Levels(-1)
-        self._orders: dict[str, Order] = {}
+        self.index: dict[str, Order] = {}
         self.places = 0
         self._waiting_buys = SortedDict()
         self._waiting_sells = SortedDict()
-        self._bars: dict[str, dict[str, None]] = {}
+        self.apart: dict[str, dict[str, None]] = {}
 
     def __len__(self) -> int:
-        return len(self._orders)
+        return len(self.index)
 
     def __contains__(self, order_id: str) -> bool:
-        return order_id in self._orders
+        return order_id in self.index
 
     def get(self, order_id: str) -> Order | None:
         """The order of this id that rests or waits for its stop; None when none does."""
-        return self._orders.get(order_id)
+        return self.index.get(order_id)
 
     # ---- changing
 
@@ -75,16 +76,17 @@ class Book:
         """Rest the order behind all others of its price, shown as far as it shows itself. O(1), O(log levels) where it
         opens a level. It is new here, or was lifted; anything else is a bug of the caller.
         """
-        order_id, shown = order.id, order.remaining
-        assert self._orders.setdefault(order_id, order) is order, f"order {order_id} rests already"
+        order_id, shown, price_fen = order.id, order.remaining, order.price_fen
+        assert self.index.setdefault(order_id, order) is order, f"order {order_id} rests already"
         assert not order.place, f"order {order_id} has a place already"
         assert shown > 0, f"order {order_id} has nothing left to rest"
         side = self._buys if order.side == BUY else self._sells
-        level = side.at.get(order.price_fen) or side.open(order.price_fen)
+        level = side.at.get(price_fen)
+        if level is None:
+            level = side.open(price_fen)
         if order.conditions is not PLAIN:
             shown = self._taken_in(order, side, level)
-        self.places += 1
-        order.place = self.places
+        order.place = self.places = self.places + 1
         order.shown = shown
         level.queue.append(order)
         level.count += 1
@@ -112,11 +114,11 @@ class Book:
         del side.arrivals[:seen]
         for view in side.views.values():
             view.seen -= seen
-        side.sweep_at = max(LONGEST_LOG, 2 * len(self._orders))
+        side.sweep_at = max(LONGEST_LOG, 2 * len(self.index))
 
     def park(self, order: Order) -> None:
         """The order waits for its stop, behind those of the same stop. O(log of those that wait)."""
-        assert self._orders.setdefault(order.id, order) is order, f"order {order.id} waits already"
+        assert self.index.setdefault(order.id, order) is order, f"order {order.id} waits already"
         assert not order.place, f"order {order.id} has a place already"
         self.places += 1
         order.place, order.shown = self.places, 0
@@ -124,29 +126,48 @@ class Book:
 
     def waits(self, order: Order) -> bool:
         """Whether this one waits for its stop."""
-        return bool(order.place) and not order.shown and order.id in self._orders
+        return bool(order.place) and not order.shown and order.id in self.index
 
     def lift(self, order_id: str) -> Order:
         """Take the order out of where it rests or waits: it comes in again, and rests, waits or is removed after that."""
-        order = self._orders[order_id]
+        order = self.index[order_id]
         if order.shown:
-            side, level = self._where(order)
-            level.vacate(order)
-            self._leave(order, side, level)
+            self._give_up(order)
         else:
             del self._waiting(order.side)[self._stop_key(order)]
         order.place = 0
         return order
 
+    def _give_up(self, order: Order) -> None:
+        """Its place in the queue, but not for good."""
+        side, level = self._where(order)
+        level.vacate(order)
+        if order.conditions is not PLAIN:
+            self._special_leaves(order, side, level)
+        level.total -= order.shown
+        order.shown = 0
+        level.count -= 1
+        if not level.count:
+            side.close(level)
+
     def remove(self, order_id: str) -> Order:
         """Take the order out for good, with what remains of it. O(1). KeyError when it neither rests nor waits."""
-        order = self._orders.pop(order_id)
+        order = self.index.pop(order_id)
         if order.shown:
             side = self._buys if order.side == BUY else self._sells
-            self._leave(order, side, side.at[order.price_fen])
+            level = side.at[order.price_fen]
+            if order.conditions is not PLAIN:
+                self._special_leaves(order, side, level)
+            level.total -= order.shown
+            order.shown = 0
+            level.count = count = level.count - 1
+            if not count:
+                side.close(level)
+            elif len(level.queue) > 2 * count + SPARE:
+                level.shorten()
         elif order.place:
             del self._waiting(order.side)[self._stop_key(order)]
-        if self._bars:
+        if self.apart:
             self._unbar(order_id)
         return order
 
@@ -155,17 +176,10 @@ class Book:
         return side, side.at[order.price_fen]
 
     @staticmethod
-    def _leave(order: Order, side: Levels, level: Level) -> None:
-        level.total -= order.shown
-        order.shown = 0
-        level.count = count = level.count - 1
-        if order.conditions is not PLAIN and is_special(order):
+    def _special_leaves(order: Order, side: Levels, level: Level) -> None:
+        if is_special(order):
             level.special -= 1
             side.whole.pop(order.id, None)
-        if not count:
-            side.close(level)
-        elif len(level.queue) > 2 * count + SPARE:
-            level.shorten()
 
     def reduce(self, order_id: str, quantity: int) -> Order:
         """Fill the order by this much of what it shows. O(1).
@@ -173,15 +187,15 @@ class Book:
         Filled wholly it leaves the book, else it keeps its place; an iceberg that has shown its part is lifted, and
         waits for `refill`.
         """
-        order = self._orders[order_id]
+        order = self.index[order_id]
         shown = order.shown
         assert 0 < quantity <= shown, f"fill of {quantity} on {shown} of order {order_id}"
-        order.remaining -= quantity
+        order.remaining = remaining = order.remaining - quantity
         if quantity < shown:
             side = self._buys if order.side == BUY else self._sells
             side.at[order.price_fen].total -= quantity
             order.shown = shown - quantity
-        elif order.remaining:
+        elif remaining:
             self.lift(order_id)
         else:
             self.remove(order_id)
@@ -189,7 +203,7 @@ class Book:
 
     def refill(self, order_id: str, shown: int) -> None:
         """An iceberg shows this much: where it stands, or behind all others of its price where it was lifted."""
-        order = self._orders[order_id]
+        order = self.index[order_id]
         if order.place:
             self._show(order, shown)
         else:
@@ -201,7 +215,7 @@ class Book:
 
         With nothing left it rests no more, and waits for `remove`.
         """
-        order = self._orders[order_id]
+        order = self.index[order_id]
         self._take(order, quantity)
         order.quantity -= quantity
 
@@ -211,14 +225,12 @@ class Book:
         if order.remaining:
             self._show(order, min(order.shown, order.remaining))
             return
-        side, level = self._where(order)
-        level.vacate(order)
-        self._leave(order, side, level)
+        self._give_up(order)
         order.place = 0
 
     def allot(self, order_id: str, quantity: int) -> None:
         """Fill the order by this much where it stands, hidden parts first. Filled wholly it leaves the book."""
-        order = self._orders[order_id]
+        order = self.index[order_id]
         self._take(order, quantity)
         if not order.remaining:
             self.remove(order_id)
@@ -234,7 +246,7 @@ class Book:
 
     def replace(self, order_id: str, quantity: int, remaining: int) -> None:
         """The whole order and what remains of it become this, not more than before; it keeps its place."""
-        order = self._orders[order_id]
+        order = self.index[order_id]
         assert 0 < remaining <= order.remaining
         order.quantity, order.remaining = quantity, remaining
         if order.shown:
@@ -242,19 +254,19 @@ class Book:
 
     def bar(self, one_id: str, other_id: str) -> None:
         """Clearing refused a fill between these two: they do not meet again while both live."""
-        self._bars.setdefault(one_id, {})[other_id] = None
-        self._bars.setdefault(other_id, {})[one_id] = None
+        self.apart.setdefault(one_id, {})[other_id] = None
+        self.apart.setdefault(other_id, {})[one_id] = None
 
     def _unbar(self, order_id: str) -> None:
-        for other_id in self._bars.pop(order_id, ()):
-            others = self._bars[other_id]
+        for other_id in self.apart.pop(order_id, ()):
+            others = self.apart[other_id]
             del others[order_id]
             if not others:
-                del self._bars[other_id]
+                del self.apart[other_id]
 
     def forget_bars(self, order_id: str) -> None:
         """An order that never rested has left: its pairs are forgotten."""
-        if self._bars:
+        if self.apart:
             self._unbar(order_id)
 
     def law_changed(self) -> None:
@@ -286,12 +298,12 @@ class Book:
         return self.against(taker_side).walk(limit_fen)
 
     def barred(self, one_id: str, other_id: str) -> bool:
-        bars = self._bars
+        bars = self.apart
         return bool(bars) and other_id in bars.get(one_id, ())
 
     def bars(self) -> list[tuple[str, str]]:
         """The barred pairs of orders, each once, in order of their ids."""
-        return sorted((one, other) for one, others in self._bars.items() for other in others if one < other)
+        return sorted((one, other) for one, others in self.apart.items() for other in others if one < other)
 
     def depth(self, side: Side, levels: int) -> list[tuple[int, int, int]]:
         """(price in fen, quantity shown, orders) of the side's best levels, best first. O(levels asked)."""
@@ -326,7 +338,7 @@ class Book:
 
     def live(self) -> Iterator[Order]:
         """Every order that rests or waits, without an order that means anything."""
-        return iter(self._orders.values())
+        return iter(self.index.values())
 
     def resting(self) -> Iterator[Order]:
         """Every resting order: buys then sells, best level first, oldest first."""
@@ -362,11 +374,11 @@ class Book:
         `may_trade` says which pairs may cross because the law keeps them apart. `crossing`: any may, as before a call
         auction.
         """
-        counted = self._buys.check("buy", self._orders) + self._sells.check("sell", self._orders)
+        counted = self._buys.check("buy", self.index) + self._sells.check("sell", self.index)
         waiting = self._check_waiting()
-        assert counted + waiting == len(self._orders), "the id index holds an order that no level holds"
-        assert all(order_id == order.id for order_id, order in self._orders.items())
-        assert all(one in self._bars.get(other, ()) for one, others in self._bars.items() for other in others)
+        assert counted + waiting == len(self.index), "the id index holds an order that no level holds"
+        assert all(order_id == order.id for order_id, order in self.index.items())
+        assert all(one in self.apart.get(other, ()) for one, others in self.apart.items() for other in others)
         assert not crossing or may_trade is None
         if not crossing:
             self._check_crossing(may_trade)
@@ -377,7 +389,7 @@ class Book:
             for key, order in table.items():
                 assert key == self._stop_key(order)
                 assert order.side == side
-                assert order is self._orders.get(order.id), "the id index lacks a waiting order"
+                assert order is self.index.get(order.id), "the id index lacks a waiting order"
                 assert order.remaining > 0
                 assert not order.shown
                 assert order.conditions.stop_fen

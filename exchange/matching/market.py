@@ -13,6 +13,7 @@ import msgspec
 from exchange.matching.admission import entry_refusal, remaining_after, replace_refusal
 from exchange.matching.book import Book, Order
 from exchange.matching.call_auction import allocate, auction_price
+from exchange.matching.levels import Levels
 from exchange.matching.meeting import (
     Elected,
     Rests,
@@ -25,6 +26,7 @@ from exchange.matching.meeting import (
     whole_by_itself,
 )
 from exchange.matching.orders import (
+    BUY,
     PLAIN,
     Barred,
     CameIn,
@@ -77,13 +79,26 @@ class Snapshot(msgspec.Struct):
 class Market:
     """A book and its phase. It begins closed."""
 
-    __slots__ = ("_before_halt", "_entered", "_incoming", "_may_trade", "_stands", "book", "phase")
+    __slots__ = (
+        "_before_halt",
+        "_entered",
+        "_incoming",
+        "_may_trade",
+        "_stands",
+        "_swift",
+        "_unbound",
+        "book",
+        "phase",
+    )
 
     def __init__(self, instrument: Instrument, may_trade: MayTrade, stands: Stands) -> None:
         self.book = Book(instrument)
         self.phase: Phase = "closed"
         self._before_halt: Phase = "closed"
         self._may_trade, self._stands = may_trade, stands
+        instrument = self.book.instrument
+        self._unbound = instrument.lot == instrument.tick_fen == 1 and not instrument.collar_bp
+        self._swift = False
         self._entered = 0
         self._incoming: Order | None = None
 
@@ -98,33 +113,91 @@ class Market:
     # ---- orders
 
     def _enter(self, command: Enter) -> list[Event]:
-        refusal = entry_refusal(self.book, self.phase, command)
-        if refusal:
-            return [Refused(command.order, refusal)]
-        self._entered += 1
+        book, order_id, quantity = self.book, command.order, command.quantity
+        price_fen, plain = command.price_fen, command.conditions is PLAIN
+        if not (plain and self._swift and price_fen > 0 and quantity > 0) or order_id in book.index:
+            refusal = entry_refusal(book, self.phase, command)
+            if refusal:
+                return [Refused(order_id, refusal)]
+        self._entered = entered = self._entered + 1
         order = Order(
-            command.order,
+            order_id,
             command.side,
-            command.price_fen,
-            command.quantity,
+            price_fen,
+            quantity,
             command.owner,
             command.participant,
             "",
-            command.quantity,
-            self._entered,
+            quantity,
+            entered,
         )
-        if command.conditions is not PLAIN:
+        told: list[Event] = [Entered(order_id)]
+        if plain and price_fen and self.phase == "continuous":
+            other = book.against(command.side)
+            best = other.best
+            if best is None or (
+                price_fen < best.price_fen if command.side == BUY else price_fen > best.price_fen
+            ):
+                if not other.whole:
+                    book.add(order)
+                    return told
+            elif not other.views and not book.apart:
+                return self._take(order, other, told)
+        elif not plain:
             order.conditions = shared(command.conditions)
         self._incoming = order
-        steps = enter(self.book, self._may_trade, self.phase, order, Elected(self.book))
-        return self._run(steps, [Entered(command.order)])
+        return self._run(enter(book, self._may_trade, self.phase, order, Elected(book)), told)
+
+    def _take(self, order: Order, side: Levels, told: list[Event]) -> list[Event]:
+        """An order without conditions meets plain makers, until something else comes: from there on
+        `exchange/matching/meeting.py` decides."""
+        book, elected = self.book, Elected(self.book)
+        if not self._plainly(order, side, elected, told):
+            self._incoming = order
+            self._run(come_in(book, self._may_trade, order, elected), told)
+        if elected.queue:
+            self._run(settle_stops(book, self._may_trade, elected), told)
+        return told
+
+    def _plainly(self, order: Order, side: Levels, elected: Elected, told: list[Event]) -> bool:
+        """Whether that was all of it: it is filled, or rests, and lets no all-or-none order in."""
+        book, buys, waiting = self.book, order.side == BUY, self.book.waiting()
+        price_fen, left = order.price_fen, order.remaining
+        while (level := side.best) is not None and (
+            price_fen >= level.price_fen if buys else price_fen <= level.price_fen
+        ):
+            maker = level.first()
+            if maker.conditions is not PLAIN or maker.owner == order.owner:
+                return False
+            buyer, seller = (order, maker) if buys else (maker, order)
+            if not self._may_trade(buyer.participant, seller.participant):
+                return False
+            quantity = maker.shown if maker.shown < left else left
+            fill = Filled(buyer.id, seller.id, maker.id, level.price_fen, quantity)
+            if not self._stands(fill):
+                book.bar(order.id, maker.id)
+                told.append(Barred(order.id, maker.id))
+                return False
+            told.append(fill)
+            book.last_fen = level.price_fen
+            order.remaining = left = left - quantity
+            book.reduce(maker.id, quantity)
+            if waiting:
+                elected.note(level.price_fen)
+            if not left:
+                return True
+        if side.whole:
+            return False
+        book.add(order)
+        return True
 
     def _cancel(self, command: Cancel) -> list[Event]:
         if self.phase == "call_auction":
             return [Refused(command.order, "phase")]
-        if command.order not in self.book:
-            return [Refused(command.order, "unknown")]
-        return [Closed(command.order, "cancelled", self.book.remove(command.order).remaining)]
+        order_id = command.order
+        if order_id not in self.book.index:
+            return [Refused(order_id, "unknown")]
+        return [Closed(order_id, "cancelled", self.book.remove(order_id).remaining)]
 
     def _replace(self, command: Replace) -> list[Event]:
         book = self.book
@@ -190,6 +263,7 @@ class Market:
         if not allowed:
             return [Refused("", "phase")]
         before, self.phase = self.phase, phase
+        self._swift = phase == "continuous" and self._unbound
         told: list[Event] = [Moved(phase)]
         if phase == "halted":
             self._before_halt = before
@@ -230,14 +304,14 @@ class Market:
             self.book.bar(taker, maker)
             return Barred(taker, maker)
         self.book.last_fen = fill.price_fen
-        self._take(self._of(taker), fill.quantity)
+        self._give(self._of(taker), fill.quantity)
         if fill.maker:
             self.book.reduce(maker, fill.quantity)
         else:
             self.book.allot(maker, fill.quantity)
         return fill
 
-    def _take(self, order: Order, quantity: int) -> None:
+    def _give(self, order: Order, quantity: int) -> None:
         """The taker is filled, where it stands or before it rests."""
         if order.place:
             self.book.allot(order.id, quantity)
@@ -299,6 +373,7 @@ class Market:
     def restore(self, snapshot: Snapshot) -> None:
         """Become what was written down; the market is new."""
         self.phase, self._before_halt = snapshot.phase, snapshot.before_halt
+        self._swift = self.phase == "continuous" and self._unbound
         self.book.last_fen, self._entered = snapshot.last_fen, snapshot.entered
         for order in snapshot.orders:
             order.conditions = shared(order.conditions)
