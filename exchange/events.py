@@ -19,6 +19,7 @@ from clearing.bank import BankEntry, Custody, Equality, Payment
 from clearing.contract import Declarations, Offer, Security
 from clearing.money import Tier
 from clearing.registers import AnyFacts
+from exchange.matching.negotiation import Criterion, Ranked
 
 SCHEMA_VERSION = 1
 """Version of the event layout. Stored on every batch; see `journal.DECODERS`."""
@@ -686,6 +687,13 @@ class WithdrawReport(Command, frozen=True, kw_only=True):
     report: str
 
 
+class DeclineReport(Command, frozen=True, kw_only=True):
+    """By the other side of it, who knows no such trade or not on these terms."""
+
+    report: str
+    reason: str
+
+
 class Deliver(Command, frozen=True, kw_only=True):
     trade: str
     delivery: Delivery
@@ -855,6 +863,95 @@ class Attest(Command, frozen=True, kw_only=True):
 class RevokeAttestation(Command, frozen=True, kw_only=True):
     attestation: str
     reason: str
+
+
+class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A further stage of a challenge: how many proposals at most go on into it, and until when they may be improved."""
+
+    name: str
+    shortlist: int
+    until_ns: int
+
+
+class PublishNeed(Command, frozen=True, kw_only=True):
+    """What a buyer looks for. `kind` is quote, tender or challenge; `right` and `fields` narrow it where they are not
+    empty. `budget_fen` is the most that all of `quantity` may cost, 0 where none is said. `listing`: asked of it alone.
+    """
+
+    kind: str
+    board: str
+    title: str
+    text: str
+    purpose: str
+    territory: str
+    quantity: int
+    respond_until_ns: int
+    decide_until_ns: int
+    right: str = ""
+    fields: tuple[str, ...] = ()
+    budget_fen: int = 0
+    criteria: tuple[Criterion, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    awards: int = 1
+    listing: str = ""
+
+
+class WithdrawNeed(Command, frozen=True, kw_only=True):
+    need: str
+    reason: str = ""
+
+
+class Propose(Command, frozen=True, kw_only=True):
+    """A merchant's proposal, or its new version where the need's kind lets it be revised. `figures`: what the proposal
+    says of itself by criterion, where the buyer does not mark."""
+
+    need: str
+    listing: str
+    quantity: int
+    price_fen: int
+    delivery_days: int
+    text: str = ""
+    figures: dict[str, int] = {}
+
+
+class CounterProposal(Command, frozen=True, kw_only=True):
+    """By whose turn it is."""
+
+    proposal: str
+    quantity: int
+    price_fen: int
+
+
+class AcceptProposal(Command, frozen=True, kw_only=True):
+    """By whose turn it is; `accepts_prior` is the buyer's word on licences that others have (rule B17)."""
+
+    proposal: str
+    accepts_prior: bool = False
+
+
+class WithdrawProposal(Command, frozen=True, kw_only=True):
+    proposal: str
+
+
+class MarkProposal(Command, frozen=True, kw_only=True):
+    """The buyer's marks by criterion; a later mark takes the place of an earlier one."""
+
+    need: str
+    proposal: str
+    marks: dict[str, int]
+
+
+class ShortlistProposals(Command, frozen=True, kw_only=True):
+    """The best go on into the next stage; `proposals` may name them, and are refused where they are not the best."""
+
+    need: str
+    proposals: tuple[str, ...] = ()
+
+
+class AwardNeed(Command, frozen=True, kw_only=True):
+    need: str
+    proposal: str
+    accepts_prior: bool = False
 
 
 # ------------------------------------------------------------------------------------------------ events
@@ -1284,13 +1381,17 @@ class TradeReported(Event, frozen=True):
     """The other side's earlier report of the same terms, which this one answers."""
     until_ns: int = 0
     """Unanswered until then, the report ends."""
+    trade: str = ""
+    """The trade that both reports make; empty in the first one, and in journals older than this."""
 
 
 class ReportEnded(Event, frozen=True):
-    """Nobody answered a report. `reason`: expired, withdrawn."""
+    """Nobody answered a report, or the other side denies it. `reason`: expired, withdrawn, declined."""
 
     report: str
     reason: str
+    detail: str = ""
+    """What the other side says of it, where it declines."""
 
 
 class Delivered(Event, frozen=True):
@@ -1860,6 +1961,120 @@ class CompletionPostponed(Event, frozen=True):
     violated: tuple[str, ...]
 
 
+class NeedPublished(Event, frozen=True):
+    """`invited` is the merchant of `listing`, where the need is asked of that alone."""
+
+    need: str
+    buyer: str
+    kind: str
+    board: str
+    title: str
+    text: str
+    purpose: str
+    territory: str
+    right: str
+    fields: tuple[str, ...]
+    quantity: int
+    budget_fen: int
+    criteria: tuple[Criterion, ...]
+    respond_until_ns: int
+    decide_until_ns: int
+    stages: tuple[Stage, ...]
+    awards: int
+    listing: str
+    invited: str
+
+
+class NeedMoved(Event, frozen=True):
+    """`step` of `need.LIFE` and the state that it led to. `opened`: proposals that are sealed no more; `closed`: those that
+    end with the need, without an award."""
+
+    need: str
+    step: str
+    state: str
+    reason: str
+    by: str
+    opened: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+
+
+class NeedShortlisted(Event, frozen=True):
+    """`stage` begins, for the proposals `kept`; they may be improved until `respond_until_ns`. `ranking` is how they and
+    the `eliminated` were scored."""
+
+    need: str
+    stage: int
+    kept: tuple[str, ...]
+    eliminated: tuple[str, ...]
+    ranking: tuple[Ranked, ...]
+    respond_until_ns: int
+
+
+class ProposalMade(Event, frozen=True):
+    """`sealed`: nobody but its merchant is shown what it says until the need is opened."""
+
+    proposal: str
+    need: str
+    buyer: str
+    merchant: str
+    listing: str
+    quantity: int
+    price_fen: int
+    price_per_units: int
+    delivery_days: int
+    text: str
+    figures: dict[str, int]
+    sealed: bool
+
+
+class ProposalRevised(Event, frozen=True):
+    proposal: str
+    need: str
+    listing: str
+    quantity: int
+    price_fen: int
+    price_per_units: int
+    delivery_days: int
+    text: str
+    figures: dict[str, int]
+    state: str
+
+
+class ProposalCountered(Event, frozen=True):
+    """`state` offered: by the merchant, countered: by the buyer."""
+
+    proposal: str
+    need: str
+    state: str
+    quantity: int
+    price_fen: int
+
+
+class ProposalWithdrawn(Event, frozen=True):
+    proposal: str
+    need: str
+
+
+class ProposalMarked(Event, frozen=True):
+    proposal: str
+    need: str
+    marks: dict[str, int]
+    state: str
+
+
+class ProposalAwarded(Event, frozen=True):
+    """What came of an award. `step` of `negotiation.PROPOSAL_LIFE`: award, hold or refuse (clearing's verdict), settle or
+    release (the end of that hold). `ranking` is how those were scored among whom it was chosen."""
+
+    proposal: str
+    need: str
+    step: str
+    state: str
+    trade: str
+    violated: tuple[str, ...] = ()
+    ranking: tuple[Ranked, ...] = ()
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -1952,6 +2167,15 @@ AnyEvent = (
     | CureOvertaken
     | HoldChanged
     | CompletionPostponed
+    | NeedPublished
+    | NeedMoved
+    | NeedShortlisted
+    | ProposalMade
+    | ProposalRevised
+    | ProposalCountered
+    | ProposalWithdrawn
+    | ProposalMarked
+    | ProposalAwarded
 )
 
 

@@ -95,6 +95,12 @@ MONEY_REFUSALS: Final = {
     "amount_too_large": "price times quantity is too large",
     "price_too_large": "limit_fen is too large",
 }
+INSTEAD: Final = {
+    "off_venue": "report the trade instead (POST /v1/trade-reports)",
+    "quote": "ask for a quote instead (POST /v1/needs, kind quote)",
+    "tender": "put it out to tender instead (POST /v1/needs, kind tender)",
+}
+"""Mechanisms whose listings take no orders: what a buyer does instead."""
 EXCLUSIVE_DEALS: Final = ("exclusive_licence", *WHOLE_DEALS)
 MOST_DECLARED: Final = 1_000
 """Of a licence class, how many different declarations are kept with their findings; then it begins again."""
@@ -156,6 +162,8 @@ class Deal(msgspec.Struct, gc=False):
     """What it is judged by at this very instant, once it was gathered: at a posted price for the order."""
     standing: bool = False
     """The buyer asked for it before: its order rested, or its trade is on hold."""
+    delivery_days: int = 0
+    """Within how many days the merchant has promised to deliver this time; 0: as its listing says."""
 
 
 def deal_of(state: State, trade: Trade, at_ns: int) -> Deal:
@@ -178,7 +186,14 @@ def deal_of(state: State, trade: Trade, at_ns: int) -> Deal:
         "",
         trade.id,
         standing=True,
+        delivery_days=_promised_days(state, trade.id),
     )
+
+
+def _promised_days(state: State, trade: str) -> int:
+    """Of a hold that is the award of a proposal: what that promised."""
+    proposal = state.proposals.get(state.awarding.get(trade, ""))
+    return 0 if proposal is None else proposal.delivery_days
 
 
 # ---- placing
@@ -217,12 +232,8 @@ def _terms_refusal(
 ) -> Refusal | None:
     """What of the order does not fit the listing's terms."""
     terms = listing.terms
-    if not in_book and (terms.mechanism == "off_venue" or command.side != BUY):
-        detail = (
-            "report the trade instead"
-            if terms.mechanism == "off_venue"
-            else "this listing takes buy orders only"
-        )
+    if not in_book and (terms.mechanism in INSTEAD or command.side != BUY):
+        detail = INSTEAD.get(terms.mechanism, "this listing takes buy orders only")
         return Refusal(Refused.mechanism_not_allowed, detail)
     if command.side not in (BUY, SELL) or command.time_in_force not in ("gtc", "ioc"):
         return Refusal(Refused.malformed, "side is buy or sell, time_in_force is gtc or ioc")
@@ -729,6 +740,7 @@ def strike(
     territory: str,
     accepts_prior: bool,
     at_ns: int,
+    delivery_days: int = 0,
 ) -> Iterator[Event]:
     """Buyer and merchant are agreed on a price: an award, a hammer, a report. Cleared like any fill of this instant.
 
@@ -743,6 +755,7 @@ def strike(
     parties = (buyer, listing.merchant)
     cell = cell_of(state, listing, *where, at_ns)
     deal = Deal(listing, cell, *parties, order, "", quantity, price_fen, 0, *where, accepts_prior, order)
+    deal.delivery_days = delivery_days
     yield clear(state, deal, at_ns)
     if order in state.orders:
         yield OrderClosed(order, "refused", quantity)
@@ -864,7 +877,7 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
         merchant,
         deal.rest_fen,
         "" if units else state.next_id("E"),
-        0 if units else at_ns + terms.delivery_days * DAY_NS,
+        0 if units else at_ns + (deal.delivery_days or terms.delivery_days) * DAY_NS,
         facts_sha256,
         terms.mechanism,
         deal.purpose,

@@ -75,6 +75,9 @@ from exchange.events import (
     ListingMoved,
     ListingRevised,
     MovementRefused,
+    NeedMoved,
+    NeedPublished,
+    NeedShortlisted,
     OrderClosed,
     OrderPlaced,
     OrderRefused,
@@ -83,17 +86,27 @@ from exchange.events import (
     PayoutEnded,
     PriceLowered,
     ProductSubmitted,
+    ProposalAwarded,
+    ProposalCountered,
+    ProposalMade,
+    ProposalMarked,
+    ProposalRevised,
+    ProposalWithdrawn,
     Refunded,
     RefundPaid,
+    ReportEnded,
     Reversed,
     RulebookAdopted,
     RuleNarrowed,
     Settled,
+    Stage,
     Terms,
     TradeRefused,
+    TradeReported,
 )
 from exchange.evidence import Kind, edition_at, id_of, kind_of
 from exchange.grams import grams_of, normalise
+from exchange.matching.negotiation import Criterion, Ranked
 
 Shares = tuple[tuple[str, int], ...]
 Unknown = tuple[tuple[str, tuple[str, ...]], ...]
@@ -308,6 +321,109 @@ class DutyRecord(Struct, kw_only=True, gc=False):
     updated_at_ns: int
 
 
+class ReportRecord(Struct, kw_only=True, gc=False):
+    """One side's report of a bilateral trade. `state`: waiting, matched, expired, withdrawn or declined (why: `detail`).
+
+    Two that match name each other (`matches`) and their `trade`, which is empty in journals older than that.
+    """
+
+    number: int
+    id: str
+    listing: str
+    side: str
+    participant: str
+    counterparty: str
+    quantity: int
+    price_fen: int
+    purpose: str
+    territory: str
+    contract_sha256: str
+    state: str
+    matches: str
+    trade: str
+    detail: str = ""
+    reported_at_ns: int
+    until_ns: int
+    updated_at_ns: int
+
+
+class NeedRecord(Struct, kw_only=True, gc=False):
+    """What a buyer looks for, decided ones too. `state` is one of `exchange.need.LIFE`; `reason` is that of its end.
+
+    `invited` is the merchant of `listing`, where it is asked of that alone. `proposals` counts all that were ever made,
+    `awarded` the awards that stand.
+    """
+
+    number: int
+    id: str
+    kind: str
+    buyer: str
+    board: str
+    title: str
+    text: str
+    purpose: str
+    territory: str
+    right: str
+    fields: tuple[str, ...]
+    quantity: int
+    budget_fen: int
+    criteria: tuple[Criterion, ...]
+    stages: tuple[Stage, ...]
+    awards: int
+    listing: str
+    invited: str
+    state: str = "open"
+    stage: int = 0
+    awarded: int = 0
+    proposals: int = 0
+    reason: str = ""
+    published_at_ns: int
+    respond_until_ns: int
+    decide_until_ns: int
+    updated_at_ns: int
+
+
+class Offer(Struct, frozen=True, gc=False):
+    """What was on the table in a negotiation; `by` merchant or buyer."""
+
+    by: str
+    quantity: int
+    price_fen: int
+    at_ns: int
+
+
+class ProposalRecord(Struct, kw_only=True, gc=False):
+    """A merchant's proposal, from its first word to its end. `state` is one of `negotiation.ProposalState`.
+
+    Quantity and price are those of the last offer, `offers` all of them. `score_bp` and `points_bp` (by criterion) are
+    of the last decision that it took part in; the state says what came of that. `opened_at_ns` is 0 while it is sealed, and
+    for ever where it ended so: then nobody but its merchant is shown it. `figures` are its own, `marks` the buyer's.
+    """
+
+    number: int
+    id: str
+    need: str
+    buyer: str
+    merchant: str
+    listing: str
+    quantity: int
+    price_fen: int
+    price_per_units: int
+    delivery_days: int
+    text: str
+    figures: dict[str, int]
+    marks: dict[str, int] = {}
+    offers: tuple[Offer, ...]
+    state: str
+    score_bp: int = 0
+    points_bp: tuple[int, ...] = ()
+    trade: str = ""
+    violated: tuple[str, ...] = ()
+    made_at_ns: int
+    opened_at_ns: int
+    updated_at_ns: int
+
+
 class PostingRecord(Struct, gc=False):
     """One movement: `amount` (fen, or units of `asset`) left `source` and reached `target`. Never zero.
 
@@ -410,6 +526,9 @@ class View:
         self.trades: Kept[TradeRecord] = Kept()
         self.entitlements: Kept[EntitlementRecord] = Kept()
         self.duties: Kept[DutyRecord] = Kept()
+        self.reports: Kept[ReportRecord] = Kept()
+        self.needs: Kept[NeedRecord] = Kept()
+        self.proposals: Kept[ProposalRecord] = Kept()
         self.postings: list[PostingRecord] = []
         self.refusals: list[RefusalRecord] = []
         self.leaves: list[LeafRecord] = []
@@ -1047,6 +1166,171 @@ def _duty_rescheduled(view: View, event: DutyRescheduled, at_ns: int) -> None:
     duty.due_ns, duty.provisional, duty.updated_at_ns = event.due_ns, event.provisional, at_ns
 
 
+# ----------------------------------------------------------------------------------------------- reports
+
+
+def _reported(view: View, event: TradeReported, at_ns: int) -> None:
+    """The second of two reports ends the waiting of the first."""
+    if event.matches:
+        first = view.reports.change(event.matches)
+        first.state, first.matches, first.trade, first.updated_at_ns = (
+            "matched",
+            event.report,
+            event.trade,
+            at_ns,
+        )
+    view.reports.add(
+        ReportRecord(
+            number=number_of(event.report),
+            id=event.report,
+            listing=event.listing,
+            side=event.side,
+            participant=event.participant,
+            counterparty=event.counterparty,
+            quantity=event.quantity,
+            price_fen=event.price_fen,
+            purpose=event.purpose,
+            territory=event.territory,
+            contract_sha256=event.contract_sha256,
+            state="matched" if event.matches else "waiting",
+            matches=event.matches,
+            trade=event.trade,
+            reported_at_ns=at_ns,
+            until_ns=event.until_ns,
+            updated_at_ns=at_ns,
+        )
+    )
+
+
+def _report_ended(view: View, event: ReportEnded, at_ns: int) -> None:
+    report = view.reports.change(event.report)
+    report.state, report.detail, report.updated_at_ns = event.reason, event.detail, at_ns
+
+
+# ------------------------------------------------------------------------------------------------- needs
+
+
+def _need_published(view: View, event: NeedPublished, at_ns: int) -> None:
+    view.needs.add(
+        NeedRecord(
+            number=number_of(event.need),
+            id=event.need,
+            kind=event.kind,
+            buyer=event.buyer,
+            board=event.board,
+            title=event.title,
+            text=event.text,
+            purpose=event.purpose,
+            territory=event.territory,
+            right=event.right,
+            fields=event.fields,
+            quantity=event.quantity,
+            budget_fen=event.budget_fen,
+            criteria=event.criteria,
+            stages=event.stages,
+            awards=event.awards,
+            listing=event.listing,
+            invited=event.invited,
+            published_at_ns=at_ns,
+            respond_until_ns=event.respond_until_ns,
+            decide_until_ns=event.decide_until_ns,
+            updated_at_ns=at_ns,
+        )
+    )
+
+
+def _need_moved(view: View, event: NeedMoved, at_ns: int) -> None:
+    need = view.needs.change(event.need)
+    need.state, need.reason, need.updated_at_ns = event.state, event.reason, at_ns
+    for proposal in event.opened:
+        _proposal_state(view, proposal, "offered", at_ns)
+        view.proposals.change(proposal).opened_at_ns = at_ns
+    for proposal in event.closed:
+        _proposal_state(view, proposal, "closed", at_ns)
+
+
+def _need_shortlisted(view: View, event: NeedShortlisted, at_ns: int) -> None:
+    need = view.needs.change(event.need)
+    need.state, need.stage, need.updated_at_ns = "open", event.stage, at_ns
+    need.respond_until_ns = event.respond_until_ns
+    _scored(view, event.ranking)
+    for proposal in event.eliminated:
+        _proposal_state(view, proposal, "eliminated", at_ns)
+
+
+def _proposal_state(view: View, proposal: str, state: str, at_ns: int) -> None:
+    row = view.proposals.change(proposal)
+    row.state, row.updated_at_ns = state, at_ns
+
+
+def _scored(view: View, ranking: tuple[Ranked, ...]) -> None:
+    for ranked in ranking:
+        row = view.proposals.change(ranked.id)
+        row.score_bp, row.points_bp = ranked.score_bp, ranked.points_bp
+
+
+def _proposal_made(view: View, event: ProposalMade, at_ns: int) -> None:
+    need = view.needs.change(event.need)
+    need.proposals, need.updated_at_ns = need.proposals + 1, at_ns
+    view.proposals.add(
+        ProposalRecord(
+            number=number_of(event.proposal),
+            id=event.proposal,
+            need=event.need,
+            buyer=event.buyer,
+            merchant=event.merchant,
+            listing=event.listing,
+            quantity=event.quantity,
+            price_fen=event.price_fen,
+            price_per_units=event.price_per_units,
+            delivery_days=event.delivery_days,
+            text=event.text,
+            figures=event.figures,
+            offers=(Offer("merchant", event.quantity, event.price_fen, at_ns),),
+            state="sealed" if event.sealed else "offered",
+            made_at_ns=at_ns,
+            opened_at_ns=0 if event.sealed else at_ns,
+            updated_at_ns=at_ns,
+        )
+    )
+
+
+def _proposal_revised(view: View, event: ProposalRevised, at_ns: int) -> None:
+    """Scores and marks were of what it said before."""
+    row = view.proposals.change(event.proposal)
+    row.listing, row.quantity, row.price_fen = event.listing, event.quantity, event.price_fen
+    row.price_per_units, row.delivery_days = event.price_per_units, event.delivery_days
+    row.text, row.figures, row.marks, row.score_bp, row.points_bp = event.text, event.figures, {}, 0, ()
+    row.offers = (*row.offers, Offer("merchant", event.quantity, event.price_fen, at_ns))
+    row.updated_at_ns = at_ns
+
+
+def _proposal_countered(view: View, event: ProposalCountered, at_ns: int) -> None:
+    _proposal_state(view, event.proposal, event.state, at_ns)
+    row = view.proposals.change(event.proposal)
+    row.quantity, row.price_fen = event.quantity, event.price_fen
+    by = "merchant" if event.state == "offered" else "buyer"
+    row.offers = (*row.offers, Offer(by, event.quantity, event.price_fen, at_ns))
+
+
+def _proposal_withdrawn(view: View, event: ProposalWithdrawn, at_ns: int) -> None:
+    _proposal_state(view, event.proposal, "withdrawn", at_ns)
+
+
+def _proposal_marked(view: View, event: ProposalMarked, at_ns: int) -> None:
+    row = view.proposals.change(event.proposal)
+    row.marks, row.updated_at_ns = {**row.marks, **event.marks}, at_ns
+
+
+def _proposal_awarded(view: View, event: ProposalAwarded, at_ns: int) -> None:
+    _proposal_state(view, event.proposal, event.state, at_ns)
+    row = view.proposals.change(event.proposal)
+    row.trade, row.violated = event.trade, event.violated
+    _scored(view, event.ranking)
+    if event.state == "awarded":
+        view.needs.change(event.need).awarded += 1
+
+
 HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ParticipantRegistered: _participant,
     IdentityResubmitted: _renamed,
@@ -1092,5 +1376,16 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     DepositTaken: _deposit_taken,
     Reversed: _reversed,
     MovementRefused: _movement_refused,
+    TradeReported: _reported,
+    ReportEnded: _report_ended,
+    NeedPublished: _need_published,
+    NeedMoved: _need_moved,
+    NeedShortlisted: _need_shortlisted,
+    ProposalMade: _proposal_made,
+    ProposalRevised: _proposal_revised,
+    ProposalCountered: _proposal_countered,
+    ProposalWithdrawn: _proposal_withdrawn,
+    ProposalMarked: _proposal_marked,
+    ProposalAwarded: _proposal_awarded,
 }
 """Events that the query tables do not tell of are not in it."""

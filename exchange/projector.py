@@ -48,26 +48,42 @@ from exchange.events import (
     ListingCreated,
     ListingMoved,
     ListingRevised,
+    NeedMoved,
+    NeedShortlisted,
     OrderClosed,
     PriceLowered,
+    ProposalAwarded,
+    ProposalCountered,
+    ProposalMade,
+    ProposalMarked,
+    ProposalRevised,
+    ProposalWithdrawn,
     Refunded,
     RefundPaid,
+    ReportEnded,
     Reversed,
     Settled,
+    Stage,
     TradeRefused,
+    TradeReported,
 )
 from exchange.journal import SHARD, editions, entries_of
+from exchange.matching.negotiation import Criterion
 from exchange.projection import (
     DutyRecord,
     EntitlementRecord,
     Kept,
     LeafRecord,
     ListingRecord,
+    NeedRecord,
+    Offer,
     OrderRecord,
     ParticipantName,
     PostingRecord,
     ProductRecord,
+    ProposalRecord,
     RefusalRecord,
+    ReportRecord,
     Shares,
     TradeRecord,
     Unknown,
@@ -199,11 +215,35 @@ TRADES: Final = Table(
 )
 ENTITLEMENTS: Final = Table("entitlement", EntitlementRecord, ("number",))
 DUTIES: Final = Table("duty", DutyRecord, ("number",))
+REPORTS: Final = Table("trade_report", ReportRecord, ("number",))
+NEEDS: Final = Table(
+    "need", NeedRecord, ("number",), {"criteria": tuple[Criterion, ...], "stages": tuple[Stage, ...]}
+)
+PROPOSALS: Final = Table(
+    "proposal",
+    ProposalRecord,
+    ("number",),
+    {
+        "figures": dict[str, int],
+        "marks": dict[str, int],
+        "offers": tuple[Offer, ...],
+        "points_bp": tuple[int, ...],
+    },
+)
 LEAVES: Final = Table("evidence_leaf", LeafRecord, ("id", "sequence", "position"))
 POSTINGS: Final = Table("posting", PostingRecord, ("sequence", "position"))
 REFUSALS: Final = Table("refusal", RefusalRecord, ("sequence", "position"), {"unknown": Unknown})
 
-STAGED: Final[tuple[Table[Any], ...]] = (PRODUCTS, LISTINGS, ORDERS, TRADES, ENTITLEMENTS, DUTIES)
+STAGED: Final[tuple[Table[Any], ...]] = (
+    PRODUCTS,
+    LISTINGS,
+    ORDERS,
+    TRADES,
+    ENTITLEMENTS,
+    DUTIES,
+    NEEDS,
+    PROPOSALS,
+)
 
 
 def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
@@ -216,6 +256,9 @@ def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
         (TRADES, view.trades),
         (ENTITLEMENTS, view.entitlements),
         (DUTIES, view.duties),
+        (REPORTS, view.reports),
+        (NEEDS, view.needs),
+        (PROPOSALS, view.proposals),
     )
 
 
@@ -248,6 +291,9 @@ class Wanted(Struct):
     trades: dict[str, None] = {}
     entitlements: dict[str, None] = {}
     duties: dict[str, None] = {}
+    reports: dict[str, None] = {}
+    needs: dict[str, None] = {}
+    proposals: dict[str, None] = {}
 
 
 def want(wanted: Wanted, events: Iterable[Happened]) -> None:
@@ -281,6 +327,23 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                     wanted.entitlements[event.entitlement] = None
             case DutyBroken() | DutyRescheduled():
                 wanted.duties[event.duty] = None
+            case TradeReported() if event.matches:
+                wanted.reports[event.matches] = None
+            case ReportEnded():
+                wanted.reports[event.report] = None
+            case NeedMoved():
+                wanted.needs[event.need] = None
+                wanted.proposals.update(dict.fromkeys((*event.opened, *event.closed)))
+            case NeedShortlisted():
+                wanted.needs[event.need] = None
+                wanted.proposals.update(dict.fromkeys((*event.kept, *event.eliminated)))
+            case ProposalMade():
+                wanted.needs[event.need] = None
+            case ProposalAwarded():
+                wanted.needs[event.need] = wanted.proposals[event.proposal] = None
+                wanted.proposals.update(dict.fromkeys(row.id for row in event.ranking))
+            case ProposalRevised() | ProposalCountered() | ProposalWithdrawn() | ProposalMarked():
+                wanted.proposals[event.proposal] = None
             case ListingCreated():
                 wanted.participants[event.merchant] = wanted.products[event.product] = None
             case IdentityResubmitted():
@@ -307,6 +370,9 @@ async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
     await _bring(connection, ORDERS, view.orders, [order for order in wanted.orders if is_order(order)])
     await _bring(connection, ENTITLEMENTS, view.entitlements, wanted.entitlements)
     await _bring(connection, DUTIES, view.duties, wanted.duties)
+    await _bring(connection, REPORTS, view.reports, wanted.reports)
+    await _bring(connection, NEEDS, view.needs, wanted.needs)
+    await _bring(connection, PROPOSALS, view.proposals, wanted.proposals)
 
 
 async def _bring(connection: Any, table: Table[Any], kept: Kept[Any], identifiers: Iterable[str]) -> None:
@@ -877,3 +943,89 @@ async def entitlements_of(
 ) -> Page[EntitlementRecord]:
     """Entitlements bought or sold by the participant, ended ones too."""
     return await _page_of(pool, ENTITLEMENTS, ENTITLEMENTS_OF, limit, participant, _before(cursor))
+
+
+# ---- reports
+
+REPORTS_OF: Final = _either(
+    REPORTS, "participant", "counterparty", "number < $3 AND ($4 = '' OR state = $4)", BY_NUMBER
+)
+ALL_REPORTS: Final = REPORTS.select(
+    f"WHERE number < $2 AND ($3 = '' OR state = $3) ORDER BY {BY_NUMBER} LIMIT $1"
+)
+
+
+async def report(pool: Pool, identifier: str) -> ReportRecord | None:
+    """Any report; who may see it is the caller's question."""
+    found: ReportRecord | None = await _one(pool, REPORTS, "R", identifier)
+    return found
+
+
+async def reports_of(
+    pool: Pool, participant: str | None, state: str, limit: int = 50, cursor: str | None = None
+) -> Page[ReportRecord]:
+    """Those by and about a participant, of everybody where it is None; in one state where it is not empty."""
+    before = _before(cursor)
+    if participant is None:
+        return await _page_of(pool, REPORTS, ALL_REPORTS, limit, before, state)
+    return await _page_of(pool, REPORTS, REPORTS_OF, limit, participant, before, state)
+
+
+# ---- needs
+
+NEEDS_SEEN: Final = NEEDS.select(
+    "WHERE number < $2 AND ($3 = '' OR kind = $3) AND ($4 = '' OR state = $4) AND ($5 = '' OR board = $5)"
+    " AND ($6 = '' OR buyer = $6) AND ($7::text IS NULL OR invited = '' OR invited = $7 OR buyer = $7)"
+    f" ORDER BY {BY_NUMBER} LIMIT $1"
+)
+PROPOSALS_FOR: Final = PROPOSALS.select("WHERE need = $1 ORDER BY number")
+PROPOSALS_OF: Final = PROPOSALS.select(f"WHERE merchant = $2 AND number < $3 ORDER BY {BY_NUMBER} LIMIT $1")
+UNSEALED: Final = "SELECT id FROM proposal WHERE number = ANY($1) AND opened_at_ns > 0"
+
+
+async def needs_of(
+    pool: Pool,
+    participant: str | None,
+    wanted: tuple[str, str, str, str],
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Page[NeedRecord]:
+    """Needs that a participant may see, all where it is None. `wanted`: kind, state, board and buyer, empty for any."""
+    arguments = (_before(cursor), *wanted, participant)
+    return await _page_of(pool, NEEDS, NEEDS_SEEN, limit, *arguments)
+
+
+async def need(pool: Pool, identifier: str) -> NeedRecord | None:
+    """Any need; who may see it is the caller's question."""
+    found: NeedRecord | None = await _one(pool, NEEDS, "N", identifier)
+    return found
+
+
+async def needs_named(pool: Pool, identifiers: Iterable[str]) -> dict[str, NeedRecord]:
+    records = await pool.fetch(
+        NEEDS.select("WHERE number = ANY($1)"), [number_of(name) for name in identifiers]
+    )
+    return {row.id: row for row in map(NEEDS.row_of, records)}
+
+
+async def proposal(pool: Pool, identifier: str) -> ProposalRecord | None:
+    """Any proposal, sealed ones too; who may see it is the caller's question."""
+    found: ProposalRecord | None = await _one(pool, PROPOSALS, "Q", identifier)
+    return found
+
+
+async def proposals_for(pool: Pool, need: str) -> list[ProposalRecord]:
+    """All that were ever made for a need, the earliest first, sealed ones too."""
+    return [PROPOSALS.row_of(record) for record in await pool.fetch(PROPOSALS_FOR, need)]
+
+
+async def proposals_of(
+    pool: Pool, merchant: str, limit: int = 50, cursor: str | None = None
+) -> Page[ProposalRecord]:
+    return await _page_of(pool, PROPOSALS, PROPOSALS_OF, limit, merchant, _before(cursor))
+
+
+async def unsealed(pool: Pool, proposals: Iterable[str]) -> frozenset[str]:
+    """Of these proposals those that may be shown; one that the tables do not have yet is none of them."""
+    records = await pool.fetch(UNSEALED, [number_of(name) for name in proposals])
+    return frozenset(record["id"] for record in records)

@@ -8,7 +8,7 @@ cache of facts and findings: it can be dropped at any time and is not part of th
 import hashlib
 from collections import deque
 from heapq import heapify, heappush
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -33,9 +33,11 @@ from exchange.events import (
     Legs,
     OrderClosed,
     Source,
+    Stage,
     Terms,
 )
 from exchange.matching.book import Book, Order
+from exchange.matching.negotiation import Criterion, Kind, ProposalState
 from exchange.matching.orders import Side
 
 DAY_NS: Final = 86_400_000_000_000
@@ -45,7 +47,8 @@ REMEMBERED: Final = 200_000
 
 LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
-    "postponed", "settled_over", "suspended", "bought",
+    "postponed", "settled_over", "suspended", "bought", "needs",
+    "proposals",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -294,6 +297,58 @@ class Report(Struct, kw_only=True):
         )
 
 
+NeedState = Literal["open", "deciding", "awarded", "withdrawn", "lapsed"]
+
+
+class Need(Struct, kw_only=True):
+    """What a buyer looks for, until it is decided; its words are in the query tables.
+
+    `stage` counts the stages of a challenge that have begun after the first, `awarded` the awards that stand. `proposals`
+    are those of which something may still come.
+    """
+
+    id: str
+    kind: Kind
+    buyer: str
+    board: str
+    purpose: str
+    territory: str
+    right: str
+    fields: tuple[str, ...]
+    quantity: int
+    budget_fen: int
+    criteria: tuple[Criterion, ...]
+    respond_until_ns: int
+    decide_until_ns: int
+    stages: tuple[Stage, ...]
+    awards: int
+    listing: str
+    state: NeedState = "open"
+    stage: int = 0
+    awarded: int = 0
+    proposals: tuple[str, ...] = ()
+
+
+class Proposal(Struct, kw_only=True):
+    """What stands between a merchant and a buyer for a need, of which something may still come.
+
+    Quantity and price are those of the last offer, by the merchant or, `countered`, by the buyer. `trade` is on hold.
+    """
+
+    id: str
+    need: str
+    merchant: str
+    listing: str
+    quantity: int
+    price_fen: int
+    delivery_days: int
+    figures: dict[str, int]
+    state: ProposalState
+    marks: dict[str, int] = {}
+    counters: int = 0
+    trade: str = ""
+
+
 class Halt(Struct, frozen=True):
     """Trading stands still in a listing, a board or the whole market."""
 
@@ -467,6 +522,7 @@ class State:
     `suspended`: entitlement, and what is left of its term (ns) while it stands still.
     `bought`: listing with a limit for each buyer, then participant, and how many units it has had and not given back;
     `owned` are the same added up by ultimate owner, a cache.
+    `awarding`: trade on hold, and the proposal that it is the award of.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -517,6 +573,9 @@ class State:
         self.claims = Claims()
         self._nothing_stands_still()
         self.protected: dict[str, tuple[str, ...]] = {}
+        self.needs: dict[str, Need] = {}
+        self.proposals: dict[str, Proposal] = {}
+        self.awarding: dict[str, str] = {}
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -791,6 +850,8 @@ class _Dumped(Struct):
     settled_over: dict[str, SettledOver] = {}
     suspended: dict[str, int] = {}
     bought: dict[str, dict[str, int]] = {}
+    needs: dict[str, Need] = {}
+    proposals: dict[str, Proposal] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -846,6 +907,7 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.remembered = _oldest_first(dumped.remembered)
     state.aging = deque(state.remembered)
     _copy_plain(state, dumped)
+    state.awarding = {row.trade: row.id for row in dumped.proposals.values() if row.trade}
     state.ledger.watch_quietly([(debtor, CNY) for debtor in state.claims.debts])
     return state
 
@@ -904,6 +966,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "settled_over",
         "suspended",
         "bought",
+        "needs",
+        "proposals",
     ):
         setattr(state, name, getattr(dumped, name))
 

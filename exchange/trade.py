@@ -22,6 +22,7 @@ from exchange.events import (
     Attest,
     Completed,
     CureHold,
+    DeclineReport,
     Deliver,
     Delivered,
     Delivery,
@@ -65,6 +66,9 @@ from exchange.state import DAY_NS, Look, Report, State, Trade
 
 REPORT_NS: Final = 10 * DAY_NS
 """How long a report waits for the other side's."""
+
+MOST_REPORTS: Final = 200
+"""Reports of one participant that wait for their other sides."""
 
 RECORDED: Final = ("B11", "C02")
 """Holds whose cure changes a register of the product; every other cure is of its trade alone."""
@@ -334,7 +338,7 @@ def report(state: State, command: ReportTrade, at_ns: int) -> Refusal | Iterable
     reported = _reported(state, command, at_ns)
     first = state.reports.get(state.reported.get(_report_of(reported).terms, ""))
     if first is None:
-        return [reported]
+        return _waiting_refusal(state, command.actor) or [reported]
     if first.until_ns < at_ns:
         return [ReportEnded(first.id, "expired"), reported]
     if first.side == command.side:
@@ -346,7 +350,7 @@ def report(state: State, command: ReportTrade, at_ns: int) -> Refusal | Iterable
     amount = amount_fen(command.price_fen, listing.terms.price_per_units, command.quantity)
     if state.ledger.available(buyer, CNY) < amount:
         return Refusal(Refused.funds_insufficient, f"the buyer needs {amount} fen available to settle")
-    answer = replace(reported, matches=first.id, until_ns=0)
+    answer = replace(reported, matches=first.id, until_ns=0, trade=state.next_id("T"))
     return _settle_report(state, command, answer, first, buyer, at_ns)
 
 
@@ -355,6 +359,15 @@ def withdraw_report(state: State, command: WithdrawReport, at_ns: int) -> Refusa
     if report is None or report.participant != command.actor:
         return Refusal(Refused.not_found, f"you have no waiting report {command.report}")
     return [ReportEnded(report.id, "withdrawn")]
+
+
+def decline_report(state: State, command: DeclineReport, at_ns: int) -> Refusal | list[Event]:
+    report = state.reports.get(command.report)
+    if report is None or report.counterparty != command.actor:
+        return Refusal(Refused.not_found, f"nobody waits for your answer to a report {command.report}")
+    if not command.reason.strip():
+        return Refusal(Refused.malformed, "say what is wrong with it")
+    return [ReportEnded(report.id, "declined", command.reason)]
 
 
 def _report_refusal(state: State, command: ReportTrade, seller: str, at_ns: int) -> Refusal | None:
@@ -373,6 +386,14 @@ def _report_refusal(state: State, command: ReportTrade, seller: str, at_ns: int)
         return Refusal(Refused.out_of_bounds, reason)
     deed = "list" if command.side == "sell" else "buy"
     return standing_refusal(state, command.actor, deed, at_ns) or evidence_refusal(command.contract_sha256)
+
+
+def _waiting_refusal(state: State, participant: str) -> Refusal | None:
+    waiting = sum(report.participant == participant for report in state.reports.values())
+    if waiting < MOST_REPORTS:
+        return None
+    detail = f"{waiting} of your reports wait for their other sides: withdraw one first"
+    return Refusal(Refused.out_of_bounds, detail)
 
 
 def _reported(state: State, command: ReportTrade, at_ns: int) -> TradeReported:

@@ -26,6 +26,7 @@ from exchange import (
     entitlement,
     halt,
     listing,
+    need,
     order,
     overtaking,
     participant,
@@ -419,6 +420,15 @@ def _after_completed(state: State, event: happened.Completed, at_ns: int) -> Ite
     return chain(entered, stale, duty.after_completed(state, event, at_ns))
 
 
+def _after_settled(state: State, event: happened.Settled, at_ns: int) -> Iterable[Event]:
+    following = duty.after_settled(state, event, at_ns)
+    return chain(following, need.after_settled(state, event, at_ns)) if state.awarding else following
+
+
+def _after_released(state: State, event: happened.HoldReleased, at_ns: int) -> Iterable[Event]:
+    return chain(duty.after_released(state, event, at_ns), need.after_released(state, event, at_ns))
+
+
 def _after_recorded(state: State, event: happened.FactRecorded, at_ns: int) -> Iterable[Event]:
     return chain(overtaking.after_recorded(state, event, at_ns), duty.after_recorded(state, event, at_ns))
 
@@ -476,6 +486,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.BookCashIn: bank.book_in,
     happened.ReportTrade: _unless_halted(trade.report),
     happened.WithdrawReport: trade.withdraw_report,
+    happened.DeclineReport: trade.decline_report,
     happened.Deliver: trade.deliver,
     happened.AcceptDelivery: trade.accept,
     happened.RejectDelivery: trade.reject,
@@ -511,6 +522,15 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.TakeDeposit: deposit.take,
     happened.OfferRefund: _then_pledge(refund.offer),
     happened.ReverseTransaction: _then_pledge(reversal.reverse),
+    happened.PublishNeed: need.publish,
+    happened.WithdrawNeed: need.withdraw,
+    happened.Propose: need.propose,
+    happened.CounterProposal: need.counter,
+    happened.AcceptProposal: need.accept,
+    happened.WithdrawProposal: need.withdraw_proposal,
+    happened.MarkProposal: need.mark,
+    happened.ShortlistProposals: need.shortlist,
+    happened.AwardNeed: need.award,
 }
 """Command: who decides it."""
 
@@ -614,14 +634,23 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.CureOvertaken: overtaking.apply_overtaken,
     happened.HoldChanged: trade.apply_changed,
     happened.CompletionPostponed: passing.apply_postponed,
+    happened.NeedPublished: need.apply_published,
+    happened.NeedMoved: need.apply_moved,
+    happened.NeedShortlisted: need.apply_shortlisted,
+    happened.ProposalMade: need.apply_made,
+    happened.ProposalRevised: need.apply_revised,
+    happened.ProposalCountered: need.apply_countered,
+    happened.ProposalWithdrawn: need.apply_withdrawn,
+    happened.ProposalMarked: need.apply_marked,
+    happened.ProposalAwarded: need.apply_awarded,
 }
 """Event: what it changes."""
 
 FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
-    happened.Settled: duty.after_settled,
+    happened.Settled: _after_settled,
     happened.Completed: _after_completed,
     happened.Refunded: duty.after_refunded,
-    happened.HoldReleased: duty.after_released,
+    happened.HoldReleased: _after_released,
     happened.EntitlementEnded: duty.after_ended,
     happened.Reversed: duty.after_reversed,
     happened.FactRecorded: _after_recorded,
@@ -651,5 +680,6 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "hold": trade.on_look_due,
     "refund_offer": refund.on_offer_due,
     "reversal": reversal.on_proposal_due,
+    "need": need.on_due,
 }
 """Kind of timer: what happens when its instant has passed."""

@@ -15,7 +15,8 @@ from clearing.ledger import CNY, ESCROW, FEES
 from clearing.registers import Freeze, HarmOpinion, Pledge
 from exchange import events as e
 from exchange import journal, venue
-from exchange.state import encode_state, state_hash
+from exchange.matching.negotiation import Criterion
+from exchange.state import DAY_NS, encode_state, state_hash
 from tests.exchange.world import (
     EVIDENCE,
     OPERATOR,
@@ -91,6 +92,7 @@ def day() -> World:
     facts(world, shop, buyer)
     book(world, shop, product, buyer)
     reports(world, shop, product, buyer)
+    needs(world, shop, buyer)
     lives_of_listings(world, shop)
     licences(world, shop, product, buyer)
     public_data(world, friend, buyer)
@@ -222,6 +224,49 @@ def reports(world: World, shop: str, product: str, buyer: str) -> None:
                     price_fen=450, purpose="market_analysis", territory="CN", contract_sha256=EVIDENCE,
                 )
             )  # fmt: skip
+
+
+def needs(world: World, shop: str, buyer: str) -> None:
+    """A quote that is countered and accepted; a tender that is changed, taken back and marked; a challenge's stage."""
+    whole = Criterion("price_fen", 10_000, "lower")
+    quote = ask(world, buyer, "quote")
+    answer(world, shop, quote, "quote", buyer)
+    world.must(e.CounterProposal(actor=buyer, proposal="Q1", quantity=2, price_fen=400))
+    world.must(e.AcceptProposal(actor=shop, proposal="Q1"))
+    marked = (Criterion("price_fen", 6_000, "lower"), Criterion("coverage", 4_000, "higher"))
+    tender = ask(world, buyer, "tender", criteria=marked)
+    proposed = answer(world, shop, tender, "tender", buyer)
+    world.must(msgspec.structs.replace(proposed, price_fen=420))
+    world.must(e.WithdrawProposal(actor=shop, proposal="Q2"))
+    world.must(proposed)
+    world.wait(days=2)
+    world.tick()
+    world.must(e.MarkProposal(actor=buyer, need=tender, proposal="Q3", marks={"coverage": 90}))
+    world.must(e.AwardNeed(actor=buyer, need=tender, proposal="Q3"))
+    stages = (e.Stage(name="prototype", shortlist=1, until_ns=world.at_ns + 2 * DAY_NS),)
+    challenge = ask(world, buyer, "challenge", criteria=(whole,), stages=stages)
+    answer(world, shop, challenge, "quote", buyer)
+    world.wait(days=1)
+    world.tick()
+    world.must(e.ShortlistProposals(actor=buyer, need=challenge))
+    world.must(e.WithdrawNeed(actor=buyer, need=challenge, reason="the budget is gone"))
+
+
+def ask(world: World, buyer: str, kind: str, **fields: Any) -> str:
+    command = e.PublishNeed(
+        actor=buyer, kind=kind, board="general", title="Berth times", text="of ten ports", purpose="market_analysis",
+        territory="CN", quantity=2, respond_until_ns=world.at_ns + DAY_NS, decide_until_ns=world.at_ns + 4 * DAY_NS,
+        **fields,
+    )  # fmt: skip
+    return only(world.must(command), e.NeedPublished).need
+
+
+def answer(world: World, shop: str, need: str, mechanism: str, buyer: str) -> e.Propose:
+    listing = world.listing(shop, world.product(shop), mechanism=mechanism)
+    world.agree(buyer, listing)
+    command = e.Propose(actor=shop, need=need, listing=listing, quantity=2, price_fen=450, delivery_days=2)
+    world.must(command)
+    return command
 
 
 def lives_of_listings(world: World, shop: str) -> None:

@@ -78,6 +78,8 @@ PATH_PATTERNS: Final = {
     "entitlement": whole("E[1-9][0-9]{0,17}"),
     "report": whole("R[1-9][0-9]{0,17}"),
     "duty": whole("U[1-9][0-9]{0,17}"),
+    "need": whole("N[1-9][0-9]{0,17}"),
+    "proposal": whole("Q[1-9][0-9]{0,17}"),
     "withdrawal": whole("W[1-9][0-9]{0,17}"),
     "batch": whole("[A-Za-z0-9]{1,19}"),
     "bank_break": whole("K[1-9][0-9]{0,17}"),

@@ -7,9 +7,18 @@ import msgspec
 from litestar import Response
 from msgspec import Meta, Struct
 
-from exchange import journal
+from exchange import journal, projector
 from exchange.board import Board
-from exchange.events import SCHEMA_VERSION, AdvanceClock, ClockAdvanced, Entry, Refused
+from exchange.events import (
+    SCHEMA_VERSION,
+    AdvanceClock,
+    ClockAdvanced,
+    Entry,
+    Event,
+    ProposalMade,
+    ProposalRevised,
+    Refused,
+)
 from exchange.gathering import central_approved
 from exchange.web.instant import text_of
 from exchange.web.operation import Call, Operation, Paging, answer
@@ -17,6 +26,16 @@ from exchange.web.problem import Refusing, Source
 
 log = logging.getLogger("shuji.web")
 _ENTRY: Final = msgspec.msgpack.Decoder(Entry)
+_SEALABLE: Final = (ProposalMade, ProposalRevised)
+_SEALED_WORDS: Final = (
+    "listing",
+    "quantity",
+    "price_fen",
+    "price_per_units",
+    "delivery_days",
+    "text",
+    "figures",
+)
 
 
 class Health(Struct):
@@ -258,33 +277,63 @@ async def accept_clock(call: Call, asked: None) -> ClockView:
     return ClockView(text_of(call.now_ns), call.desk.engine.simulated)
 
 
+Found = tuple[int, int, Entry]
+"""An entry with its place: journal row and index in it."""
+
+
 async def journal_entries(call: Call, asked: JournalQuery) -> Response[bytes]:
-    """The journal as it is stored, for auditors. It holds no personal data."""
+    """The journal as it is stored, for auditors; what proposals say that are still sealed is left out (null). It holds no
+    personal data."""
     await call.need_role("auditor")
-    sequence, index = _journal_cursor(asked)
-    items: list[JournalEntry] = []
+    found = await _entries_from(call, *_journal_cursor(asked), asked.limit + 1)
+    page, after = found[: asked.limit], found[asked.limit :]
+    opened = await _opened(call, page)
+    items = [
+        JournalEntry(
+            sequence,
+            index,
+            text_of(entry.at_ns),
+            entry.actor,
+            entry.key,
+            [_told(event, opened) for event in entry.events],
+        )
+        for sequence, index, entry in page
+    ]
+    return call.page(items, f"{after[0][0]}.{after[0][1]}" if after else "")
+
+
+async def _entries_from(call: Call, sequence: int, index: int, most: int) -> list[Found]:
+    found: list[Found] = []
     async with call.desk.pool.acquire() as connection:
-        while len(items) <= asked.limit:
+        while len(found) < most:
             row = await connection.fetchrow(
                 "SELECT * FROM journal WHERE shard = $1 AND sequence >= $2 ORDER BY sequence LIMIT 1",
                 journal.SHARD,
                 sequence,
             )
             if row is None:
-                return call.page(items[: asked.limit], "")
-            raws = journal.entries_of(row)
-            for place, raw in list(enumerate(raws))[index : index + asked.limit + 1]:
-                items.append(_journal_entry(row["sequence"], place, raw))
+                break
+            raws = list(enumerate(journal.entries_of(row)))[index : index + most]
+            found += [(row["sequence"], place, _ENTRY.decode(raw)) for place, raw in raws]
             sequence, index = row["sequence"] + 1, 0
-    following = items[asked.limit]
-    return call.page(items[: asked.limit], f"{following.sequence}.{following.index}")
+    return found[:most]
 
 
-def _journal_entry(sequence: int, index: int, raw: bytes) -> JournalEntry:
-    entry = _ENTRY.decode(raw)
-    return JournalEntry(
-        sequence, index, text_of(entry.at_ns), entry.actor, entry.key, msgspec.to_builtins(entry.events)
-    )
+async def _opened(call: Call, page: list[Found]) -> frozenset[str]:
+    """The proposals in these entries whose words may be shown."""
+    named = [event.proposal for _, _, entry in page for event in entry.events if isinstance(event, _SEALABLE)]
+    if not named:
+        return frozenset()
+    await call.tables_ready()
+    return await projector.unsealed(call.desk.pool, named)
+
+
+def _told(event: Event, opened: frozenset[str]) -> Any:
+    told = msgspec.to_builtins(event)
+    if isinstance(event, _SEALABLE) and event.proposal not in opened:
+        for at, field in enumerate(event.__struct_fields__, 1):
+            told[at] = None if field in _SEALED_WORDS else told[at]
+    return told
 
 
 def _journal_cursor(asked: JournalQuery) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from exchange.contract import merchants_signature
 from exchange.events import (
     AcceptDelivery,
     CureHold,
+    DeclineReport,
     Deliver,
     Delivered,
     Delivery,
@@ -22,7 +23,7 @@ from exchange.events import (
     WithdrawReport,
 )
 from exchange.evidence import refused_order_id
-from exchange.projection import RefusalRecord, TradeRecord
+from exchange.projection import RefusalRecord, ReportRecord, TradeRecord
 from exchange.state import State
 from exchange.venue import Outcome
 from exchange.web import files
@@ -258,13 +259,48 @@ class RefusalList(Struct):
 
 
 class ReportView(Struct, omit_defaults=True):
-    """`state` awaiting_counterparty until a date, withdrawn, or the state of the trade that both reports made."""
+    """`state` awaiting_counterparty until a date, withdrawn, declined, or that of the trade that both reports made."""
 
     report: str
     state: str
     until: str | None = None
     trade: str = ""
     fill: Fill | None = None
+
+
+class ReportQuery(Paging, kw_only=True, forbid_unknown_fields=True):
+    state: Literal["", "waiting", "matched", "expired", "withdrawn", "declined"] = ""
+
+
+class Denial(Struct, kw_only=True, forbid_unknown_fields=True):
+    reason: Annotated[str, Meta(min_length=1, max_length=1_000, description="what is wrong with the report")]
+
+
+class ReportedTrade(Struct):
+    """A report by or about the asker. `awaits`: whose answer is awaited; `matches`: the other side's report of the same."""
+
+    report: str
+    state: str
+    listing: str
+    side: str
+    participant: str
+    counterparty: str
+    quantity: int
+    price_fen: int
+    purpose: str
+    territory: str
+    contract_sha256: str
+    awaits: str | None
+    matches: str | None
+    trade: str | None
+    reason: str | None
+    reported: str
+    until: str | None
+
+
+class ReportList(Struct):
+    items: tuple[ReportedTrade, ...]
+    next: str | None
 
 
 def delivery_view(delivery: Delivery | None) -> DeliveryView | None:
@@ -565,6 +601,64 @@ async def withdraw_report(call: Call, asked: None) -> ReportView:
     return ReportView(ended.report, ended.reason)
 
 
+async def decline_report(call: Call, body: Denial) -> ReportView:
+    command = DeclineReport(
+        actor=call.participant, key=call.key, report=call.path["report"], reason=body.reason
+    )
+    ended = (await call.submit(command)).events[0]
+    assert isinstance(ended, ReportEnded)
+    return ReportView(ended.report, ended.reason)
+
+
+async def list_reports(call: Call, asked: ReportQuery) -> Response[bytes]:
+    """Those by and about oneself: what awaits one's answer is found here. Operators and auditors see all."""
+    participant, roles = call.participant, await call.roles()
+    await call.tables_ready()
+    page = await projector.reports_of(
+        call.desk.pool,
+        None if roles.intersection(ALL_SEE) else participant,
+        asked.state,
+        asked.limit,
+        asked.cursor or None,
+    )
+    return call.page([reported_trade(row) for row in page.items], page.next or "")
+
+
+async def show_report(call: Call, asked: None) -> ReportedTrade:
+    participant, roles, name = call.participant, await call.roles(), call.path["report"]
+    await call.tables_ready()
+    row = await projector.report(call.desk.pool, name)
+    sees = row is not None and (
+        participant in (row.participant, row.counterparty) or roles.intersection(ALL_SEE)
+    )
+    if row is None or not sees:
+        raise Refusing(Refused.not_found, f"there is no report {name} by or about you")
+    return reported_trade(row)
+
+
+def reported_trade(row: ReportRecord) -> ReportedTrade:
+    waits = row.state == "waiting"
+    return ReportedTrade(
+        row.id,
+        row.state,
+        row.listing,
+        row.side,
+        row.participant,
+        row.counterparty,
+        row.quantity,
+        row.price_fen,
+        row.purpose,
+        row.territory,
+        row.contract_sha256,
+        row.counterparty if waits else None,
+        row.matches or None,
+        row.trade or None,
+        row.detail or None,
+        text_of(row.reported_at_ns),
+        text_of(row.until_ns) if waits else None,
+    )
+
+
 # ---- the operations
 
 _SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -597,6 +691,11 @@ _CURE: Final = {
     "rule": "B17", "by": "buyer", "evidence_zh": "买方确认知悉在先非独占许可",
     "evidence_en": "the buyer's confirmation that prior non-exclusive licences were disclosed", "brings": ["buyer"],
     "confirms": [], "until": _DUE, "cured": False,
+}  # fmt: skip
+_REPORT: Final = {
+    "report": "R1", "state": "waiting", "listing": "L4", "side": "buy", "participant": "P4", "counterparty": "P2",
+    "quantity": 1, "price_fen": 30_000, "purpose": "market_analysis", "territory": "CN", "contract_sha256": _SHA,
+    "awaits": "P2", "matches": None, "trade": None, "reason": None, "reported": _WHEN, "until": _DUE,
 }  # fmt: skip
 _PARTY: Final = (Refused.forbidden, Refused.not_found, Refused.wrong_state)
 _PASSING: Final = (*_PARTY, Refused.unlawful)
@@ -646,10 +745,20 @@ OPERATIONS: Final = (
               status=201, asks=TradeReportBody, answers=ReportView,
               refused=(Refused.not_found, Refused.mechanism_not_allowed, Refused.outside_terms, Refused.not_verified,
                        Refused.not_accredited, Refused.standing_denied, Refused.evidence_missing,
-                       Refused.already_exists, Refused.supply_exhausted, Refused.funds_insufficient, Refused.unlawful),
+                       Refused.already_exists, Refused.supply_exhausted, Refused.funds_insufficient, Refused.unlawful,
+                       Refused.out_of_bounds),
               example={"listing": "L4", "side": "buy", "counterparty": "P2", "quantity": 1, "price_fen": 30_000,
                        "purpose": "market_analysis", "territory": "CN", "contract_sha256": _SHA},
               example_answer={"report": "R1", "state": "awaiting_counterparty", "until": _DUE}),
+    Operation("GET", "/v1/trade-reports", list_reports,
+              "Reports by and about oneself; operators and auditors see all", "orders", asks=ReportQuery,
+              answers=ReportList, example_answer={"items": [_REPORT], "next": None}),
+    Operation("GET", "/v1/trade-reports/{report}", show_report, "One report, and the trade that two made", "orders",
+              answers=ReportedTrade, refused=(Refused.not_found,), example_answer=_REPORT),
+    Operation("POST", "/v1/trade-reports/{report}/decline", decline_report,
+              "Say that there is no such trade, or not on these terms (the other side)", "orders", asks=Denial,
+              answers=ReportView, refused=(Refused.not_found,), example={"reason": "价格不是约定的价格"},
+              example_answer={"report": "R1", "state": "declined"}),
     Operation("DELETE", "/v1/trade-reports/{report}", withdraw_report,
               "Withdraw an own report that the other side has not answered", "orders", answers=ReportView,
               refused=(Refused.not_found, Refused.id_conflict),

@@ -7,6 +7,7 @@ import pytest
 from exchange import events as e
 from exchange import venue
 from exchange.state import DAY_NS, Entitlement
+from exchange.trade import MOST_REPORTS
 from tests.exchange.world import EVIDENCE, OPERATOR, World, authorisation, changed, kinds, only
 
 ADDRESS = e.Delivery(kind="address", url="https://data.example/berths")
@@ -515,6 +516,30 @@ def test_a_report_is_withdrawn_by_who_made_it(pair: Bilateral) -> None:
     assert world.code(withdraw) == "not_found"
     assert kinds(world.must(pair.report("sell"))) == ["TradeReported"]
     world.check()
+
+
+def test_a_report_is_declined_by_the_other_side(pair: Bilateral) -> None:
+    """A trade that one of them denies is none; the words are kept, and both may report anew."""
+    world = pair.world
+    world.must(pair.report("buy"))
+    decline = e.DeclineReport(actor=pair.merchant, report="R1", reason="we agreed on 950")
+    assert world.code(changed(decline, actor=pair.buyer)) == "not_found"
+    assert world.code(changed(decline, reason=" ")) == "malformed"
+    ended = only(world.must(decline), e.ReportEnded)
+    assert (ended.reason, ended.detail) == ("declined", "we agreed on 950")
+    assert world.code(decline) == "not_found"
+    assert kinds(world.must(pair.report("sell"))) == ["TradeReported"], "it answers nothing any more"
+    assert "Settled" in kinds(world.must(pair.report("buy")))
+    world.check()
+
+
+def test_so_many_reports_wait_at_most(pair: Bilateral) -> None:
+    for number in range(MOST_REPORTS):
+        pair.world.must(pair.report("buy", price_fen=number))
+    assert pair.world.code(pair.report("buy", price_fen=900)) == "out_of_bounds"
+    pair.world.must(pair.report("sell", price_fen=900))
+    outcome = pair.world.must(pair.report("buy", price_fen=900))
+    assert only(outcome, e.TradeReported).trade == only(outcome, e.Settled).trade
 
 
 def test_the_same_report_is_not_made_twice(pair: Bilateral) -> None:

@@ -32,6 +32,8 @@ EXAMPLES |= {
     "contract": "L99-1",
     "attestation": "A99",
     "duty": "U99",
+    "need": "N99",
+    "proposal": "Q99",
     "withdrawal": "W99",
     "batch": "B99",
     "bank_break": "K99",
