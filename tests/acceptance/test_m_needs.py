@@ -173,10 +173,10 @@ def test_nobody_counters_or_accepts_their_own_last_word(
 
 def test_rivals_see_no_quote(venue: Venue, merchant: Person, rival: Person, buyer: Person) -> None:
     listing, wanted = venue.listing(merchant, mechanism="quote"), need(venue, buyer, "quote")
-    quote = offered(merchant, wanted, listing, 48_765)
-    assert "48765" in str(seen(buyer, wanted))
-    assert "48765" in str(seen(merchant, wanted))
-    assert "48765" not in str(seen(rival, wanted))
+    quote = offered(merchant, wanted, listing, 487_654)
+    assert "487654" in str(seen(buyer, wanted))
+    assert "487654" in str(seen(merchant, wanted))
+    assert "487654" not in str(seen(rival, wanted))
     refused(counter(rival, quote, 1), 404, "not_found")
     done(merchant.post(f"/v1/proposals/{quote}/withdraw", {}))
     not_taken(accept(venue, buyer, quote, buyer, listing))
@@ -212,12 +212,12 @@ def test_tenders_are_sealed_until_they_are_opened(
     venue: Venue, merchant: Person, rival: Person, buyer: Person
 ) -> None:
     wanted = need(venue, buyer, "tender")
-    offered(merchant, wanted, venue.listing(merchant, mechanism="tender"), 48_765)
+    offered(merchant, wanted, venue.listing(merchant, mechanism="tender"), 487_654)
     for person in (buyer, rival, venue.operator):
-        assert "48765" not in person.get(f"/v1/needs/{wanted}").text
+        assert "487654" not in person.get(f"/v1/needs/{wanted}").text
     assert seen(buyer, wanted)["count"] == 1
     venue.advance(days=3, seconds=60)
-    assert "48765" in str(seen(buyer, wanted))
+    assert "487654" in str(seen(buyer, wanted))
 
 
 def test_the_best_by_the_stated_criteria_and_nobody_else(
