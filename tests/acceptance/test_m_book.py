@@ -48,6 +48,17 @@ MEASURED = {
     "what the package index offers": r"lightmatchingengine",
 }
 
+BUILT: tuple[str, ...] = ()
+"""Of `PROOFS` and `MEASURED`: what is there by now. Whoever builds one adds its line here."""
+
+
+def each_of(name: str, table: dict[str, str], line: str) -> pytest.MarkDecorator:
+    """Each line of a table by itself; what is not built yet is expected to fail."""
+    missing = pytest.mark.xfail(strict=True, reason=f"issue 5: {line}")
+    return pytest.mark.parametrize(
+        name, [pytest.param(said, marks=[] if said in BUILT else [missing]) for said in table]
+    )
+
 
 @cache
 def names() -> dict[str, str]:
@@ -77,8 +88,7 @@ def test_each_known_bug_has_a_test_that_names_it(bug: str) -> None:
     assert called(KNOWN_BUGS[bug]), f"no test is called like {KNOWN_BUGS[bug]}"
 
 
-@pytest.mark.parametrize("proof", PROOFS)
-@pytest.mark.xfail(strict=True, reason="issue 5: how it is proved")
+@each_of("proof", PROOFS, "how it is proved")
 def test_each_proof_is_a_test(proof: str) -> None:
     assert called(PROOFS[proof]), f"no test is called like {PROOFS[proof]}"
 
@@ -117,8 +127,7 @@ def test_the_twin_shares_only_commands_and_events() -> None:
     assert not any("book" in name or "auction" in name for name in ours), ours
 
 
-@pytest.mark.parametrize("figure", MEASURED)
-@pytest.mark.xfail(strict=True, reason="issue 5: speed, in make bench")
+@each_of("figure", MEASURED, "speed, in make bench")
 def test_the_bench_measures_it(figure: str) -> None:
     """`tests/test_bench.py` holds the bench to writing every figure that it names."""
     assert [name for name in FIGURES if re.search(MEASURED[figure], name)]

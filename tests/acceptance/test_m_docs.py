@@ -25,7 +25,25 @@ MECHANISMS = (
 CITED = re.compile(r"〔\d{4}〕|第.{1,8}条|《.+?》")
 CODE = re.compile(r"`[a-z]+(_[a-z]+)*`")
 
-each = pytest.mark.parametrize("name", MECHANISMS)
+TO_COME = (
+    "off_venue",
+    "continuous_auction",
+    "call_auction",
+    "sealed_bid",
+    "lawful_auction",
+    "quote",
+    "tender",
+    "challenge",
+    "metered",
+)
+"""Pages that are still to be written: whoever writes one takes its name out."""
+
+
+def pages_of_all(line: str) -> pytest.MarkDecorator:
+    """Each mechanism by itself; those to come are expected to fail, for the issue's line."""
+    missing = pytest.mark.xfail(strict=True, reason=f"issue 5: {line}")
+    named = [pytest.param(name, marks=[missing] if name in TO_COME else []) for name in MECHANISMS]
+    return pytest.mark.parametrize("name", named)
 
 
 @cache
@@ -42,8 +60,7 @@ def section(name: str, *words: str) -> str:
     raise AssertionError(f"{name}.md has no heading with one of {words}")
 
 
-@each
-@pytest.mark.xfail(strict=True, reason="issue 5: every mechanism has its documentation page (what it is)")
+@pages_of_all("every mechanism has its documentation page (what it is)")
 def test_each_mechanism_has_a_page(name: str) -> None:
     text = page(name)
     assert text.startswith("# ")
@@ -51,20 +68,17 @@ def test_each_mechanism_has_a_page(name: str) -> None:
     assert name in text, "as the API calls it"
 
 
-@each
-@pytest.mark.xfail(strict=True, reason="issue 5: documentation page: when the law allows it")
+@pages_of_all("documentation page: when the law allows it")
 def test_each_page_says_when_the_law_allows_it(name: str) -> None:
     assert CITED.search(section(name, "law"))
 
 
-@each
-@pytest.mark.xfail(strict=True, reason="issue 5: documentation page: an example with numbers")
+@pages_of_all("documentation page: an example with numbers")
 def test_each_page_has_an_example_with_numbers(name: str) -> None:
     assert len(re.findall(r"\d[\d,]*", section(name, "example"))) >= 5
 
 
-@each
-@pytest.mark.xfail(strict=True, reason="issue 5: documentation page and its refusals")
+@pages_of_all("documentation page and its refusals")
 def test_each_page_names_its_refusals(name: str) -> None:
     assert len(set(CODE.findall(section(name, "refus")))) >= 1
 
@@ -81,7 +95,6 @@ def test_the_ties_of_a_call_auction_are_written_down() -> None:
     assert [word for word in ("volume", "surplus", "reference", "tie") if word not in text] == []
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: the pages can be found from the architecture and the README")
 def test_the_pages_can_be_found() -> None:
     linked = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("ARCHITECTURE.md",))
     assert "mechanisms/" in linked + (ROOT / "README.md").read_text(encoding="utf-8")
