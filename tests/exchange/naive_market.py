@@ -496,7 +496,7 @@ class NaiveMarket:
             return
         if order.stop_fen and not command.stop_fen:
             command = replace_stop(command, order.stop_fen)
-        elif not order.stop_fen:
+        elif not order.stop_fen and command.stop_fen > 0:
             command = replace_stop(command, 0)
         if code := self.refusal_to_replace(order, command):
             self.events.append(Refused(command.order, code))

@@ -4,11 +4,13 @@
 """
 
 import os
+import subprocess
+import sys
 
 import pytest
 
-from tests.exchange.market_day import INSTRUMENT, LABELS, Day, Tally, may_trade, stands
-from tests.exchange.naive_market import NaiveMarket
+from tests.exchange.market_day import INSTRUMENT, LABELS, Day, Tally, Law, stands
+from tests.exchange.two_books import TwoBooks
 
 COMMANDS = 100_000
 DAYS = int(os.environ.get("SHUJI_TWIN_DAYS", "1"))
@@ -51,20 +53,28 @@ rests, a stop without price is ioc once it comes in, whatever it was, and an all
 Two kinds that no order is at once (an iceberg that is ioc) exclude each other's ends."""
 
 
-def play(seed: int, commands: int) -> Tally:
-    twin = NaiveMarket(INSTRUMENT, may_trade, stands)
-    day, tally = Day(seed, twin), Tally()
+def play(seed: int, commands: int) -> tuple[TwoBooks, Tally]:
+    """Both books answer alike, command by command, and the same orders stand in them. The law changes while orders do
+    not meet; the fast book is restarted from its snapshot now and then."""
+    law = Law()
+    books = TwoBooks(INSTRUMENT, law.may_trade, stands)
+    day, tally = Day(seed, books.twin), Tally()
     for number in range(commands):
         command = day.command()
-        tally.note(command, twin.execute(command))
+        tally.note(command, books.execute(command))
         if number % 10 == 0:
-            twin.check()
-    return tally
+            books.check()
+        if number % 500 == 0:
+            books.restart()
+        if number % 50 == 0 and books.phase != "continuous":
+            law.version += 1
+            books.law_changed()
+    return books, tally
 
 
 @pytest.mark.parametrize("seed", range(1, DAYS + 1))
 def test_a_day_has_everything_that_may_happen_and_nothing_else(seed: int) -> None:
-    tally = play(seed, COMMANDS)
+    _, tally = play(seed, COMMANDS)
     seen = {happening for happening, _ in tally.counts}
     assert seen == set(NEVER)
     for happening, never in NEVER.items():
@@ -78,3 +88,19 @@ def test_a_day_has_everything_that_may_happen_and_nothing_else(seed: int) -> Non
     phases = ("closed", "pre_open", "call_auction", "continuous", "halted")
     for other in (*others, *(f"moved {phase}" for phase in phases)):
         assert tally.others[other] >= AT_LEAST, other
+
+
+def test_equal_commands_give_equal_hashes_in_every_process() -> None:
+    code = "from tests.exchange.test_matching_days import play; print(play(3, 2_000)[0].fast.sha256())"
+    hashes = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for hash_seed in ("0", "1", "4711")
+    ]
+    assert len(set(hashes)) == 1
+    assert len(hashes[0].strip()) == 64

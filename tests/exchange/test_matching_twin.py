@@ -1,6 +1,4 @@
-"""The naive twin of `exchange.matching`: small stories whose events are worked out by hand from `docs/MATCHING.md`."""
-
-from typing import Any
+"""Small stories whose events are worked out by hand from `docs/MATCHING.md`; the twin and the fast book tell both."""
 
 import pytest
 from msgspec.structs import replace
@@ -13,14 +11,12 @@ from exchange.matching.orders import (
     Cancel,
     Closed,
     Command,
-    Conditions,
     Disconnect,
     Enter,
     Entered,
     Event,
     Expire,
     Filled,
-    Instrument,
     MassCancel,
     Move,
     Moved,
@@ -29,61 +25,9 @@ from exchange.matching.orders import (
     Refused,
     Replace,
     Replaced,
-    Side,
     Uncrossed,
 )
-from tests.exchange.naive_market import NaiveMarket
-
-CONTINUOUS = Move("continuous")
-
-
-def order(name: str, side: Side, quantity: int, price_fen: int, owner: str, **asked: Any) -> Enter:
-    """Its participant is called as its owner, and its owner as itself where nothing else is said."""
-    return Enter(name, side, price_fen, quantity, owner or name, owner or name, Conditions(**asked))
-
-
-def buy(name: str, quantity: int, price_fen: int, owner: str = "", **asked: Any) -> Enter:
-    return order(name, BUY, quantity, price_fen, owner, **asked)
-
-
-def sell(name: str, quantity: int, price_fen: int, owner: str = "", **asked: Any) -> Enter:
-    return order(name, SELL, quantity, price_fen, owner, **asked)
-
-
-class Story:
-    """A book in which what `refused` names (buy, sell) does not stand, and whose `apart` may not trade."""
-
-    def __init__(
-        self,
-        *refused: tuple[str, str],
-        apart: tuple[tuple[str, str], ...] = (),
-        **instrument: int,
-    ) -> None:
-        self.book = NaiveMarket(
-            Instrument(**instrument),
-            lambda buyer, seller: (buyer, seller) not in apart,
-            lambda fill: (fill.buy, fill.sell) not in refused,
-        )
-
-    def after(self, *commands: Command) -> list[Event]:
-        """What the last of them brought about."""
-        events: list[Event] = []
-        for command in commands:
-            events = self.book.execute(command)
-        return events
-
-    def opened(self, *commands: Command) -> "Story":
-        """In continuous, after `commands`."""
-        return self.taken(CONTINUOUS, *commands)
-
-    def taken(self, *commands: Command) -> "Story":
-        """After `commands`, none of which was refused."""
-        for command in commands:
-            assert not any(isinstance(event, Refused) for event in self.after(command)), command
-        return self
-
-    def rests(self) -> list[tuple[str, int]]:
-        return [(row[0], row[3]) for row in self.book.resting()]
+from tests.exchange.market_story import CONTINUOUS, Story, buy, sell
 
 
 def test_the_better_price_comes_first_and_then_the_older() -> None:
