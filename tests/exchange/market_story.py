@@ -2,7 +2,6 @@
 
 from typing import Any
 
-
 from exchange.matching.orders import (
     BUY,
     SELL,

@@ -566,7 +566,8 @@ class NaiveMarket:
 
     def into_continuous(self) -> None:
         elected = self.elected_by(self.last_fen)
-        for order in sorted(self.rests, key=by_place):
+        crossing = [order for order in self.rests if self.makers(order, order.price_fen)]
+        for order in sorted(crossing, key=by_place):
             if order in self.rests and self.first_maker(order, order.price_fen):
                 self.come_in_again(order, "crossed")
                 self.let_stops_in()

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.exchange.market_day import INSTRUMENT, LABELS, Day, Tally, Law, stands
+from tests.exchange.market_day import INSTRUMENT, LABELS, Day, Law, Tally, stands
 from tests.exchange.two_books import TwoBooks
 
 COMMANDS = 100_000
