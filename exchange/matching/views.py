@@ -105,9 +105,10 @@ def _catch_up(side: Levels, view: View, may_trade: MayTrade, taker: Order) -> No
         rank = order.price_fen * side.sign
         before = rank > view.rank or (rank == view.rank and order.place <= view.place)
         if before and order.shown and _asked(may_trade, taker, order):
-            slot = bisect_left(view.lawful, (-rank, order.place), key=_priority)
-            if slot == len(view.lawful) or view.lawful[slot][2] is not order:  # it may have come twice
-                view.lawful.insert(slot, (-rank, order.place, order))
+            where = (-rank, order.place)
+            slot = bisect_left(view.lawful, where, key=_priority)
+            if slot == len(view.lawful) or view.lawful[slot][:2] != where:  # it may have come twice
+                view.lawful.insert(slot, (*where, order))
 
 
 def _unseen(
