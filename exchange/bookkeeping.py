@@ -185,6 +185,25 @@ SELECT * FROM (
     WHERE t.held_until_ns > 0 AND {state} AND side.suffix IS NOT NULL AND side.amount > 0
 ) AS h WHERE number < $2 AND {mine} ORDER BY number DESC LIMIT $1
 """
+_BID_STATES: Final = {
+    "open": "b.ended_at_ns = 0",
+    "posted": "b.state = 'forfeited'",
+    "expired": "false",
+    "voided": "b.ended_at_ns > 0 AND b.state <> 'forfeited'",
+}
+"""What a bid that was struck had set aside goes back, and its order sets the price aside anew: told there."""
+_BIDS: Final = """
+SELECT * FROM (
+    SELECT b.id || side.suffix AS reservation, b.participant AS account, 'CNY' AS asset, side.amount,
+        CASE WHEN b.state = 'forfeited' THEN side.amount ELSE 0 END AS posted, 0::bigint AS moved,
+        CASE WHEN b.ended_at_ns = 0 THEN side.amount ELSE 0 END AS "left",
+        CASE side.second WHEN 1 THEN greatest(b.placed_at_ns, b.opened_at_ns) ELSE b.placed_at_ns END AS at_ns,
+        a.reveal_until_ns AS until_ns, 2 * b.number + side.second AS number
+    FROM bid AS b JOIN auction AS a ON a.id = b.listing,
+        LATERAL (VALUES (0, '', b.deposit_fen), (1, ':price', b.reserved_fen)) AS side (second, suffix, amount)
+    WHERE {state} AND side.amount > 0
+) AS s WHERE number < $2 AND {mine} ORDER BY number DESC LIMIT $1
+"""
 _RESERVATION_STATES: Final = tuple(_ORDER_STATES)
 
 
@@ -193,12 +212,14 @@ async def reservations(
 ) -> tuple[list[ReservationRow], str]:
     """In this state, the newest first, of one owner or (empty) of all. Raises CursorInvalid.
 
-    Orders and holds are two lists, merged: the cursor says where each of them goes on.
+    Orders, holds and bids are three lists, merged: the cursor says where each of them goes on.
     """
     assert state in _RESERVATION_STATES, f"no reservation is {state}"
-    bounds = _behind(cursor) if cursor else (BEYOND, BEYOND)
+    bounds = _behind_each(cursor)
+    account = "account = $3" if owner else "true"
     orders = _ORDERS.format(state=_ORDER_STATES[state], mine="o.participant = $3" if owner else "true")
-    holds = _HOLDS.format(state=_HOLD_STATES[state], mine="account = $3" if owner else "true")
+    holds = _HOLDS.format(state=_HOLD_STATES[state], mine=account)
+    bids = _BIDS.format(state=_BID_STATES[state], mine=account)
     mine = (owner,) if owner else ()
     async with (
         pool.acquire() as connection,
@@ -206,9 +227,9 @@ async def reservations(
     ):
         found = [
             [_reservation(row, state) for row in await connection.fetch(query, limit + 1, bound, *mine)]
-            for query, bound in ((orders, bounds[0]), (holds, bounds[1]))
+            for query, bound in zip((orders, holds, bids), bounds, strict=True)
         ]
-    merged = sorted([*found[0], *found[1]], key=lambda row: (-row.at_ns, row.reservation))
+    merged = sorted([row for rows in found for row in rows], key=lambda row: (-row.at_ns, row.reservation))
     page = merged[:limit]
     if len(merged) <= limit:
         return page, ""
@@ -216,7 +237,19 @@ async def reservations(
         min([row.number for row in rows if row in page], default=bound)
         for rows, bound in zip(found, bounds, strict=True)
     ]
-    return page, f"{ends[0]}.{ends[1]}"
+    return page, ".".join([str(end) for end in ends])
+
+
+def _behind_each(cursor: str) -> list[int]:
+    """Where each of the three lists goes on; a cursor of before there were bids has two."""
+    if not cursor:
+        return [BEYOND] * 3
+    parts = cursor.split(".")
+    if len(parts) not in (2, 3) or not all(
+        part.isascii() and part.isdigit() and len(part) < 20 for part in parts
+    ):
+        raise CursorInvalid(f"{cursor[:40]!r} is not a cursor of this list")
+    return [int(part) for part in parts] + [BEYOND] * (3 - len(parts))
 
 
 def _reservation(row: Any, state: str) -> ReservationRow:

@@ -70,6 +70,7 @@ class Refused(enum.Enum):
     clock_is_real = (30, 409, False)
     halted = (31, 409, False)
     in_debt = (32, 409, False)
+    commitment_wrong = (33, 422, False)
 
     @property
     def number(self) -> int:
@@ -199,6 +200,27 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     tags: tuple[str, ...] = ()
 
 
+class AuctionTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the lot of a listing is auctioned; prices are fen per the listing's `price_per_units`, days run from publication.
+
+    `kind`: sealed_first, sealed_second or ascending. Sealed: `commit_days` for bids, then `reveal_days` to open them, and a
+    `deposit_fen` that an unopened one forfeits. Ascending: `days` for bids, each at least `increment_fen` above the last;
+    one within `extension_minutes` of the end moves it. No bid is below `start_fen`. The reserve is told (`reserve_fen`) or
+    kept secret: `reserve_sha256` is the SHA-256 of "reserve_fen|nonce", which the merchant opens in the `reveal_days`.
+    """
+
+    kind: str
+    commit_days: int = 0
+    reveal_days: int = 0
+    days: int = 0
+    start_fen: int = 0
+    increment_fen: int = 0
+    reserve_fen: int = 0
+    reserve_sha256: str = ""
+    deposit_fen: int = 0
+    extension_minutes: int = 0
+
+
 class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a listing offers and at what price.
 
@@ -228,6 +250,8 @@ class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     listed_days: int = 365
     tiers: tuple[Tier, ...] | UnsetType = UNSET
     per_buyer_units: int | UnsetType = UNSET
+    auction: AuctionTerms | UnsetType = UNSET
+    """Of an auction only; `price_fen` is then what the catalogue shows, and binds nobody."""
 
 
 class Delivery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -952,6 +976,38 @@ class AwardNeed(Command, frozen=True, kw_only=True):
     need: str
     proposal: str
     accepts_prior: bool = False
+
+
+class PlaceBid(Command, frozen=True, kw_only=True):
+    """A bid for the lot of an auction: sealed by its `commitment` (`auction.commitment_of`), or at a `price_fen`.
+
+    `quantity` 0, and a purpose or territory that is left out: what the listing has.
+    """
+
+    listing: str
+    commitment: str = ""
+    price_fen: int = 0
+    quantity: int = 0
+    purpose: str = ""
+    territory: str = ""
+    accepts_prior: bool = False
+
+
+class RevealBid(Command, frozen=True, kw_only=True):
+    """What a sealed bid was committed to."""
+
+    bid: str
+    price_fen: int
+    quantity: int
+    nonce: str
+
+
+class OpenReserve(Command, frozen=True, kw_only=True):
+    """The reserve that the merchant committed to in its listing's terms."""
+
+    listing: str
+    reserve_fen: int
+    nonce: str
 
 
 # ------------------------------------------------------------------------------------------------ events
@@ -2075,6 +2131,88 @@ class ProposalAwarded(Event, frozen=True):
     ranking: tuple[Ranked, ...] = ()
 
 
+class AuctionOpened(Event, frozen=True):
+    """The listing is published: bids are taken before `bids_until_ns`, and what is sealed is opened before
+    `reveal_until_ns`, which is the same where nothing is. `reserve_fen` is -1 where it is secret."""
+
+    listing: str
+    kind: str
+    bids_until_ns: int
+    reveal_until_ns: int
+    reserve_fen: int
+
+
+class BidPlaced(Event, frozen=True):
+    """A bid was taken. A sealed one sets its deposit aside, an ascending one its whole price (`reserved_fen`).
+
+    `outbid` is the one that led before: its money is free again. The auction ends at `bids_until_ns` (and what is sealed is
+    opened before `reveal_until_ns`), which an ascending bid may have moved.
+    """
+
+    bid: str
+    listing: str
+    participant: str
+    commitment: str
+    price_fen: int
+    quantity: int
+    purpose: str
+    territory: str
+    accepts_prior: bool
+    deposit_fen: int
+    reserved_fen: int
+    outbid: str
+    bids_until_ns: int
+    reveal_until_ns: int
+
+
+class BidRevealed(Event, frozen=True):
+    """A sealed bid was opened: its price is set aside too (`reserved_fen`) until the auction is over."""
+
+    bid: str
+    listing: str
+    participant: str
+    price_fen: int
+    quantity: int
+    nonce: str
+    reserved_fen: int
+
+
+class ReserveOpened(Event, frozen=True):
+    listing: str
+    reserve_fen: int
+    nonce: str
+
+
+class BidEnded(Event, frozen=True):
+    """What a bid had set aside is free again, but for a forfeited deposit, which `paid_to` has now.
+
+    `step`: struck (its order follows), lost, forfeited (it was not opened), called_off.
+    """
+
+    bid: str
+    listing: str
+    participant: str
+    step: str
+    deposit_fen: int
+    paid_to: str = ""
+
+
+class AuctionClosed(Event, frozen=True):
+    """`outcome`: awarded, no_bids, unrevealed, reserve_not_met, refused (no bid may stand by law), called_off.
+
+    `bid` won at `price_fen`, and `trade` came of it. `reserve_fen` counted, where one did. `reason`: why it was called off:
+    withdrawn, expired, suspended, halted, merchant.
+    """
+
+    listing: str
+    outcome: str
+    bid: str
+    price_fen: int
+    trade: str
+    reserve_fen: int
+    reason: str = ""
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -2176,6 +2314,12 @@ AnyEvent = (
     | ProposalWithdrawn
     | ProposalMarked
     | ProposalAwarded
+    | AuctionOpened
+    | BidPlaced
+    | BidRevealed
+    | ReserveOpened
+    | BidEnded
+    | AuctionClosed
 )
 
 

@@ -22,6 +22,10 @@ from clearing.evidence import HASH_BYTES, LEAF_MARK, Salt, Tree, canonical, find
 from exchange.events import (
     AttestationRevoked,
     Attested,
+    AuctionClosed,
+    BidEnded,
+    BidPlaced,
+    BidRevealed,
     CertificateRenewed,
     ContractOffered,
     ContractSigned,
@@ -38,6 +42,7 @@ from exchange.events import (
     ProductDecided,
     Refunded,
     RefundPaid,
+    ReserveOpened,
     Reversed,
     RulebookAdopted,
     RuleNarrowed,
@@ -63,7 +68,7 @@ class Kind(msgspec.Struct, frozen=True):
     """How an event becomes a leaf."""
 
     kind: str
-    """trade, verdict, contract, certificate, attestation, rulebook, key."""
+    """trade, verdict, contract, certificate, attestation, rulebook, key, bid, auction."""
     identifier: str
     """The field by whose value the leaf is asked for; empty: R and the instant; "kind": all of it by the kind's name."""
     fields: str = ""
@@ -185,6 +190,23 @@ LEAVES: Final[dict[type, Kind]] = {
         since=2,
         undoes="登记状态变更 {entry}",
     ),
+    # ---- auctions, whose events are no older
+    BidPlaced: Kind(
+        "bid",
+        "bid",
+        "listing participant commitment price_fen quantity purpose territory deposit_fen reserved_fen",
+        ("participant",),
+    ),
+    BidRevealed: Kind("bid", "bid", "price_fen quantity reserved_fen"),
+    BidEnded: Kind(
+        "bid",
+        "bid",
+        "step deposit_fen paid_to",
+        applies=lambda event: event.step == "forfeited",
+        undoes="保证金已归 {paid_to} deposit of {deposit_fen} fen forfeited to {paid_to}",
+    ),
+    ReserveOpened: Kind("auction", "listing", "reserve_fen", public=True),
+    AuctionClosed: Kind("auction", "listing", "outcome bid price_fen trade reserve_fen reason", public=True),
 }
 """Event: the leaf it gives. Every event that is not here gives none."""
 

@@ -11,10 +11,11 @@ holds: nothing of it is sold any more. One whose days end cancels its orders; wh
 Entitlements live on.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from clearing.house import Cell, Party, digest_of
@@ -27,6 +28,7 @@ from exchange.counters import UNCOUNTED, is_abroad
 from exchange.debt import debt_refusal
 from exchange.events import (
     VENUE,
+    AuctionTerms,
     CreateListing,
     Event,
     HoldReleased,
@@ -86,12 +88,23 @@ SUPPLIES: Final = ("unlimited", "limited", "exclusive")
 DEALS: Final = ("licence", "exclusive_licence", "transfer", "pledge")
 WHOLE_DEALS: Final = ("transfer", "pledge")
 """Deals in the registered right itself, which only its holder makes; whoever buys a pledge is the pledgee (民法典 444)."""
+AUCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "sealed_bid": ("sealed_first", "sealed_second"),
+    "lawful_auction": ("ascending",),
+}
+"""Mechanism: its kinds of auction. What is listed is one lot, sold whole to one buyer.
+
+国发〔2011〕38号: 「不得将任何权益拆分为均等份额公开发行，不得采取集中竞价、做市商等集中交易方式进行交易」.
+国办发〔2012〕37号 of the latter: 「协议转让、依法进行的拍卖不在此列」.
+"""
 REGIMES: Final = ("market", "gov_guided", "cost_recovery")
 TARIFF_FACTS: Final = ("price.regime", "price.cap_fen")
 """Of public data these are unknown until a reviewer has held them against the tariff (发改价格〔2025〕65号)."""
 MAX_PRICE_FEN: Final = 10**12
 MAX_UNITS: Final = 10**9
 MAX_DAYS: Final = 3_660
+MAX_EXTENSION_MINUTES: Final = 1_440
+SHA256: Final = re.compile(r"[0-9a-f]{64}\Z").match
 
 
 # ---- commands
@@ -150,7 +163,8 @@ def terms_refusal(state: State, board: str, terms: Terms, at_ns: int) -> Refusal
         if unapproved:
             detail += "; centralised trading needs approval (国发〔2011〕38号, 国办发〔2012〕37号)"
         return Refusal(Refused.mechanism_not_allowed, detail)
-    return _choice_refusal(terms) or _number_refusal(terms) or _fit_refusal(terms) or _posted_refusal(terms)
+    of_mechanism = _posted_refusal(terms) or _auction_refusal(terms)
+    return _choice_refusal(terms) or _number_refusal(terms) or _fit_refusal(terms) or of_mechanism
 
 
 def tiers_of(terms: Terms) -> tuple[Tier, ...]:
@@ -224,6 +238,55 @@ def _fit_refusal(terms: Terms) -> Refusal | None:
             )
         if terms.supply_units % terms.price_per_units:
             return Refusal(Refused.out_of_bounds, "supply_units is a multiple of price_per_units")
+    return None
+
+
+def _auction_refusal(terms: Terms) -> Refusal | None:
+    """What of an auction's terms cannot stand; the terms of anything else have none."""
+    kinds, auction = AUCTIONS.get(terms.mechanism, ()), terms.auction
+    if isinstance(auction, UnsetType):
+        detail = f"mechanism {terms.mechanism} says in terms.auction how: kind is one of {', '.join(kinds)}"
+        return Refusal(Refused.out_of_bounds, detail) if kinds else None
+    if auction.kind not in kinds:
+        detail = f"terms.auction.kind of mechanism {terms.mechanism} is one of: {', '.join(kinds) or 'none'}"
+        return Refusal(Refused.out_of_bounds, detail)
+    if terms.supply == "unlimited":
+        return Refusal(Refused.out_of_bounds, "an auction sells one lot: supply is 'exclusive' or 'limited'")
+    return _auction_number_refusal(terms, auction) or _reserve_refusal(terms, auction)
+
+
+def _auction_number_refusal(terms: Terms, auction: AuctionTerms) -> Refusal | None:
+    """A sealed auction has a deposit, or nothing would hold a bidder; an ascending bid has its whole price set aside."""
+    sealed, secret = auction.kind != "ascending", bool(auction.reserve_sha256)
+    most_days, opens = terms.listed_days, sealed or secret
+    for name, value, least, most in (
+        ("commit_days", auction.commit_days, int(sealed), most_days if sealed else 0),
+        ("days", auction.days, int(not sealed), 0 if sealed else most_days),
+        ("reveal_days", auction.reveal_days, int(opens), most_days if opens else 0),
+        ("start_fen", auction.start_fen, 0, terms.price_cap_fen or MAX_PRICE_FEN),
+        ("increment_fen", auction.increment_fen, int(not sealed), 0 if sealed else MAX_PRICE_FEN),
+        ("deposit_fen", auction.deposit_fen, int(sealed), MAX_PRICE_FEN),
+        ("extension_minutes", auction.extension_minutes, 0, 0 if sealed else MAX_EXTENSION_MINUTES),
+    ):
+        if not least <= value <= most:
+            detail = f"terms.auction.{name} of kind {auction.kind} lies between {least} and {most}"
+            return Refusal(Refused.out_of_bounds, detail)
+    if auction.commit_days + auction.days + auction.reveal_days > terms.listed_days:
+        return Refusal(Refused.out_of_bounds, "the auction's days end within terms.listed_days")
+    return None
+
+
+def _reserve_refusal(terms: Terms, auction: AuctionTerms) -> Refusal | None:
+    """A reserve is told or kept secret (拍卖法第二十八条: 「委托人有权确定拍卖标的的保留价并要求拍卖人保密」)."""
+    if auction.reserve_fen and auction.reserve_sha256:
+        detail = "the reserve is told (reserve_fen) or kept secret (reserve_sha256), not both"
+        return Refusal(Refused.out_of_bounds, detail)
+    if auction.reserve_sha256 and not SHA256(auction.reserve_sha256):
+        detail = "terms.auction.reserve_sha256 is a SHA-256 in 64 lower-case hex digits"
+        return Refusal(Refused.out_of_bounds, detail)
+    if not 0 <= auction.reserve_fen <= (terms.price_cap_fen or MAX_PRICE_FEN):
+        detail = "terms.auction.reserve_fen is not negative and not above the ceiling: nobody could reach it"
+        return Refusal(Refused.out_of_bounds, detail)
     return None
 
 

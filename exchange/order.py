@@ -59,6 +59,7 @@ from exchange.events import (
 from exchange.gathering import of_pair, pair_until_ns, recipient_named
 from exchange.halt import halted_refusal
 from exchange.listing import (
+    AUCTIONS,
     VISIBLE,
     WHOLE_DEALS,
     cell_of,
@@ -99,6 +100,8 @@ INSTEAD: Final = {
     "off_venue": "report the trade instead (POST /v1/trade-reports)",
     "quote": "ask for a quote instead (POST /v1/needs, kind quote)",
     "tender": "put it out to tender instead (POST /v1/needs, kind tender)",
+    "sealed_bid": "bid for it instead (POST /v1/listings/{listing}/bids)",
+    "lawful_auction": "bid for it instead (POST /v1/listings/{listing}/bids)",
 }
 """Mechanisms whose listings take no orders: what a buyer does instead."""
 EXCLUSIVE_DEALS: Final = ("exclusive_licence", *WHOLE_DEALS)
@@ -744,6 +747,8 @@ def strike(
 ) -> Iterator[Event]:
     """Buyer and merchant are agreed on a price: an award, a hammer, a report. Cleared like any fill of this instant.
 
+    What was bid for in an auction was asked for before: the contract that the bidder had signed then counts still.
+
     The caller has asked for supply and for `amount_fen` of the buyer's money; an order of this kind never rests. Its last
     event says what came of it: `Settled`, `Held`, or `TradeRefused` and the closing of the order.
     """
@@ -756,6 +761,7 @@ def strike(
     cell = cell_of(state, listing, *where, at_ns)
     deal = Deal(listing, cell, *parties, order, "", quantity, price_fen, 0, *where, accepts_prior, order)
     deal.delivery_days = delivery_days
+    deal.standing = listing.terms.mechanism in AUCTIONS
     yield clear(state, deal, at_ns)
     if order in state.orders:
         yield OrderClosed(order, "refused", quantity)

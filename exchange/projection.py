@@ -24,6 +24,7 @@ owner to another:
       of debt:CNY               creditor ───────────> debtor:<debtor>        set_off
     DepositPaid, DepositTaken   participant <───────> deposit:<participant>  deposit, deposit_return
     Reversed                    the transaction's postings, the last first, the other way   reversal
+    BidEnded, forfeited         bidder ─────────────> merchant               forfeit
 """
 
 from collections.abc import Callable, Sequence
@@ -43,8 +44,14 @@ from clearing.ledger import (
     issue_owner,
     unit_asset,
 )
+from exchange.auction import BID_LIFE
 from exchange.events import (
     AnyEvent,
+    AuctionClosed,
+    AuctionOpened,
+    BidEnded,
+    BidPlaced,
+    BidRevealed,
     BreakClosed,
     CashBooked,
     Completed,
@@ -95,6 +102,7 @@ from exchange.events import (
     Refunded,
     RefundPaid,
     ReportEnded,
+    ReserveOpened,
     Reversed,
     RulebookAdopted,
     RuleNarrowed,
@@ -424,6 +432,56 @@ class ProposalRecord(Struct, kw_only=True, gc=False):
     updated_at_ns: int
 
 
+class AuctionRecord(Struct, kw_only=True, gc=False):
+    """The auction of a listing, whose id it has. `outcome` is empty until it is over (`AuctionClosed`).
+
+    `bids`, `opened`: how many. `leading_fen` is of an ascending one, -1 before its first bid. `reserve_fen` is the
+    merchant's, -1 while it is secret.
+    """
+
+    number: int
+    id: str
+    kind: str
+    merchant: str
+    opened_at_ns: int
+    bids_until_ns: int
+    reveal_until_ns: int
+    bids: int = 0
+    opened: int = 0
+    leading_fen: int = -1
+    reserve_fen: int
+    outcome: str = ""
+    reason: str = ""
+    winner: str = ""
+    price_fen: int = 0
+    trade: str = ""
+    closed_at_ns: int = 0
+
+
+class BidRecord(Struct, kw_only=True, gc=False):
+    """A bid. `state`: sealed, opened, leading, outbid; then won, refused (by clearing), lost, forfeited, called_off.
+
+    `price_fen` is -1 while it is sealed.
+    """
+
+    number: int
+    id: str
+    listing: str
+    participant: str
+    commitment: str
+    price_fen: int
+    quantity: int
+    purpose: str
+    territory: str
+    accepts_prior: bool
+    deposit_fen: int
+    reserved_fen: int
+    state: str
+    placed_at_ns: int
+    opened_at_ns: int = 0
+    ended_at_ns: int = 0
+
+
 class PostingRecord(Struct, gc=False):
     """One movement: `amount` (fen, or units of `asset`) left `source` and reached `target`. Never zero.
 
@@ -526,6 +584,8 @@ class View:
         self.trades: Kept[TradeRecord] = Kept()
         self.entitlements: Kept[EntitlementRecord] = Kept()
         self.duties: Kept[DutyRecord] = Kept()
+        self.auctions: Kept[AuctionRecord] = Kept()
+        self.bids: Kept[BidRecord] = Kept()
         self.reports: Kept[ReportRecord] = Kept()
         self.needs: Kept[NeedRecord] = Kept()
         self.proposals: Kept[ProposalRecord] = Kept()
@@ -1331,6 +1391,84 @@ def _proposal_awarded(view: View, event: ProposalAwarded, at_ns: int) -> None:
         view.needs.change(event.need).awarded += 1
 
 
+# ---------------------------------------------------------------------------------------------- auctions
+
+
+def _auction_opened(view: View, event: AuctionOpened, at_ns: int) -> None:
+    listing = view.listings.rows[event.listing]
+    view.auctions.add(
+        AuctionRecord(
+            number=listing.number,
+            id=listing.id,
+            kind=event.kind,
+            merchant=listing.merchant,
+            opened_at_ns=at_ns,
+            bids_until_ns=event.bids_until_ns,
+            reveal_until_ns=event.reveal_until_ns,
+            reserve_fen=event.reserve_fen,
+        )
+    )
+
+
+def _bid_placed(view: View, event: BidPlaced, at_ns: int) -> None:
+    auction = view.auctions.change(event.listing)
+    auction.bids += 1
+    auction.bids_until_ns, auction.reveal_until_ns = event.bids_until_ns, event.reveal_until_ns
+    if not event.commitment:
+        auction.leading_fen = event.price_fen
+    if event.outbid:
+        _bid_takes(view, event.outbid, "outbid", at_ns)
+    view.bids.add(
+        BidRecord(
+            number=number_of(event.bid),
+            id=event.bid,
+            listing=event.listing,
+            participant=event.participant,
+            commitment=event.commitment,
+            price_fen=-1 if event.commitment else event.price_fen,
+            quantity=event.quantity,
+            purpose=event.purpose,
+            territory=event.territory,
+            accepts_prior=event.accepts_prior,
+            deposit_fen=event.deposit_fen,
+            reserved_fen=event.reserved_fen,
+            state="sealed" if event.commitment else "leading",
+            placed_at_ns=at_ns,
+        )
+    )
+
+
+def _bid_takes(view: View, identifier: str, step: str, at_ns: int) -> None:
+    """A step that ends the bid."""
+    bid = view.bids.change(identifier)
+    bid.state, bid.ended_at_ns = BID_LIFE[bid.state, step], at_ns
+
+
+def _bid_revealed(view: View, event: BidRevealed, at_ns: int) -> None:
+    view.auctions.change(event.listing).opened += 1
+    bid = view.bids.change(event.bid)
+    bid.state, bid.opened_at_ns = BID_LIFE[bid.state, "open"], at_ns
+    bid.price_fen, bid.reserved_fen = event.price_fen, event.reserved_fen
+
+
+def _reserve_opened(view: View, event: ReserveOpened, at_ns: int) -> None:
+    view.auctions.change(event.listing).reserve_fen = event.reserve_fen
+
+
+def _bid_ended(view: View, event: BidEnded, at_ns: int) -> None:
+    _bid_takes(view, event.bid, event.step, at_ns)
+    if event.paid_to:
+        view.post(at_ns, "forfeit", event.participant, event.paid_to, event.deposit_fen, reference=event.bid)
+
+
+def _auction_closed(view: View, event: AuctionClosed, at_ns: int) -> None:
+    auction = view.auctions.change(event.listing)
+    auction.outcome, auction.reason, auction.closed_at_ns = event.outcome, event.reason, at_ns
+    auction.winner, auction.price_fen, auction.trade = event.bid, event.price_fen, event.trade
+    if event.bid:
+        _bid_takes(view, event.bid, "win", at_ns)
+
+
 HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ParticipantRegistered: _participant,
     IdentityResubmitted: _renamed,
@@ -1387,5 +1525,11 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ProposalWithdrawn: _proposal_withdrawn,
     ProposalMarked: _proposal_marked,
     ProposalAwarded: _proposal_awarded,
+    AuctionOpened: _auction_opened,
+    BidPlaced: _bid_placed,
+    BidRevealed: _bid_revealed,
+    ReserveOpened: _reserve_opened,
+    BidEnded: _bid_ended,
+    AuctionClosed: _auction_closed,
 }
 """Events that the query tables do not tell of are not in it."""

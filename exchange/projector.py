@@ -24,6 +24,11 @@ from msgspec import Struct
 
 from exchange.events import (
     AnyEvent,
+    AuctionClosed,
+    AuctionOpened,
+    BidEnded,
+    BidPlaced,
+    BidRevealed,
     Completed,
     CompletionPostponed,
     CureOvertaken,
@@ -61,6 +66,7 @@ from exchange.events import (
     Refunded,
     RefundPaid,
     ReportEnded,
+    ReserveOpened,
     Reversed,
     Settled,
     Stage,
@@ -70,6 +76,8 @@ from exchange.events import (
 from exchange.journal import SHARD, editions, entries_of
 from exchange.matching.negotiation import Criterion
 from exchange.projection import (
+    AuctionRecord,
+    BidRecord,
     DutyRecord,
     EntitlementRecord,
     Kept,
@@ -230,6 +238,8 @@ PROPOSALS: Final = Table(
         "points_bp": tuple[int, ...],
     },
 )
+AUCTIONS: Final = Table("auction", AuctionRecord, ("number",))
+BIDS: Final = Table("bid", BidRecord, ("number",))
 LEAVES: Final = Table("evidence_leaf", LeafRecord, ("id", "sequence", "position"))
 POSTINGS: Final = Table("posting", PostingRecord, ("sequence", "position"))
 REFUSALS: Final = Table("refusal", RefusalRecord, ("sequence", "position"), {"unknown": Unknown})
@@ -243,6 +253,8 @@ STAGED: Final[tuple[Table[Any], ...]] = (
     DUTIES,
     NEEDS,
     PROPOSALS,
+    AUCTIONS,
+    BIDS,
 )
 
 
@@ -259,6 +271,8 @@ def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
         (REPORTS, view.reports),
         (NEEDS, view.needs),
         (PROPOSALS, view.proposals),
+        (AUCTIONS, view.auctions),
+        (BIDS, view.bids),
     )
 
 
@@ -294,6 +308,8 @@ class Wanted(Struct):
     reports: dict[str, None] = {}
     needs: dict[str, None] = {}
     proposals: dict[str, None] = {}
+    auctions: dict[str, None] = {}
+    bids: dict[str, None] = {}
 
 
 def want(wanted: Wanted, events: Iterable[Happened]) -> None:
@@ -352,6 +368,20 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                 wanted.listings[event.listing] = None
             case FactsAmended():
                 wanted.products[event.product] = wanted.listings_of[event.product] = None
+            case AuctionOpened():
+                wanted.listings[event.listing] = None
+            case ReserveOpened():
+                wanted.auctions[event.listing] = None
+            case BidPlaced():
+                wanted.auctions[event.listing] = None
+                if event.outbid:
+                    wanted.bids[event.outbid] = None
+            case BidRevealed():
+                wanted.auctions[event.listing] = wanted.bids[event.bid] = None
+            case BidEnded():
+                wanted.bids[event.bid] = None
+            case AuctionClosed():
+                wanted.auctions[event.listing] = None
 
 
 async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
@@ -373,6 +403,8 @@ async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
     await _bring(connection, REPORTS, view.reports, wanted.reports)
     await _bring(connection, NEEDS, view.needs, wanted.needs)
     await _bring(connection, PROPOSALS, view.proposals, wanted.proposals)
+    await _bring(connection, AUCTIONS, view.auctions, wanted.auctions)
+    await _bring(connection, BIDS, view.bids, wanted.bids)
 
 
 async def _bring(connection: Any, table: Table[Any], kept: Kept[Any], identifiers: Iterable[str]) -> None:
@@ -824,6 +856,12 @@ DUTIES_OF: Final = _either(
     "number < $3 AND ($4 = '' OR trade = $4) AND ($5 = '' OR state = $5)",
     BY_NUMBER,
 )
+BIDS_OF: Final = BIDS.select(
+    f"WHERE participant = $2 AND number < $3 AND ($4 = '' OR listing = $4) ORDER BY {BY_NUMBER} LIMIT $1"
+)
+PRICES_OF: Final = (
+    "SELECT price_fen FROM bid WHERE listing = $1 AND price_fen >= 0 ORDER BY price_fen DESC LIMIT $2"
+)
 ALL_DUTIES: Final = DUTIES.select(
     f"WHERE number < $2 AND ($3 = '' OR trade = $3) AND ($4 = '' OR state = $4) ORDER BY {BY_NUMBER} LIMIT $1"
 )
@@ -853,6 +891,30 @@ async def duty(pool: Pool, identifier: str) -> DutyRecord | None:
     """Any duty; who may see it is the caller's question."""
     found: DutyRecord | None = await _one(pool, DUTIES, "U", identifier)
     return found
+
+
+async def auction(pool: Pool, listing: str) -> AuctionRecord | None:
+    """The auction of a listing, over or not."""
+    found: AuctionRecord | None = await _one(pool, AUCTIONS, "L", listing)
+    return found
+
+
+async def bid(pool: Pool, identifier: str) -> BidRecord | None:
+    """Any bid; who may see it is the caller's question."""
+    found: BidRecord | None = await _one(pool, BIDS, "J", identifier)
+    return found
+
+
+async def bids_of(
+    pool: Pool, participant: str, listing: str, limit: int = 50, cursor: str | None = None
+) -> Page[BidRecord]:
+    """A participant's bids, in one auction where `listing` is not empty."""
+    return await _page_of(pool, BIDS, BIDS_OF, limit, participant, _before(cursor), listing)
+
+
+async def prices_of(pool: Pool, listing: str, most: int) -> list[int]:
+    """The prices that were bid in an auction, the highest first; sealed ones that were not opened have none."""
+    return [row[0] for row in await pool.fetch(PRICES_OF, listing, most)]
 
 
 async def deletion_of(pool: Pool, entitlement: str) -> DutyRecord | None:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from clearing.house import digest_of
 from clearing.notrade import Facts, Rulebook, Verdict
-from exchange import duty, journal, venue
+from exchange import auction, duty, journal, venue
 from exchange.events import (
     CertificateRenewed,
     DutyBroken,
@@ -32,7 +32,7 @@ from exchange.events import (
     Settled,
     TradeRefused,
 )
-from exchange.listing import cell_of
+from exchange.listing import AUCTIONS, cell_of
 from exchange.order import Deal, clearing_facts, deal_of, judge_clearing, place
 from exchange.product import judge_registration
 from exchange.state import State
@@ -104,8 +104,8 @@ def _deal_of(state: State, event: Settled | Held | TradeRefused, at_ns: int) -> 
 
 
 def _stood(event: Any, state: State) -> bool:
-    """Whether the buyer had asked for it before: a hold, or an order that rested."""
-    if event.trade in state.holds:
+    """Whether the buyer had asked for it before: a hold, an order that rested, or a bid."""
+    if event.trade in state.holds or state.listings[event.listing].terms.mechanism in AUCTIONS:
         return True
     return event.buy_order in state.orders and state.orders[event.buy_order] is not state.incoming
 
@@ -211,6 +211,19 @@ def _order(state: State, event: OrderRefused, at_ns: int) -> Differences:
     """An order that broke a rule; journals older than its terms do not say what was asked for."""
     if event.code != Refused.unlawful.name or not event.quantity:
         return
+    placed = _placed_again(state, event, at_ns)
+    if not isinstance(placed, Refusal):
+        yield (
+            event.participant,
+            f"its order in {event.listing} was refused as unlawful; judged again it is not",
+        )
+    elif (placed.violated, placed.unknown) != (event.violated, event.unknown):
+        wrong = f"broke {_rules(event.violated)}; judged again it breaks {_rules(placed.violated)}"
+        yield event.participant, f"its order in {event.listing} {wrong}"
+
+
+def _placed_again(state: State, event: OrderRefused, at_ns: int) -> Any:
+    """What the order, or the bid in an auction, would lead to."""
     asked = PlaceOrder(
         actor=event.participant,
         listing=event.listing,
@@ -221,15 +234,8 @@ def _order(state: State, event: OrderRefused, at_ns: int) -> Differences:
         territory=event.territory,
         accepts_prior=event.accepts_prior,
     )
-    placed = place(state, asked, at_ns)
-    if not isinstance(placed, Refusal):
-        yield (
-            event.participant,
-            f"its order in {event.listing} was refused as unlawful; judged again it is not",
-        )
-    elif (placed.violated, placed.unknown) != (event.violated, event.unknown):
-        wrong = f"broke {_rules(event.violated)}; judged again it breaks {_rules(placed.violated)}"
-        yield event.participant, f"its order in {event.listing} {wrong}"
+    mechanism = state.listings[event.listing].terms.mechanism
+    return auction.place_again(state, asked, at_ns) if mechanism in AUCTIONS else place(state, asked, at_ns)
 
 
 def _registered(state: State, event: ProductDecided, at_ns: int) -> Differences:

@@ -48,7 +48,7 @@ REMEMBERED: Final = 200_000
 LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
     "postponed", "settled_over", "suspended", "bought", "needs",
-    "proposals",
+    "proposals", "auctions",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -349,6 +349,38 @@ class Proposal(Struct, kw_only=True):
     trade: str = ""
 
 
+class StandingBid(Struct, kw_only=True, gc=False):
+    """A bid whose auction is not over. `price_fen` is None while it is sealed."""
+
+    id: str
+    listing: str
+    participant: str
+    commitment: str
+    quantity: int
+    purpose: str
+    territory: str
+    accepts_prior: bool
+    deposit_fen: int
+    reserved_fen: int
+    placed_at_ns: int
+    price_fen: int | None = None
+
+
+class Auction(Struct, kw_only=True):
+    """An auction that is not over. Of an ascending one only the leading bid stands; `taken` counts all.
+
+    `reserve_fen` is the merchant's, and None while it is kept secret.
+    """
+
+    listing: str
+    kind: str
+    bids_until_ns: int
+    reveal_until_ns: int
+    reserve_fen: int | None
+    taken: int = 0
+    bids: dict[str, StandingBid] = {}
+
+
 class Halt(Struct, frozen=True):
     """Trading stands still in a listing, a board or the whole market."""
 
@@ -523,6 +555,7 @@ class State:
     `bought`: listing with a limit for each buyer, then participant, and how many units it has had and not given back;
     `owned` are the same added up by ultimate owner, a cache.
     `awarding`: trade on hold, and the proposal that it is the award of.
+    `auctions` are by listing; `bidding` finds a standing bid's listing.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -571,6 +604,8 @@ class State:
         self.holders: dict[str, int] = {}
         self.exports: dict[tuple[str, int], dict[str, Exported]] = {}
         self.claims = Claims()
+        self.auctions: dict[str, Auction] = {}
+        self.bidding: dict[str, str] = {}
         self._nothing_stands_still()
         self.protected: dict[str, tuple[str, ...]] = {}
         self.needs: dict[str, Need] = {}
@@ -852,6 +887,7 @@ class _Dumped(Struct):
     bought: dict[str, dict[str, int]] = {}
     needs: dict[str, Need] = {}
     proposals: dict[str, Proposal] = {}
+    auctions: dict[str, Auction] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -908,6 +944,7 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.aging = deque(state.remembered)
     _copy_plain(state, dumped)
     state.awarding = {row.trade: row.id for row in dumped.proposals.values() if row.trade}
+    state.bidding = {bid: row.listing for row in state.auctions.values() for bid in row.bids}
     state.ledger.watch_quietly([(debtor, CNY) for debtor in state.claims.debts])
     return state
 
@@ -968,6 +1005,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "bought",
         "needs",
         "proposals",
+        "auctions",
     ):
         setattr(state, name, getattr(dumped, name))
 

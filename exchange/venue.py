@@ -18,6 +18,7 @@ import msgspec
 
 from exchange import (
     attestation,
+    auction,
     bank,
     contract,
     debt,
@@ -97,7 +98,7 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
             return known
     decision = HANDLERS[type(command)](state, command, at_ns)
     if isinstance(decision, Refusal):
-        kept = _kept(command, decision) if decision.code.kept else None
+        kept = _kept(state, command, decision) if decision.code.kept else None
         if kept is None:
             return Outcome((), decision, at_ns)
         APPLY[type(kept)](state, kept, at_ns)
@@ -137,10 +138,12 @@ def _close_entry(state: State, at_ns: int, actor: str, key: str, digest: bytes, 
         _remember(state, f"{actor}:{key}", digest, raw)
 
 
-def _kept(command: Any, refusal: Refusal) -> OrderRefused | MovementRefused | None:
-    """What of a refusal is stored: an order's, and that of a movement of money which came under an id."""
+def _kept(state: State, command: Any, refusal: Refusal) -> OrderRefused | MovementRefused | None:
+    """What of a refusal is stored: an order's or a bid's, and that of a movement of money which came under an id."""
     if type(command) is PlaceOrder:
         return _kept_order(command, refusal)
+    if type(command) is happened.PlaceBid:
+        return _kept_order(auction.as_order(state, command), refusal)
     movement = MOVEMENTS.get(type(command))
     if movement is None or not command.key:
         return None
@@ -531,6 +534,9 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.MarkProposal: need.mark,
     happened.ShortlistProposals: need.shortlist,
     happened.AwardNeed: need.award,
+    happened.PlaceBid: auction.place,
+    happened.RevealBid: auction.reveal,
+    happened.OpenReserve: auction.open_reserve,
 }
 """Command: who decides it."""
 
@@ -643,6 +649,12 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.ProposalWithdrawn: need.apply_withdrawn,
     happened.ProposalMarked: need.apply_marked,
     happened.ProposalAwarded: need.apply_awarded,
+    happened.AuctionOpened: auction.apply_opened,
+    happened.BidPlaced: auction.apply_placed,
+    happened.BidRevealed: auction.apply_revealed,
+    happened.ReserveOpened: auction.apply_reserve,
+    happened.BidEnded: auction.apply_ended,
+    happened.AuctionClosed: auction.apply_closed,
 }
 """Event: what it changes."""
 
@@ -661,6 +673,7 @@ FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
     happened.RecordEntered: overtaking.after_entered,
     happened.ContractOffered: overtaking.after_offered,
     happened.ContractSigned: overtaking.after_signed,
+    happened.ListingMoved: auction.after_moved,
 }
 """Event: what follows from it in the same entry, whichever command it came of. Asked before the event is applied, it may
 look at what the event ends; what it yields is applied after it."""
@@ -681,5 +694,6 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "refund_offer": refund.on_offer_due,
     "reversal": reversal.on_proposal_due,
     "need": need.on_due,
+    "auction": auction.on_due,
 }
 """Kind of timer: what happens when its instant has passed."""

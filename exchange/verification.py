@@ -9,7 +9,7 @@ derived a second time is looked at:
     snapshot     the body hashes to its name, and the replay had that very state at that sequence
     cursor       stands at the journal's last row
     account      row by row what the ledger holds; each asset adds up to zero, here and in memory
-    reservation  each belongs to an open order, a hold or a withdrawal, each of these has exactly what it needs
+    reservation  each belongs to an open order, a hold, a withdrawal or a bid, each of these has exactly what it needs
     debt         the debtors' accounts hold what the debts say, and nothing of it could be set off
     book         every invariant, and every open order rests in its book
     bank_row     a bank account or a statement hashes to its name (an erased row is none, and lawful)
@@ -40,6 +40,7 @@ from clearing.evidence import HASH_BYTES
 from clearing.ledger import CNY, DEBT, DEBTOR_PREFIX, ESCROW, unit_asset
 from clearing.money import amount_fen
 from exchange import journal, projector, rejudging, venue
+from exchange.auction import price_id
 from exchange.events import SCHEMA_VERSION, Batch, Event
 from exchange.evidence import Leaf, Log, Row, edition_at, leaves_in, older_leaf
 from exchange.matching.book import Order
@@ -519,7 +520,7 @@ def _compare_reservations(state: State) -> Iterator[tuple[str, str, str]]:
             yield (
                 "reservation",
                 identifier,
-                f"{amount} {asset} of {owner} belong to no open order, hold or withdrawal",
+                f"{amount} {asset} of {owner} belong to no open order, hold, withdrawal or bid",
             )
         elif need != (owner, asset, amount):
             yield (
@@ -540,6 +541,10 @@ def _needs(state: State) -> Iterator[tuple[str, Need]]:
     for row in state.bank.withdrawals.values():
         if row.state in OPEN_STATES:
             yield row.id, (row.participant, CNY, row.amount_fen)
+    for auction in state.auctions.values():
+        for bid in auction.bids.values():
+            yield bid.id, (bid.participant, CNY, bid.deposit_fen)
+            yield price_id(bid.id), (bid.participant, CNY, bid.reserved_fen)
 
 
 def _need_of_order(state: State, order: Order) -> Need:

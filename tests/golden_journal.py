@@ -13,8 +13,8 @@ import msgspec
 from clearing.bank import BankEntry
 from clearing.ledger import CNY, ESCROW, FEES
 from clearing.registers import Freeze, HarmOpinion, Pledge
+from exchange import auction, journal, venue
 from exchange import events as e
-from exchange import journal, venue
 from exchange.matching.negotiation import Criterion
 from exchange.state import DAY_NS, encode_state, state_hash
 from tests.exchange.world import (
@@ -107,6 +107,7 @@ def day() -> World:
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     set_aside(world)
+    auctions(world, shop, product, buyer)
     for days in (25, 35):  # what runs for 30 days is reminded of its end between them
         world.wait(days=days)
         while world.state.timers and world.state.timers[0][0] < world.at_ns:
@@ -518,6 +519,31 @@ def set_aside(world: World) -> None:
     outcome = venue.quarantine(world.state, command, "RuntimeError: a bug", world.at_ns)
     world.entries.append(outcome.entry)
     venue.replay(world.twin, outcome.entry)
+
+
+def auctions(world: World, shop: str, product: str, buyer: str) -> None:
+    """A sealed one with a secret reserve, a bid that wins and one that is not opened; an ascending one in which somebody
+    is outbid, and which a withdrawal ends."""
+    other, nonce = world.buyer(), "n0nce"
+    shape: dict[str, Any] = {"supply": "exclusive", "deal": "licence"}
+    sealed = e.AuctionTerms(
+        kind="sealed_second", commit_days=1, reveal_days=1, deposit_fen=100,
+        reserve_sha256=auction.reserve_sha256(900, nonce),
+    )  # fmt: skip
+    lot = world.listing(shop, product, mechanism="sealed_bid", auction=sealed, **shape)
+    rising = e.AuctionTerms(kind="ascending", days=1, start_fen=10, increment_fen=1)
+    ladder = world.listing(shop, product, mechanism="lawful_auction", auction=rising, **shape)
+    for bidder, price in ((buyer, 1_000), (other, 950)):
+        world.agree(bidder, lot)
+        world.agree(bidder, ladder)
+        commitment = auction.commitment_of(lot, bidder, 1, price, nonce)
+        world.must(e.PlaceBid(actor=bidder, listing=lot, commitment=commitment))
+        world.must(e.PlaceBid(actor=bidder, listing=ladder, price_fen=2_000 - price))
+    bid = next(iter(world.state.auctions[lot].bids))
+    world.move(shop, ladder, "withdraw")
+    world.wait(days=1)
+    world.must(e.RevealBid(actor=buyer, bid=bid, price_fen=1_000, quantity=1, nonce=nonce))
+    world.must(e.OpenReserve(actor=shop, listing=lot, reserve_fen=900, nonce=nonce))
 
 
 def main() -> int:

@@ -3,11 +3,12 @@
 from typing import Annotated, Final
 
 from litestar import Response
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, UnsetType
 
 from clearing.money import Tier
 from exchange.allowance import limit_of
 from exchange.events import (
+    AuctionTerms,
     CreateListing,
     ListingCreated,
     ListingMoved,
@@ -102,6 +103,7 @@ class ListingView(Struct, kw_only=True):
     reasons: tuple[str, ...]
     tiers: tuple[Tier, ...]
     per_buyer_units: int
+    auction: AuctionTerms | None = None
 
 
 class ListingList(Struct):
@@ -170,6 +172,7 @@ def listing_view(state: State, listing: Listing) -> ListingView:
         reasons=listing.reasons,
         tiers=tiers_of(terms),
         per_buyer_units=limit_of(terms),
+        auction=None if isinstance(terms.auction, UnsetType) else terms.auction,
     )
 
 
@@ -276,6 +279,7 @@ LISTING_EXAMPLE: Final = {
     "price_regime": "market", "price_cap_fen": 0, "tariff_sha256": None, "updates": "monthly", "created_at": _WHEN,
     "until": "2027-11-23T10:00:00Z", "last_fen": None, "reasons": [],
     "tiers": [{"from_units": 1, "price_fen": 50_000}, {"from_units": 10, "price_fen": 45_000}], "per_buyer_units": 100,
+    "auction": None,
 }  # fmt: skip
 _LISTED: Final = (
     Refused.not_verified, Refused.not_accredited, Refused.standing_denied, Refused.not_found, Refused.out_of_bounds,

@@ -87,6 +87,7 @@ PATH_PATTERNS: Final = {
     "board": whole("[a-z][a-z0-9_]{0,39}"),
     "rule": whole("[A-Z][0-9]{2}"),
     "code": whole("[a-z_]{1,40}"),
+    "bid": whole("J[1-9][0-9]{0,17}"),
     "draft": whole("K[1-9][0-9]{0,17}"),
     "step": whole("submit|approve|return|suspend|resume|withdraw"),
 }

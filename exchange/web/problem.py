@@ -52,6 +52,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "storage_unavailable": ("存储不可用", "The storage is not available"),
     "too_large": ("请求过大", "The request is too large"),
     "file_mismatch": ("文件与哈希不符", "The file does not fit its hash"),
+    "commitment_wrong": ("与密封承诺不符", "It is not what was committed to"),
     "clock_is_real": ("真实时钟不可调整", "A real clock cannot be moved"),
     "internal_error": ("内部错误", "An error of the venue"),
 }

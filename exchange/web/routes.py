@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from exchange.web import (
     alerts,
     attestations,
+    auctions,
     bank,
     catalogue,
     console,
@@ -59,6 +60,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *drafts.OPERATIONS,
     *catalogue.OPERATIONS,
     *listings.OPERATIONS,
+    *auctions.OPERATIONS,
     *contracts.OPERATIONS,
     *attestations.OPERATIONS,
     *market.OPERATIONS,

@@ -34,6 +34,7 @@ EXAMPLES |= {
     "duty": "U99",
     "need": "N99",
     "proposal": "Q99",
+    "bid": "J99",
     "withdrawal": "W99",
     "batch": "B99",
     "bank_break": "K99",

@@ -517,6 +517,10 @@ def wanted_reservations(state: State) -> dict[str, tuple[str, str, int]]:
     for row in state.bank.withdrawals.values():
         if row.state in OPEN_STATES:
             wanted[row.id] = (row.participant, CNY, row.amount_fen)
+    for auction in state.auctions.values():
+        for bid in auction.bids.values():
+            wanted[bid.id] = (bid.participant, CNY, bid.deposit_fen)
+            wanted[f"{bid.id}:price"] = (bid.participant, CNY, bid.reserved_fen)
     return {key: row for key, row in wanted.items() if row[2]}
 
 
