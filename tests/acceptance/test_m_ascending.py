@@ -74,7 +74,6 @@ def ended(venue: Venue, listing: str) -> None:
     assert auction(venue, listing)["state"] == "closed"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: ascending auction: the highest bid buys at its price")
 def test_the_highest_bid_buys(venue: Venue, merchant: Person, anna: Person, bert: Person) -> None:
     listing = on_sale(venue, merchant)
     for person, price in ((anna, 10_000), (bert, 11_000), (anna, 15_000)):
@@ -89,9 +88,6 @@ def test_the_highest_bid_buys(venue: Venue, merchant: Person, anna: Person, bert
     assert (anna.balance, bert.balance) == (MONEY - 15_000, MONEY)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: ascending auction: money is reserved, outbid it is free again"
-)
 def test_only_the_best_bid_keeps_its_money_reserved(
     venue: Venue, merchant: Person, anna: Person, bert: Person
 ) -> None:
@@ -106,7 +102,6 @@ def test_only_the_best_bid_keeps_its_money_reserved(
     refused(bid(venue, poor, listing, 41_000), 409, "funds_insufficient")
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: ascending auction: its start and its increment")
 def test_a_bid_is_at_least_the_start_and_then_a_step_higher(
     venue: Venue, merchant: Person, anna: Person, bert: Person
 ) -> None:
@@ -118,7 +113,6 @@ def test_a_bid_is_at_least_the_start_and_then_a_step_higher(
     done(bid(venue, bert, listing, 11_000), 201)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: ascending auction with extension")
 def test_a_late_bid_moves_the_end(venue: Venue, merchant: Person, anna: Person, bert: Person) -> None:
     listing = on_sale(venue, merchant)
     done(bid(venue, anna, listing, 10_000), 201)
@@ -134,9 +128,6 @@ def test_a_late_bid_moves_the_end(venue: Venue, merchant: Person, anna: Person, 
     assert len(struck(listing, anna)) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: ascending auction with extension: an early bid moves nothing"
-)
 def test_an_early_bid_leaves_the_end_where_it_is(venue: Venue, merchant: Person, anna: Person) -> None:
     listing = on_sale(venue, merchant)
     until = to_the_last_minutes(venue, listing, 15)
@@ -144,7 +135,6 @@ def test_an_early_bid_leaves_the_end_where_it_is(venue: Venue, merchant: Person,
     assert parsed(auction(venue, listing)["until"]) == until
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: ascending auction: reserve")
 def test_below_the_reserve_nothing_is_sold(venue: Venue, merchant: Person, anna: Person) -> None:
     listing = on_sale(venue, merchant, reserve_fen=50_000)
     done(bid(venue, anna, listing, 49_000), 201)
@@ -153,9 +143,6 @@ def test_below_the_reserve_nothing_is_sold(venue: Venue, merchant: Person, anna:
     assert (anna.balance, anna.account()["reserved"]) == (MONEY, 0)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: ascending auction: a deposit, given back to who does not win"
-)
 def test_the_deposit_comes_back(venue: Venue, merchant: Person, anna: Person, bert: Person) -> None:
     listing = on_sale(venue, merchant, deposit_fen=3_000)
     done(bid(venue, anna, listing, 10_000), 201)
@@ -166,16 +153,12 @@ def test_the_deposit_comes_back(venue: Venue, merchant: Person, anna: Person, be
     assert (bert.balance, bert.account()["reserved"]) == (MONEY - 11_000, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: ascending auction: nobody bids after its end")
 def test_after_the_end_it_is_over(venue: Venue, merchant: Person, anna: Person) -> None:
     listing = on_sale(venue, merchant)
     ended(venue, listing)
     not_taken(bid(venue, anna, listing, 10_000))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: ascending: who may not buy may not bid; clearing has the last word"
-)
 def test_the_law_at_the_bid_and_at_the_hammer(
     venue: Venue, merchant: Person, anna: Person, bert: Person
 ) -> None:
@@ -191,9 +174,6 @@ def test_the_law_at_the_bid_and_at_the_hammer(
     assert (anna.balance, anna.account()["reserved"]) == (MONEY, 0)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: ascending auction over HTTP to payment, killed between any two phases"
-)
 def test_an_auction_to_its_payment_through_kill_9(
     venue: Venue, merchant: Person, anna: Person, bert: Person
 ) -> None:
@@ -208,7 +188,6 @@ def test_an_auction_to_its_payment_through_kill_9(
     verified(venue)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: ascending auction over HTTP to refund")
 def test_an_auction_to_its_refund(venue: Venue, merchant: Person, anna: Person) -> None:
     listing = on_sale(venue, merchant)
     done(bid(venue, anna, listing, 10_000), 201)
