@@ -203,6 +203,7 @@ LEAVES: Final[dict[type, Kind]] = {
         "bid",
         "step deposit_fen paid_to",
         applies=lambda event: event.step == "forfeited",
+        since=2,
         undoes="保证金已归 {paid_to} deposit of {deposit_fen} fen forfeited to {paid_to}",
     ),
     ReserveOpened: Kind("auction", "listing", "reserve_fen", public=True),

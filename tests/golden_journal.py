@@ -104,10 +104,10 @@ def day() -> World:
     pledges(world)
     rules(world)
     postponed(world)
+    auctions(world, shop, product, buyer)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     set_aside(world)
-    auctions(world, shop, product, buyer)
     for days in (25, 35):  # what runs for 30 days is reminded of its end between them
         world.wait(days=days)
         while world.state.timers and world.state.timers[0][0] < world.at_ns:
@@ -544,6 +544,8 @@ def auctions(world: World, shop: str, product: str, buyer: str) -> None:
     world.wait(days=1)
     world.must(e.RevealBid(actor=buyer, bid=bid, price_fen=1_000, quantity=1, nonce=nonce))
     world.must(e.OpenReserve(actor=shop, listing=lot, reserve_fen=900, nonce=nonce))
+    world.wait(days=1)
+    world.tick()
 
 
 def main() -> int:
