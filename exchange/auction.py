@@ -165,7 +165,7 @@ def _bidder_refusal(
     owner = ultimate_owner(people, bidder)
     if auction.kind == "ascending":
         return None
-    mine = [row.id for row in auction.bids.values() if ultimate_owner(people, row.participant) == owner]
+    mine = [row.id for row in standing_bids(auction) if ultimate_owner(people, row.participant) == owner]
     if mine:
         detail = f"{mine[0]} is the one sealed bid of its ultimate owner: no bid is withdrawn or changed"
         return Refusal(Refused.already_exists, detail)
@@ -193,6 +193,11 @@ def next_bid_fen(auction: Auction, listing: Listing) -> int:
     """What the next bid of an ascending auction has to offer."""
     terms, leading = auction_terms(listing), leading_bid(auction)
     return least_fen(terms.start_fen, terms.increment_fen, None if leading is None else leading.price_fen)
+
+
+def standing_bids(auction: Auction) -> list[StandingBid]:
+    """In the order in which they came, also after a start from a snapshot, which sorts by id."""
+    return sorted(auction.bids.values(), key=lambda bid: bid.placed_at_ns)
 
 
 def leading_bid(auction: Auction) -> StandingBid | None:
@@ -438,7 +443,7 @@ def _stopped(state: State, listing: Listing, at_ns: int) -> str:
 
 
 def _called_off(state: State, auction: Auction, reason: str) -> Iterator[Event]:
-    for bid in list(auction.bids.values()):
+    for bid in standing_bids(auction):
         yield _ended(bid, "called_off")
     yield AuctionClosed(auction.listing, "called_off", "", 0, "", auction.reserve_fen or 0, reason)
 
@@ -449,11 +454,11 @@ def _ended(bid: StandingBid, step: str, paid_to: str = "") -> BidEnded:
 
 def _hammer(state: State, listing: Listing, auction: Auction, at_ns: int) -> Iterator[Event]:
     """The award, what becomes of the other bids, and the auction's end (拍卖法第五十一条: 落槌成交)."""
-    opened = [bid for bid in auction.bids.values() if bid.price_fen is not None]
+    opened = [bid for bid in standing_bids(auction) if bid.price_fen is not None]
     floor_fen = max(auction_terms(listing).start_fen, auction.reserve_fen or 0)
     outcome = _without_award(auction, opened, floor_fen)
     won = yield from _struck_down(state, listing, auction, floor_fen, at_ns)
-    for bid in list(auction.bids.values()):
+    for bid in standing_bids(auction):
         if bid.price_fen is None:
             yield _ended(bid, "forfeited", listing.merchant)
         else:

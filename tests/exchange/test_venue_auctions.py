@@ -9,8 +9,19 @@ from exchange import events as e
 from exchange import venue
 from exchange.auction import MOST_BIDS, commitment_of, reserve_sha256
 from exchange.rejudging import differences
-from exchange.state import DAY_NS
-from tests.exchange.world import OPERATOR, World, changed, classification, empty, kinds, only, terms
+from exchange.state import DAY_NS, decode_state, encode_state
+from tests.exchange.world import (
+    OPERATOR,
+    World,
+    boards,
+    changed,
+    classification,
+    empty,
+    kinds,
+    only,
+    rulebook,
+    terms,
+)
 
 MINUTE_NS = 60_000_000_000
 CASH = 1_000_000
@@ -738,6 +749,26 @@ def test_a_product_revoked_in_the_middle_is_not_awarded() -> None:
     assert sale.closed().outcome == "refused"
     assert sale.money() == [FREE, (CASH - DEPOSIT, 0), FREE]
     sale.world.check()
+
+
+# ---- determinism
+
+
+def test_a_venue_from_a_snapshot_ends_an_auction_with_the_same_events() -> None:
+    """A snapshot sorts J10 before J2."""
+    sale = Sale(**SEALED)
+    world = sale.world
+    bidders = [world.buyer(CASH) for _ in range(11)]
+    for at, bidder in enumerate(bidders):
+        world.agree(bidder, sale.listing)
+        sale.sealed(bidder, 40_000 + at)
+    state = decode_state(encode_state(world.state), boards(), rulebook(), "CN-46")
+    at_ns = sale.ends_ns + 1_000
+    outcome = venue.execute(state, e.Tick(actor=e.VENUE), at_ns)
+    assert outcome.entry == world.tick_at(at_ns).entry
+    ended = [event.bid for event in outcome.events if isinstance(event, e.BidEnded)]
+    assert ended == [f"J{number}" for number in range(1, 12)]
+    assert encode_state(state) == encode_state(world.state)
 
 
 # ---- terms
