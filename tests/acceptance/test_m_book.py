@@ -48,7 +48,13 @@ MEASURED = {
     "what the package index offers": r"lightmatchingengine",
 }
 
-BUILT: tuple[str, ...] = ()
+BUILT: tuple[str, ...] = (
+    "a naive twin and the fast book give equal events for days of 100k commands",
+    "each pair of order type and event occurs at least 100 times",
+    "hypothesis state machines shrink what differs",
+    "auctions: brute force over all prices agrees",
+    "determinism across restarts and Python hash seeds",
+)
 """Of `PROOFS` and `MEASURED`: what is there by now. Whoever builds one adds its line here."""
 
 
