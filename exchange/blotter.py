@@ -1,6 +1,6 @@
 """The blotter: open orders of some participants, followed from committed entries, and what those are told of them.
 
-    events of an entry ──fold──> (participant, side, own order, event): placed, traded, closed, owed, reminded
+    events of an entry ──fold──> (participant, side, own order, event): placed, changed, traded, closed, owed, reminded
 
 Only those who are followed cost anything. An order is told by its owner's line alone: a fill names both parties, and each
 is told its own side. A trade may have no order of its own on a side: the merchant of a posted price, a hold that settles.
@@ -19,8 +19,11 @@ from exchange.events import (
     EntitlementReminded,
     Event,
     Held,
+    OrderCameIn,
     OrderClosed,
     OrderPlaced,
+    OrderReduced,
+    OrderReplaced,
     Settled,
     TradeRefused,
 )
@@ -45,6 +48,7 @@ class Own(Struct, gc=False):
 
 
 Owed: TypeAlias = DutyOpened | DutyMoved | DutyBroken
+Changed: TypeAlias = OrderCameIn | OrderReplaced | OrderReduced
 Line: TypeAlias = tuple[
     str,
     str,
@@ -54,6 +58,7 @@ Line: TypeAlias = tuple[
     | Held
     | TradeRefused
     | OrderClosed
+    | Changed
     | Owed
     | EntitlementReminded
     | CertificateReminded,
@@ -107,6 +112,16 @@ class Blotter:
                 event.limit_fen, event.client_order_id,
             )  # fmt: skip
             yield event.participant, event.side, own, event
+
+    def _changed(self, people: dict[str, dict[str, Own]], event: Changed) -> Iterator[Line]:
+        own = self._orders.get(event.order)
+        if own is None or own.participant not in people:
+            return
+        if type(event) is OrderReplaced:
+            own.quantity, own.remaining, own.limit_fen = event.quantity, event.remaining, event.limit_fen
+        elif type(event) is OrderReduced:
+            own.remaining -= event.quantity
+        yield own.participant, own.side, own, event
 
     def _traded(
         self, people: dict[str, dict[str, Own]], event: Settled | Held | TradeRefused
@@ -163,6 +178,9 @@ READ: Final[dict[type, Callable[[Blotter, dict[str, dict[str, Own]], Any], Itera
     Held: Blotter._traded,
     TradeRefused: Blotter._traded,
     OrderClosed: Blotter._closed,
+    OrderCameIn: Blotter._changed,
+    OrderReplaced: Blotter._changed,
+    OrderReduced: Blotter._changed,
     DutyOpened: Blotter._owed,
     DutyMoved: Blotter._owed,
     DutyBroken: Blotter._owed,

@@ -8,6 +8,7 @@ approval that names such a mechanism does not load.
 import re
 import tomllib
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,35 @@ CENTRAL: Final = (
 )
 """Mechanisms that need central-trading approval: those of rule F02."""
 
+GATHERING: Final = ("pre_open", "call_auction")
+"""Phases in which a book gathers orders for a call auction."""
+
+TIMETABLE_MOVES: Final = (
+    ("closed", "pre_open"),
+    ("closed", "continuous"),
+    ("pre_open", "call_auction"),
+    ("pre_open", "closed"),
+    ("call_auction", "continuous"),
+    ("call_auction", "closed"),
+    ("continuous", "call_auction"),
+    ("continuous", "closed"),
+)
+"""From phase to phase (`docs/MATCHING.md`, Phases); a halt is none of these."""
+
+_AT: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
 _PUBLIC_ACCOUNT: Final = re.compile(rf"{PUBLIC_PREFIX}[a-z][a-z0-9_]{{0,39}}\Z")
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A row of a board's timetable: on trading days its books are in this phase from `at` (HH:MM, Beijing) on."""
+
+    at: str
+    phase: str
+
+    @property
+    def minute(self) -> int:
+        """Of the day."""
+        return int(self.at[:2]) * 60 + int(self.at[3:])
 
 
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +65,8 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `excepted_from_38`: its approval is of the kind that 国发〔2011〕38号 excepts
     (依法设立的证券交易所或国务院批准的从事金融产品交易的交易场所), so that neither five trading days nor 200 holders bind
     its books (rules F01, F03).
+
+    `sessions` is the timetable of its books, from closed to closed; without one they trade at any hour.
     """
 
     id: str
@@ -50,6 +81,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public_data_share_bp: int = 0
     public_data_account: str = ""
     excepted_from_38: bool = False
+    sessions: tuple[Step, ...] = ()
 
 
 class BoardError(ValueError):
@@ -81,6 +113,8 @@ def _read(name: str, text: str) -> Board:
         )
     if not 0 <= board.fee_bp <= 10_000 or board.public_notice_days < 0:
         raise BoardError(f"{name}: fee_bp is 0 to 10000, public_notice_days is not negative")
+    if (wrong := _timetable_fault(board)) is not None:
+        raise BoardError(f"{name}: {wrong}")
     if not 0 <= board.public_data_share_bp <= 10_000:
         raise BoardError(f"{name}: public_data_share_bp is 0 to 10000")
     if board.public_data_share_bp and _PUBLIC_ACCOUNT.match(board.public_data_account) is None:
@@ -88,3 +122,21 @@ def _read(name: str, text: str) -> Board:
             f"{name}: public_data_share_bp needs public_data_account, such as {PUBLIC_PREFIX}treasury"
         )
     return board
+
+
+def _timetable_fault(board: Board) -> str | None:
+    """What is wrong with a board's sessions; None where nothing is."""
+    steps = board.sessions
+    if any(_AT.match(step.at) is None for step in steps):
+        return "sessions: at is HH:MM in Beijing time"
+    if any(one.minute >= other.minute for one, other in pairwise(steps)):
+        return "sessions: each row comes later in the day than the one before"
+    phases = ["closed", *(step.phase for step in steps)]
+    for move in pairwise(phases):
+        if move not in TIMETABLE_MOVES:
+            return f"sessions: no board goes from {move[0]} to {move[1]}"
+    if steps and steps[-1].phase != "closed":
+        return "sessions: the last row of a day is closed"
+    if "call_auction" not in board.mechanisms and any(step.phase in GATHERING for step in steps):
+        return "sessions: pre_open and call_auction need the mechanism call_auction"
+    return None

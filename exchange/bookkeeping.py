@@ -180,7 +180,8 @@ SELECT * FROM (
         t.made_at_ns AS at_ns, t.held_until_ns AS until_ns, 2 * t.number + side.second AS number
     FROM trade AS t, LATERAL (VALUES
         (0, '', t.buyer, 'CNY', t.amount_fen),
-        (1, CASE t.mechanism WHEN 'continuous_auction' THEN ':units' END, t.seller, 'unit:' || t.listing, t.quantity)
+        (1, CASE WHEN t.mechanism IN ('continuous_auction', 'call_auction') THEN ':units' END, t.seller,
+         'unit:' || t.listing, t.quantity)
     ) AS side (second, suffix, account, asset, amount)
     WHERE t.held_until_ns > 0 AND {state} AND side.suffix IS NOT NULL AND side.amount > 0
 ) AS h WHERE number < $2 AND {mine} ORDER BY number DESC LIMIT $1

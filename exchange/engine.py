@@ -29,13 +29,17 @@ import asyncpg
 import msgspec
 
 from exchange import journal, venue
+from exchange.book_orders import has_connections
 from exchange.clock import Clock
 from exchange.duty import is_stale
 from exchange.events import (
     VENUE,
     AdoptRulebook,
     AdvanceClock,
+    CancelMany,
     CancelOrder,
+    EndConnection,
+    FollowTimetables,
     HaltTrading,
     MoveListing,
     ParticipantRegistered,
@@ -46,6 +50,7 @@ from exchange.events import (
 )
 from exchange.evidence import Log, leaves_of
 from exchange.journal import Fenced, Record
+from exchange.session import is_behind
 from exchange.state import State
 from exchange.venue import Outcome
 
@@ -166,6 +171,10 @@ class Engine:
             await self.submit(AdoptRulebook(actor=VENUE, sha256=self.state.rulebook.sha256))
         if is_stale(self.state, self.now_ns()):
             await self.submit(RecountDuties(actor=VENUE))
+        if is_behind(self.state, self.now_ns()):
+            await self.submit(FollowTimetables(actor=VENUE))
+        if has_connections(self.state):
+            await self.submit(EndConnection(actor=VENUE))
 
     def _refuse_other_clock(self) -> None:
         if self.state.bureau.participants and self.state.simulated != self.simulated:
@@ -653,7 +662,7 @@ class _LookFailed(msgspec.Struct):
 
 def _relieves(command: Any) -> bool:
     """A cancel or a halt: the reserve is for these."""
-    return type(command) in (CancelOrder, HaltTrading) or (
+    return type(command) in (CancelOrder, CancelMany, EndConnection, HaltTrading) or (
         type(command) is MoveListing and command.step == "suspend"
     )
 

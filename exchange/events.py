@@ -20,6 +20,7 @@ from clearing.contract import Declarations, Offer, Security
 from clearing.money import Tier
 from clearing.registers import AnyFacts
 from exchange.matching.negotiation import Criterion, Ranked
+from exchange.matching.orders import Conditions
 
 SCHEMA_VERSION = 1
 """Version of the event layout. Stored on every batch; see `journal.DECODERS`."""
@@ -71,6 +72,12 @@ class Refused(enum.Enum):
     halted = (31, 409, False)
     in_debt = (32, 409, False)
     commitment_wrong = (33, 422, False)
+    session = (40, 409, False)
+    too_late = (41, 409, False)
+    tick = (42, 422, False)
+    lot = (43, 422, False)
+    collar = (44, 422, False)
+    would_cross = (45, 409, False)
 
     @property
     def number(self) -> int:
@@ -252,6 +259,10 @@ class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     per_buyer_units: int | UnsetType = UNSET
     auction: AuctionTerms | UnsetType = UNSET
     """Of an auction only; `price_fen` is then what the catalogue shows, and binds nobody."""
+    tick_fen: int | UnsetType = UNSET
+    """Of a book: a price is a multiple of it; left out, of one fen."""
+    collar_bp: int | UnsetType = UNSET
+    """Of a book: how far from the last price (first: `price_fen`) a price may be, in basis points of it; left out, any."""
 
 
 class Delivery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -685,12 +696,50 @@ class PlaceOrder(Struct, frozen=True, kw_only=True, tag=True, gc=False):
     purpose: str = ""
     territory: str = ""
     accepts_prior: bool = False
+    conditions: Conditions | None = None
+    """Of a book, where the order asks more than a side, a price and how long: None for most."""
 
 
 class CancelOrder(Struct, frozen=True, kw_only=True, tag=True, gc=False):
     actor: str
     key: str = ""
     order: str
+
+
+class ReplaceOrder(Command, frozen=True, kw_only=True):
+    """`quantity` is all of the order, what was filled of it included; see `exchange.matching.orders.Replace`."""
+
+    order: str
+    quantity: int
+    limit_fen: int = 0
+    stop_fen: int = 0
+    display: int = 0
+
+
+class CancelMany(Command, frozen=True, kw_only=True):
+    """All own orders: of a listing or (empty) of all, of one side or (empty) of both."""
+
+    listing: str = ""
+    side: str = ""
+
+
+class EndConnection(Command, frozen=True, kw_only=True):
+    """The venue's own: a connection is gone, and with it the orders that were to end with it. Empty: all connections,
+    because the venue has started anew."""
+
+    session: str = ""
+
+
+class MoveSession(Command, frozen=True, kw_only=True):
+    """An operator moves a board into another phase (`exchange.session.PHASES`)."""
+
+    board: str
+    phase: str
+    reason: str
+
+
+class FollowTimetables(Command, frozen=True, kw_only=True):
+    """The venue's own at its start: from now on each board's phases are those of its timetable."""
 
 
 class ReportTrade(Command, frozen=True, kw_only=True):
@@ -1239,11 +1288,14 @@ class OrderPlaced(Event, frozen=True, gc=False):
     accepts_prior: bool
     reserved: int
     client_order_id: str
+    conditions: Conditions | None = None
 
 
 class OrderClosed(Event, frozen=True, gc=False):
-    """What was left of an order is gone. `reason`: cancelled, ioc, self_trade, withdrawn, expired,
-    refused, standing (its participant may not place it any more), in_debt (it owes: the money goes to its creditor).
+    """What was left of an order is gone. `reason`: cancelled, ioc, self_trade, withdrawn, expired, disconnected, fok,
+    minimum_quantity, post_only, all_or_none (`docs/MATCHING.md`), funds (a stop without a price came in and its buyer had
+    not enough), refused, standing (its participant may not place it any more), in_debt (it owes: the money goes to its
+    creditor).
 
     `listing`, `side` and `price_fen` say where it rested; empty where it never did, and in journals older than them.
     """
@@ -1254,6 +1306,8 @@ class OrderClosed(Event, frozen=True, gc=False):
     listing: str = ""
     side: str = ""
     price_fen: int = 0
+    hidden: int = 0
+    """Of `remaining`, what an iceberg did not show."""
 
 
 class OrderRefused(Event, frozen=True):
@@ -2211,6 +2265,92 @@ class AuctionClosed(Event, frozen=True):
     trade: str
     reserve_fen: int
     reason: str = ""
+class OrderCameIn(Event, frozen=True, gc=False):
+    """An order of a book that waited comes in: `cause` is stop, all_or_none or crossed (`docs/MATCHING.md`).
+
+    It leaves the `left_quantity` that it showed at `left_fen` (0 and 0: its stop was not reached yet). What is left of it
+    at the end rests at `limit_fen`, showing `display` of it (0: all). `reserved` fen are set aside for it now.
+    """
+
+    order: str
+    cause: str
+    listing: str
+    side: str
+    left_fen: int
+    left_quantity: int
+    limit_fen: int
+    remaining: int
+    display: int = 0
+    reserved: int = 0
+
+
+class OrderReplaced(Event, frozen=True, gc=False):
+    """An order of a book is another from now on: `quantity` the whole of it, `remaining` what is not filled.
+
+    It showed `left_quantity` at `left_fen`. Where it keeps its place it shows `shown` there; else it comes in again.
+    `reserved` is all that is set aside for it from now on.
+    """
+
+    order: str
+    listing: str
+    side: str
+    left_fen: int
+    left_quantity: int
+    limit_fen: int
+    quantity: int
+    remaining: int
+    stop_fen: int
+    display: int
+    shown: int
+    reserved: int
+    keeps_place: bool
+
+
+class OrderRefilled(Event, frozen=True, gc=False):
+    """An iceberg shows its next part, behind all others of its price."""
+
+    order: str
+    listing: str
+    side: str
+    price_fen: int
+    shown: int
+
+
+class OrderReduced(Event, frozen=True, gc=False):
+    """Self-trade prevention took `quantity` of an order away; of what it showed at its price, `less_shown` is gone."""
+
+    order: str
+    listing: str
+    side: str
+    price_fen: int
+    quantity: int
+    less_shown: int
+
+
+class SessionMoved(Event, frozen=True):
+    """A board is in this phase; its timetable looks at it again at `next_ns` (0: it has none)."""
+
+    board: str
+    phase: str
+    reason: str
+    by: str
+    next_ns: int = 0
+
+
+class CallAuctionHeld(Event, frozen=True):
+    """A call auction over a book is over: its fills stand before this event.
+
+    `quantity` is what the price would trade, `traded` what was matched (pairs that may not trade make it less), `surplus`
+    what was left of the longer side. `levels`: side, price and by how much what is shown there went up or down.
+    """
+
+    listing: str
+    price_fen: int
+    quantity: int
+    surplus: int
+    reference_fen: int
+    traded: int
+    levels: tuple[tuple[str, int, int], ...] = ()
 
 
 AnyEvent = (
@@ -2320,6 +2460,12 @@ AnyEvent = (
     | ReserveOpened
     | BidEnded
     | AuctionClosed
+    | OrderCameIn
+    | OrderReplaced
+    | OrderRefilled
+    | OrderReduced
+    | SessionMoved
+    | CallAuctionHeld
 )
 
 

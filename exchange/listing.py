@@ -43,10 +43,9 @@ from exchange.events import (
 )
 from exchange.gathering import PAIR_UNSAID, central_approved, export_of, licensed_to
 from exchange.matching import posted
-from exchange.matching.book import Book
 from exchange.participant import has_role, party_of, standing_refusal
 from exchange.product import RIGHTS, cell_facts, evidence_refusal, gainers, own_case_refusal
-from exchange.state import DAY_NS, Listing, Product, State, closing
+from exchange.state import DAY_NS, Listing, Product, State, closing, new_book
 
 LIFE: Final[Mapping[tuple[str, str], str]] = {
     ("draft", "submit"): "submitted",
@@ -491,7 +490,7 @@ def apply_moved(state: State, event: ListingMoved, at_ns: int) -> None:
 def _issue_units(state: State, listing: Listing) -> None:
     """The licence units come into being on publication, against the listing's contra account."""
     listing.issued_units = listing.terms.supply_units
-    state.books[listing.id] = Book()
+    state.books[listing.id] = new_book(listing)
     asset = unit_asset(listing.id)
     state.ledger.transfer(
         state.ledger.account(issue_owner(listing.id), asset),

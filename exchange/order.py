@@ -44,7 +44,6 @@ from exchange.counters import (
     with_border,
 )
 from exchange.events import (
-    CancelOrder,
     Event,
     Held,
     OrderClosed,
@@ -70,7 +69,7 @@ from exchange.listing import (
 )
 from exchange.matching import posted
 from exchange.matching.book import Order
-from exchange.matching.orders import BUY, SELL
+from exchange.matching.orders import BUY, PLAIN, SELL, Conditions
 from exchange.participant import party_of, standing_refusal, ultimate_owner
 from exchange.product import protected_kinds
 from exchange.state import (
@@ -107,6 +106,9 @@ INSTEAD: Final = {
 EXCLUSIVE_DEALS: Final = ("exclusive_licence", *WHOLE_DEALS)
 MOST_DECLARED: Final = 1_000
 """Of a licence class, how many different declarations are kept with their findings; then it begins again."""
+
+UNCONDITIONED: Final = {"gtc": PLAIN, "ioc": Conditions("ioc")}
+"""Times in force that an order's event says by themselves."""
 
 _DECLARED: Final = tuple(fact.removeprefix("trade.") for fact in DECLARED_FACTS)
 
@@ -167,6 +169,8 @@ class Deal(msgspec.Struct, gc=False):
     """The buyer asked for it before: its order rested, or its trade is on hold."""
     delivery_days: int = 0
     """Within how many days the merchant has promised to deliver this time; 0: as its listing says."""
+    mechanism: str = ""
+    """By which it was matched; empty: by that of its listing."""
 
 
 def deal_of(state: State, trade: Trade, at_ns: int) -> Deal:
@@ -190,6 +194,7 @@ def deal_of(state: State, trade: Trade, at_ns: int) -> Deal:
         trade.id,
         standing=True,
         delivery_days=_promised_days(state, trade.id),
+        mechanism=trade.mechanism,
     )
 
 
@@ -203,31 +208,45 @@ def _promised_days(state: State, trade: str) -> int:
 
 
 def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[Event]:
+    """At a posted price; an order for a book goes its own way (`exchange.book_orders`)."""
     listing = state.listings.get(command.listing)
-    if listing is None or listing.state not in VISIBLE:
+    if listing is None:
         return Refusal(Refused.not_found, f"there is no listing {command.listing}")
-    if listing.state != "published":
-        return Refusal(Refused.listing_closed, f"the listing is {listing.state}: it takes no orders")
-    if (state.halts or state.lacking) and (halted := halted_refusal(state, listing)) is not None:
-        return halted
+    if (refusal := closed_refusal(state, listing)) is not None:
+        return refusal
     terms = listing.terms
     purpose = command.purpose or terms.purposes[0]
     territory = command.territory or terms.territories[0]
-    in_book = terms.mechanism == "continuous_auction"
-    refusal = _terms_refusal(listing, command, purpose, territory, in_book)
+    refusal = _terms_refusal(listing, command, purpose, territory, False)
     if refusal is not None:
         return refusal
     cell = cell_of(state, listing, purpose, territory, at_ns)
+    read = lawful(state, listing, cell, command, at_ns, False)
+    if isinstance(read, Refusal):
+        return read
+    return _place_posted(state, listing, read, command, purpose, territory, at_ns)
+
+
+def closed_refusal(state: State, listing: Listing) -> Refusal | None:
+    """Why this listing takes no orders now, whatever they are."""
+    if listing.state not in VISIBLE:
+        return Refusal(Refused.not_found, f"there is no listing {listing.id}")
+    if listing.state != "published":
+        return Refusal(Refused.listing_closed, f"the listing is {listing.state}: it takes no orders")
+    if state.halts or state.lacking:
+        return halted_refusal(state, listing)
+    return None
+
+
+def lawful(
+    state: State, listing: Listing, cell: Cell, command: PlaceOrder, at_ns: int, in_book: bool
+) -> Read | Refusal:
+    """What the rules have read of an order that they let pass; or why its participant may not place it."""
     standing = standing_refusal(state, command.actor, "buy" if command.side == BUY else "list", at_ns)
     if standing is not None and standing.code is not Refused.standing_denied:
         return standing
     read = read_of(state, listing, cell, command, at_ns, in_book)
-    refusal = law_refusal(state, listing, read, command, at_ns) or standing
-    if refusal is not None:
-        return refusal
-    if in_book:
-        return _place_in_book(state, listing, cell, command, purpose, territory, at_ns)
-    return _place_posted(state, listing, read, command, purpose, territory, at_ns)
+    return law_refusal(state, listing, read, command, at_ns) or standing or read
 
 
 def _terms_refusal(
@@ -238,8 +257,9 @@ def _terms_refusal(
     if not in_book and (terms.mechanism in INSTEAD or command.side != BUY):
         detail = INSTEAD.get(terms.mechanism, "this listing takes buy orders only")
         return Refusal(Refused.mechanism_not_allowed, detail)
-    if command.side not in (BUY, SELL) or command.time_in_force not in ("gtc", "ioc"):
-        return Refusal(Refused.malformed, "side is buy or sell, time_in_force is gtc or ioc")
+    if command.side not in (BUY, SELL) or command.time_in_force not in ("gtc", "ioc") or command.conditions:
+        detail = "at a posted price side is buy, time_in_force gtc or ioc, and nothing else is asked"
+        return Refusal(Refused.malformed, detail)
     if purpose not in terms.purposes or territory not in terms.territories:
         return Refusal(
             Refused.outside_terms,
@@ -561,7 +581,7 @@ def _place_posted(
         return refusal
     amount = amount_fen(price_fen, listing.terms.price_per_units, command.quantity)
     if state.ledger.available(command.actor, CNY) < amount:
-        return _lacking(state, command.actor, amount)
+        return lacking(state, command.actor, amount)
     return _posted(state, listing, read, command, purpose, territory, (price_fen, amount), at_ns)
 
 
@@ -573,7 +593,7 @@ def supply_refusal(listing: Listing, quantity: int) -> Refusal | None:
     return Refusal(Refused.supply_exhausted, f"{left} left of this listing")
 
 
-def _lacking(state: State, participant: str, amount: int) -> Refusal:
+def lacking(state: State, participant: str, amount: int) -> Refusal:
     available = state.ledger.available(participant, CNY)
     return Refusal(
         Refused.funds_insufficient, f"{amount} fen are needed, {available} are available: pay in first"
@@ -636,98 +656,6 @@ def _placed(
         reserved,
         command.key,
     )
-
-
-# ---- order book
-
-
-def _place_in_book(
-    state: State, listing: Listing, cell: Cell, command: PlaceOrder, purpose: str, territory: str, at_ns: int
-) -> Refusal | Iterator[Event]:
-    if command.side == SELL:
-        reserved = command.quantity
-        held = state.ledger.available(command.actor, unit_asset(listing.id))
-        if held < reserved:
-            return Refusal(Refused.units_insufficient, f"{reserved} units are offered, {held} are available")
-    else:
-        reserved = _price_of(state, listing, command)
-        if state.ledger.available(command.actor, CNY) < reserved:
-            return _lacking(state, command.actor, reserved)
-    return _booked(state, listing, cell, command, purpose, territory, reserved, at_ns)
-
-
-def _price_of(state: State, listing: Listing, command: PlaceOrder) -> int:
-    """Most that a buy order can cost: its limit, or at market the sweep of the book as it stands."""
-    per_units = listing.terms.price_per_units
-    if command.limit_fen:
-        return amount_fen(command.limit_fen, per_units, command.quantity)
-    wanted, cost = command.quantity, 0
-    for maker in state.books[listing.id].makers(BUY, None):
-        taken = min(wanted, maker.remaining)
-        cost += amount_fen(maker.price_fen, per_units, taken)
-        wanted -= taken
-        if not wanted:
-            break
-    return cost
-
-
-def _payable_units(state: State, order: str, price_fen: int, per_units: int) -> int:
-    """What a market order's reservation still pays at this price: a maker that clearing refused was cheaper."""
-    reservation = state.ledger.reservation(order)
-    return 0 if reservation is None else reservation.amount // price_fen * per_units
-
-
-def _booked(
-    state: State,
-    listing: Listing,
-    cell: Cell,
-    command: PlaceOrder,
-    purpose: str,
-    territory: str,
-    reserved: int,
-    at_ns: int,
-) -> Iterator[Event]:
-    identifier = state.next_id("O")
-    yield _placed(command, identifier, command.limit_fen, purpose, territory, reserved)
-    order = state.orders[identifier]
-    per_units = listing.terms.price_per_units
-    for maker in state.books[listing.id].makers(order.side, order.price_fen or None):
-        if maker.owner == order.owner:
-            yield OrderClosed(identifier, "self_trade", order.remaining)
-            return
-        if maker.participant in order.barred or order.participant in maker.barred:
-            continue
-        quantity = min(order.remaining, maker.remaining)
-        buy, sell = (order, maker) if order.side == BUY else (maker, order)
-        if not buy.price_fen:
-            quantity = min(quantity, _payable_units(state, identifier, maker.price_fen, per_units))
-            if not quantity:
-                break
-        rest = (buy.price_fen - maker.price_fen) * quantity // per_units if buy.price_fen else 0
-        yield clear(
-            state,
-            Deal(
-                listing,
-                cell,
-                buy.participant,
-                sell.participant,
-                buy.id,
-                sell.id,
-                quantity,
-                maker.price_fen,
-                rest,
-                purpose,
-                territory,
-                buy.accepts_prior,
-                identifier,
-                standing=buy is maker,
-            ),
-            at_ns,
-        )
-        if not order.remaining:
-            return
-    if command.time_in_force == "ioc" or not command.limit_fen:
-        yield OrderClosed(identifier, "ioc", order.remaining)
 
 
 # ---- a trade agreed elsewhere
@@ -885,7 +813,7 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
         "" if units else state.next_id("E"),
         0 if units else at_ns + (deal.delivery_days or terms.delivery_days) * DAY_NS,
         facts_sha256,
-        terms.mechanism,
+        deal.mechanism or terms.mechanism,
         deal.purpose,
         deal.territory,
         payments,
@@ -932,7 +860,7 @@ def _holding(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes, at
         at_ns + HOLD_NS,
         verdict.violated,
         facts_sha256,
-        terms.mechanism,
+        deal.mechanism or terms.mechanism,
         deal.purpose,
         deal.territory,
         deal.accepts_prior,
@@ -983,13 +911,6 @@ def _refusal_of(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes)
 # ---- cancelling
 
 
-def cancel(state: State, command: CancelOrder, at_ns: int) -> Refusal | list[Event]:
-    order = state.orders.get(command.order)
-    if order is None or order.participant != command.actor:
-        return Refusal(Refused.not_found, f"you have no open order {command.order}")
-    return [closing(order, "cancelled")]
-
-
 def close_without_standing(state: State, participant: str, at_ns: int) -> list[Event]:
     """The open orders of a participant that it could not place any more: nobody meets them in vain."""
     standing = state.bureau.standing(participant, at_ns)
@@ -1021,16 +942,13 @@ def on_standing_due(state: State, participant: str, due_ns: int, at_ns: int) -> 
 
 def apply_placed(state: State, event: OrderPlaced, at_ns: int) -> None:
     state.took_id(event.order)
-    participant, people = event.participant, state.bureau.participants
-    owner = people[participant].owner_id or participant
-    if owner != participant and owner in people:
-        owner = ultimate_owner(people, participant)
+    participant = event.participant
     order = Order(
         event.order,
         event.side,  # type: ignore[arg-type]
         event.limit_fen,
         event.quantity,
-        owner,
+        owner_of(state, participant),
         participant,
         event.listing,
         event.quantity,
@@ -1040,29 +958,46 @@ def apply_placed(state: State, event: OrderPlaced, at_ns: int) -> None:
         event.purpose,
         event.territory,
         event.accepts_prior,
+        event.conditions or UNCONDITIONED.get(event.time_in_force, PLAIN),
     )
     asset = CNY if event.side == BUY else unit_asset(event.listing)
     ledger = state.ledger
     ledger.reserve(event.order, ledger.account(participant, asset), event.reserved)
     state.orders[event.order] = order
-    state.incoming = order
+    if order.conditions.expires_ns:
+        state.start_timer(order.conditions.expires_ns, "order", order.id)
+    if order.conditions.stop_fen:
+        state.books[event.listing].park(order)
+    else:
+        state.incoming = order
+
+
+def owner_of(state: State, participant: str) -> str:
+    """The ultimate owner behind a participant."""
+    people = state.bureau.participants
+    owner = people[participant].owner_id or participant
+    return ultimate_owner(people, participant) if owner != participant and owner in people else owner
 
 
 def rest(state: State) -> None:
-    """At the end of an entry: what is left of the order that came in with it rests in its book."""
+    """At the end of an entry, or when another order comes in: what is left of the one that came in rests in its book."""
     order = state.incoming
-    if order is not None:
-        state.incoming = None
-        if order.remaining and order.id in state.orders:
-            state.books[order.listing].add(order)
+    if order is None:
+        return
+    state.incoming = None
+    if order.listing in state.books:
+        book = state.books[order.listing]
+        if order.place:
+            book.show_anew(order)
+        elif order.conditions.stop_fen:
+            book.park(order)
+        else:
+            book.add(order)
 
 
 def apply_closed(state: State, event: OrderClosed, at_ns: int) -> None:
-    order = state.orders.pop(event.order)
     state.ledger.release(event.order)
-    book = state.books.get(order.listing)
-    if book is not None and event.order in book:
-        book.remove(event.order)
+    _forget(state, state.orders[event.order])
 
 
 def apply_refused(state: State, event: OrderRefused, at_ns: int) -> None:
@@ -1071,17 +1006,35 @@ def apply_refused(state: State, event: OrderRefused, at_ns: int) -> None:
         state.bureau.record(Conduct("refused_unlawful_order", event.participant, "", 0, at_ns, event.listing))
 
 
-def take(state: State, order_id: str, listing: str, quantity: int) -> None:
-    """Part of an order is filled, held, or given to a reported trade."""
+def take(state: State, order_id: str, listing: str, quantity: int, whole: bool = False) -> None:
+    """Part of an order is filled, held, or given to a reported trade; of one that rests, a part that it shows.
+
+    `whole`: hidden parts too, as in a call auction, and of an order that stands in the book while it takes.
+    """
     order = state.orders.get(order_id)
     if order is None:
         return
-    if order is state.incoming:
-        order.remaining -= quantity
+    if order.place:
+        book = state.books[listing]
+        if whole or order is state.incoming:
+            book.allot(order_id, quantity)
+        else:
+            book.reduce(order_id, quantity)
     else:
-        state.books[listing].reduce(order_id, quantity)
+        order.remaining -= quantity
     if not order.remaining:
-        del state.orders[order_id]
+        _forget(state, order)
+
+
+def _forget(state: State, order: Order) -> None:
+    """Nothing is left of it, or what was left is gone."""
+    del state.orders[order.id]
+    order.remaining = 0
+    if order is state.incoming:
+        state.incoming = None
+    book = state.books.get(order.listing)
+    if book is not None and order.id in book:
+        book.remove(order.id)
 
 
 def take_supply(state: State, listing: Listing, buyer: str, quantity: int) -> None:
@@ -1123,16 +1076,17 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
             event.shares,
             event.reserved_rest,
         )
-        listing.last_fen = event.price_fen
+        listing.last_fen = state.books[event.listing].last_fen = event.price_fen
         record_completion(state, event.buyer, event.seller, event.amount_fen, event.trade, at_ns)
     else:
         house.escrow(event.buy_order, event.amount_fen, event.reserved_rest)
         _open_trade(state, event, listing)
-    take(state, event.buy_order, event.listing, event.quantity)
+    whole = event.mechanism == "call_auction"
+    take(state, event.buy_order, event.listing, event.quantity, whole)
     if event.buy_order not in state.orders:
         state.ledger.release(event.buy_order)
     if event.sell_order:
-        take(state, event.sell_order, event.listing, event.quantity)
+        take(state, event.sell_order, event.listing, event.quantity, whole)
 
 
 def record_completion(state: State, buyer: str, seller: str, amount: int, trade: str, at_ns: int) -> None:
@@ -1227,8 +1181,9 @@ def apply_held(state: State, event: Held, at_ns: int) -> None:
     state.start_timer(event.until_ns, "trade", event.trade)
     plan_look(state, event.trade, Look(next_ns=event.look_ns))
     note_exclusive(state, listing, event.trade, event.buyer, event.territory)
-    take(state, event.buy_order, event.listing, event.quantity)
-    take(state, event.sell_order, event.listing, event.quantity)
+    whole = event.mechanism == "call_auction"
+    take(state, event.buy_order, event.listing, event.quantity, whole)
+    take(state, event.sell_order, event.listing, event.quantity, whole)
 
 
 def apply_trade_refused(state: State, event: TradeRefused, at_ns: int) -> None:

@@ -53,6 +53,7 @@ from exchange.events import (
     BidPlaced,
     BidRevealed,
     BreakClosed,
+    CallAuctionHeld,
     CashBooked,
     Completed,
     CompletionPostponed,
@@ -85,9 +86,12 @@ from exchange.events import (
     NeedMoved,
     NeedPublished,
     NeedShortlisted,
+    OrderCameIn,
     OrderClosed,
     OrderPlaced,
+    OrderReduced,
     OrderRefused,
+    OrderReplaced,
     ParticipantRegistered,
     PayoutConfirmed,
     PayoutEnded,
@@ -115,6 +119,7 @@ from exchange.events import (
 from exchange.evidence import Kind, edition_at, id_of, kind_of
 from exchange.grams import grams_of, normalise
 from exchange.matching.negotiation import Criterion, Ranked
+from exchange.matching.orders import Conditions
 
 Shares = tuple[tuple[str, int], ...]
 Unknown = tuple[tuple[str, tuple[str, ...]], ...]
@@ -212,6 +217,31 @@ class OrderRecord(Struct, kw_only=True, gc=False):
     reserved: int = 0
     posted: int = 0
     moved: int = 0
+    stop_fen: int = 0
+    waits: bool = False
+    """Its stop has not been reached yet."""
+    display: int = 0
+    conditions: tuple[str, ...] = ()
+    """What else it asked: minimum=N, all_or_none, post_only, self_trade=..., expires=NS, disconnects."""
+    reduced: int = 0
+    """What self-trade prevention took away of it."""
+
+
+class CallAuctionRecord(Struct, gc=False):
+    """A call auction that was held: what its price would trade, what was matched at it, what was left of the longer side.
+
+    `position` counts those of one journal row.
+    """
+
+    sequence: int
+    position: int
+    at_ns: int
+    listing: str
+    price_fen: int
+    quantity: int
+    traded: int
+    surplus: int
+    reference_fen: int
 
 
 class TradeRecord(Struct, kw_only=True, gc=False):
@@ -591,6 +621,7 @@ class View:
         self.proposals: Kept[ProposalRecord] = Kept()
         self.postings: list[PostingRecord] = []
         self.refusals: list[RefusalRecord] = []
+        self.call_auctions: list[CallAuctionRecord] = []
         self.leaves: list[LeafRecord] = []
         self.leaves_from = leaves_from
         self.editions = editions
@@ -600,12 +631,13 @@ class View:
         self.posted = 0
         self.refused = 0
         self.proved = 0
+        self.auctioned = 0
 
     def begin(self, sequence: int) -> None:
         """What follows is in this journal row."""
         self.sequence = sequence
         self.edition = edition_at(self.editions, sequence)
-        self.posted = self.refused = self.proved = 0
+        self.posted = self.refused = self.proved = self.auctioned = 0
 
     def post(
         self,
@@ -819,8 +851,51 @@ def _placed(view: View, event: OrderPlaced, at_ns: int) -> None:
             placed_at_ns=at_ns,
             updated_at_ns=at_ns,
             reserved=event.reserved,
+            **_asked(event.conditions),
         )
     )
+
+
+def _asked(asks: Conditions | None) -> dict[str, Any]:
+    if asks is None:
+        return {}
+    said = (
+        (f"minimum={asks.minimum}", asks.minimum),
+        ("all_or_none", asks.all_or_none),
+        ("post_only", asks.post_only),
+        (f"self_trade={asks.self_trade}", asks.self_trade != "cancel_newest"),
+        (f"expires={asks.expires_ns}", asks.expires_ns),
+        ("disconnects", asks.session),
+    )
+    return {
+        "stop_fen": asks.stop_fen,
+        "waits": bool(asks.stop_fen),
+        "display": asks.display,
+        "conditions": tuple(word for word, says in said if says),
+    }
+
+
+def _came_in(view: View, event: OrderCameIn, at_ns: int) -> None:
+    order = view.orders.change(event.order)
+    order.waits, order.updated_at_ns = False, at_ns
+    order.reserved += event.reserved
+
+
+def _replaced(view: View, event: OrderReplaced, at_ns: int) -> None:
+    """What is set aside from now on, and what of it has gone already."""
+    order = view.orders.change(event.order)
+    order.quantity, order.remaining, order.limit_fen = event.quantity, event.remaining, event.limit_fen
+    order.stop_fen, order.display, order.updated_at_ns = event.stop_fen, event.display, at_ns
+    order.reserved = order.posted + order.moved + event.reserved
+    if order.remaining and order.state == "open" and (order.filled or order.held):
+        order.state = "partly_filled"
+
+
+def _reduced(view: View, event: OrderReduced, at_ns: int) -> None:
+    order = view.orders.change(event.order)
+    order.reduced += event.quantity
+    order.remaining -= event.quantity
+    order.updated_at_ns = at_ns
 
 
 def is_order(identifier: str) -> bool:
@@ -861,7 +936,7 @@ def _restate(view: View, trade: TradeRecord, after_hold: str = "hold_released") 
 
 def _exhausted(order: OrderRecord, after_hold: str) -> None:
     """Nothing of the order is left in the market, by matching alone."""
-    if order.filled == order.quantity:
+    if order.filled + order.reduced == order.quantity:
         order.state, order.closed_reason = "filled", ""
     else:
         order.state, order.closed_reason = "closed", "held" if order.held else after_hold
@@ -871,6 +946,23 @@ def _closed(view: View, event: OrderClosed, at_ns: int) -> None:
     order = view.orders.change(event.order)
     order.state, order.closed_reason, order.remaining = "closed", event.reason, 0
     order.updated_at_ns = at_ns
+
+
+def _auctioned(view: View, event: CallAuctionHeld, at_ns: int) -> None:
+    view.auctioned += 1
+    view.call_auctions.append(
+        CallAuctionRecord(
+            view.sequence,
+            view.auctioned,
+            at_ns,
+            event.listing,
+            event.price_fen,
+            event.quantity,
+            event.traded,
+            event.surplus,
+            event.reference_fen,
+        )
+    )
 
 
 def _order_refused(view: View, event: OrderRefused, at_ns: int) -> None:
@@ -1485,6 +1577,10 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     BreakClosed: _break_closed,
     OrderPlaced: _placed,
     OrderClosed: _closed,
+    OrderCameIn: _came_in,
+    OrderReplaced: _replaced,
+    OrderReduced: _reduced,
+    CallAuctionHeld: _auctioned,
     OrderRefused: _order_refused,
     Settled: _settled,
     Held: _held,

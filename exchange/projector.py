@@ -55,7 +55,10 @@ from exchange.events import (
     ListingRevised,
     NeedMoved,
     NeedShortlisted,
+    OrderCameIn,
     OrderClosed,
+    OrderReduced,
+    OrderReplaced,
     PriceLowered,
     ProposalAwarded,
     ProposalCountered,
@@ -78,6 +81,7 @@ from exchange.matching.negotiation import Criterion
 from exchange.projection import (
     AuctionRecord,
     BidRecord,
+    CallAuctionRecord,
     DutyRecord,
     EntitlementRecord,
     Kept,
@@ -244,6 +248,8 @@ LEAVES: Final = Table("evidence_leaf", LeafRecord, ("id", "sequence", "position"
 POSTINGS: Final = Table("posting", PostingRecord, ("sequence", "position"))
 REFUSALS: Final = Table("refusal", RefusalRecord, ("sequence", "position"), {"unknown": Unknown})
 
+CALL_AUCTIONS: Final = Table("call_auction", CallAuctionRecord, ("sequence", "position"))
+
 STAGED: Final[tuple[Table[Any], ...]] = (
     PRODUCTS,
     LISTINGS,
@@ -321,7 +327,7 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                 wanted.orders[event.buy_order] = wanted.orders[event.sell_order] = None
                 if event.buy_order == event.trade:  # a cured hold is paid out of its own reservation
                     wanted.trades[event.trade] = None
-            case OrderClosed():
+            case OrderClosed() | OrderCameIn() | OrderReplaced() | OrderReduced():
                 wanted.orders[event.order] = None
             case HoldChanged():
                 wanted.trades[event.trade] = None
@@ -429,6 +435,7 @@ async def write(connection: Any, view: View) -> None:
             await connection.execute(table.update())
     await _copy(connection, POSTINGS, POSTINGS.name, view.postings)
     await _copy(connection, REFUSALS, REFUSALS.name, view.refusals)
+    await _copy(connection, CALL_AUCTIONS, CALL_AUCTIONS.name, view.call_auctions)
     await _copy(connection, LEAVES, LEAVES.name, view.leaves)
 
 
@@ -695,6 +702,7 @@ async def _compare_tables(connection: Any, view: View) -> Difference | None:
     return (
         await _compare_table(connection, POSTINGS, view.postings)
         or await _compare_table(connection, REFUSALS, view.refusals)
+        or await _compare_table(connection, CALL_AUCTIONS, view.call_auctions)
         or await _compare_table(connection, LEAVES, view.leaves)
     )
 
@@ -848,6 +856,10 @@ REFUSALS_OF: Final = _either(REFUSALS, "participant", "counterparty", f"{BELOW}"
     "WHERE counterparty = $2", "WHERE counterparty <> '' AND counterparty = $2"
 )
 ALL_REFUSALS: Final = REFUSALS.select(f"WHERE (sequence, position) < ($2, $3) ORDER BY {BY_PLACE} LIMIT $1")
+AUCTIONS_OF: Final = CALL_AUCTIONS.select(
+    f"WHERE listing = $2 AND (sequence, position) < ($3, $4) ORDER BY {BY_PLACE} LIMIT $1"
+)
+FILLS_OF: Final = TRADES.select("WHERE buy_order = $1 OR sell_order = $1 ORDER BY number LIMIT $2")
 ENTITLEMENTS_OF: Final = _either(ENTITLEMENTS, "buyer", "seller", "number < $3", BY_NUMBER)
 DUTIES_OF: Final = _either(
     DUTIES,
@@ -998,6 +1010,18 @@ async def refusals(
     if participant is None:
         return await _page_of(pool, REFUSALS, ALL_REFUSALS, limit, *place)
     return await _page_of(pool, REFUSALS, REFUSALS_OF, limit, participant, *place)
+
+
+async def call_auctions_of(
+    pool: Pool, listing: str, limit: int = 50, cursor: str | None = None
+) -> Page[CallAuctionRecord]:
+    """Call auctions over a listing's book, the newest first."""
+    return await _page_of(pool, CALL_AUCTIONS, AUCTIONS_OF, limit, listing, *_place_before(cursor))
+
+
+async def fills_of(pool: Pool, order: str, most: int) -> list[TradeRecord]:
+    """Trades that this order is a side of, the oldest first: at most so many."""
+    return [TRADES.row_of(record) for record in await pool.fetch(FILLS_OF, order, most)]
 
 
 async def entitlements_of(

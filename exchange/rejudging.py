@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from clearing.house import digest_of
 from clearing.notrade import Facts, Rulebook, Verdict
-from exchange import auction, duty, journal, venue
+from exchange import auction, book_orders, duty, journal, venue
 from exchange.events import (
     CertificateRenewed,
     DutyBroken,
@@ -33,7 +33,7 @@ from exchange.events import (
     TradeRefused,
 )
 from exchange.listing import AUCTIONS, cell_of
-from exchange.order import Deal, clearing_facts, deal_of, judge_clearing, place
+from exchange.order import Deal, clearing_facts, deal_of, judge_clearing
 from exchange.product import judge_registration
 from exchange.state import State
 
@@ -104,10 +104,11 @@ def _deal_of(state: State, event: Settled | Held | TradeRefused, at_ns: int) -> 
 
 
 def _stood(event: Any, state: State) -> bool:
-    """Whether the buyer had asked for it before: a hold, an order that rested, or a bid."""
+    """Whether the buyer had asked for it before: a hold, a bid, or an order that is older than this entry."""
     if event.trade in state.holds or state.listings[event.listing].terms.mechanism in AUCTIONS:
         return True
-    return event.buy_order in state.orders and state.orders[event.buy_order] is not state.incoming
+    order = state.orders.get(event.buy_order)
+    return order is not None and order.placed_at_ns <= state.now_ns
 
 
 def _order_of(event: Any, state: State) -> Any:
@@ -234,8 +235,9 @@ def _placed_again(state: State, event: OrderRefused, at_ns: int) -> Any:
         territory=event.territory,
         accepts_prior=event.accepts_prior,
     )
-    mechanism = state.listings[event.listing].terms.mechanism
-    return auction.place_again(state, asked, at_ns) if mechanism in AUCTIONS else place(state, asked, at_ns)
+    if state.listings[event.listing].terms.mechanism in AUCTIONS:
+        return auction.place_again(state, asked, at_ns)
+    return book_orders.place(state, asked, at_ns)
 
 
 def _registered(state: State, event: ProductDecided, at_ns: int) -> Differences:

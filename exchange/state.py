@@ -7,11 +7,13 @@ cache of facts and findings: it can be dropped at any time and is not part of th
 
 import hashlib
 from collections import deque
+from collections.abc import Iterable
 from heapq import heapify, heappush
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from clearing.bank import Bank
 from clearing.calendar import PACKAGE, Calendar, year_of
@@ -38,7 +40,7 @@ from exchange.events import (
 )
 from exchange.matching.book import Book, Order
 from exchange.matching.negotiation import Criterion, Kind, ProposalState
-from exchange.matching.orders import Side
+from exchange.matching.orders import PLAIN, Conditions, Instrument, Side
 
 DAY_NS: Final = 86_400_000_000_000
 REMEMBERED: Final = 200_000
@@ -47,8 +49,7 @@ REMEMBERED: Final = 200_000
 
 LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
-    "postponed", "settled_over", "suspended", "bought", "needs",
-    "proposals", "auctions",
+    "postponed", "settled_over", "suspended", "bought", "needs", "proposals", "auctions", "sessions",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -90,8 +91,58 @@ class Exclusive(Struct, frozen=True, gc=False):
 
 
 def closing(order: Order, reason: str) -> OrderClosed:
-    """What is left of a resting order goes. The event says where it rested: a tape keeps levels, not orders."""
-    return OrderClosed(order.id, reason, order.remaining, order.listing, order.side, order.price_fen)
+    """What is left of an order in a book goes. The event says where it rested and what of it nobody saw: a tape keeps
+    levels, not orders. One that waits for its stop shows nothing."""
+    hidden = order.remaining - order.shown
+    return OrderClosed(order.id, reason, order.remaining, order.listing, order.side, order.price_fen, hidden)
+
+
+class PlainRow(Struct):
+    """A resting order in a snapshot, which asks nothing. Its place is that of its queue."""
+
+    id: str
+    side: Side
+    price_fen: int
+    remaining: int
+    owner: str
+    participant: str
+    listing: str
+    quantity: int
+    placed_at_ns: int
+    barred: tuple[str, ...]
+    client_order_id: str
+    purpose: str
+    territory: str
+    accepts_prior: bool
+
+
+class OrderRow(PlainRow):
+    """A resting or waiting order in a snapshot."""
+
+    conditions: Conditions | UnsetType = UNSET
+    shown: int | UnsetType = UNSET
+
+
+_first_of: Final = attrgetter(*PlainRow.__struct_fields__)
+
+
+def order_row(order: Order) -> PlainRow:
+    """Most orders ask nothing, and are written down as they were before there was anything to ask."""
+    if order.conditions == PLAIN:
+        return PlainRow(*_first_of(order))
+    row = OrderRow(*_first_of(order))
+    row.conditions, row.shown = order.conditions, order.shown
+    return row
+
+
+def order_of_row(row: OrderRow) -> Order:
+    """As it is put into its book again."""
+    order = Order(*_first_of(row))
+    order.place = 1
+    if isinstance(row.conditions, Conditions):
+        order.conditions = row.conditions
+    order.shown = row.shown if isinstance(row.shown, int) else row.remaining
+    return order
 
 
 class Product(Struct, kw_only=True):
@@ -149,6 +200,13 @@ class Listing(Struct, kw_only=True):
     last_fen: int = 0
     tariff_sha256: str = ""
     """The tariff that a reviewer held public data's price regime and ceiling against; empty: they are unknown."""
+
+
+def new_book(listing: Listing) -> Book:
+    """An empty book for the units of a listing, after what was traded of them."""
+    terms = listing.terms
+    instrument = Instrument(terms.tick_fen or 1, terms.price_per_units, terms.collar_bp or 0, terms.price_fen)
+    return Book(instrument, listing.last_fen)
 
 
 class Trade(Struct, gc=False):
@@ -391,6 +449,14 @@ class Halt(Struct, frozen=True):
     since_ns: int
 
 
+class Session(Struct, frozen=True):
+    """The phase of a board's books since an instant; its timetable looks at it again at `next_ns` (0: never)."""
+
+    phase: str
+    since_ns: int
+    next_ns: int = 0
+
+
 class Agreement(Struct, kw_only=True):
     """The contract of one version of a listing, as its merchant signed it; `clearing.contract` makes the text again.
 
@@ -556,6 +622,7 @@ class State:
     `owned` are the same added up by ultimate owner, a cache.
     `awarding`: trade on hold, and the proposal that it is the award of.
     `auctions` are by listing; `bidding` finds a standing bid's listing.
+    `sessions`: board, where it has a timetable or was moved; the others trade at any hour.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -649,6 +716,12 @@ class State:
         self.suspended: dict[str, int] = {}
         self.bought: dict[str, dict[str, int]] = {}
         self.owned: dict[str, dict[str, int]] = {}
+        self.sessions: dict[str, Session] = {}
+
+    def phase_of(self, board: str) -> str:
+        """Of the board's books; a halt is none (`exchange.halt`)."""
+        session = self.sessions.get(board)
+        return "continuous" if session is None else session.phase
 
     @property
     def rulebook(self) -> Rulebook:
@@ -703,6 +776,15 @@ class State:
         del rows[identifier]
         if not rows:
             del self.licensed[entitlement.listing]
+
+    def _queues(self) -> dict[str, list[str]]:
+        """Books whose orders do not stand in the order in which they were placed: their ids, by place."""
+        queues = {}
+        for key, book in self.books.items():
+            placed = by_place(book.orders())
+            if placed != by_time(placed):
+                queues[key] = [order.id for order in placed]
+        return queues
 
     def take_contract(self, agreement: Agreement) -> None:
         """A contract is there; a live one is its listing's."""
@@ -775,6 +857,8 @@ class State:
             later["venue_key"] = self.venue_key
         if self.dealings:
             later["dealings"] = list(self.dealings.values())
+        if queues := self._queues():
+            later["queues"] = queues
         if self.exports:
             later["exports"] = [row for rows in self.exports.values() for row in rows.values()]
         if self.claims.says_something():
@@ -785,7 +869,7 @@ class State:
             "products": list(self.products.values()),
             "listings": list(self.listings.values()),
             "books": {key: [order.id for order in book.orders()] for key, book in self.books.items()},
-            "orders": [_OrderRow.of(order) for order in self.orders.values()],
+            "orders": [order_row(order) for order in self.orders.values()],
             "trades": list(self.trades.values()),
             "entitlements": list(self.entitlements.values()),
             "keys": self.keys,
@@ -804,30 +888,13 @@ class State:
         }
 
 
-class _OrderRow(Struct):
-    """An order as kept journals dump it; where it stands in its book is said by `books`."""
+def by_place(orders: Iterable[Order]) -> list[Order]:
+    return sorted(orders, key=lambda order: order.place)
 
-    id: str
-    side: Side
-    price_fen: int
-    remaining: int
-    owner: str
-    participant: str
-    listing: str
-    quantity: int
-    placed_at_ns: int
-    barred: tuple[str, ...]
-    client_order_id: str
-    purpose: str
-    territory: str
-    accepts_prior: bool
 
-    @classmethod
-    def of(cls, order: Order) -> "_OrderRow":
-        return cls(*(getattr(order, name) for name in cls.__struct_fields__))
-
-    def order(self) -> Order:
-        return Order(*(getattr(self, name) for name in self.__struct_fields__))
+def by_time(orders: Iterable[Order]) -> list[Order]:
+    """In the order in which they were placed: mostly that of their places."""
+    return sorted(orders, key=lambda order: order.placed_at_ns)
 
 
 class _Dumped(Struct):
@@ -838,7 +905,7 @@ class _Dumped(Struct):
     products: list[Product]
     listings: list[Listing]
     books: dict[str, list[str]]
-    orders: list[_OrderRow]
+    orders: list[OrderRow]
     trades: list[Trade]
     entitlements: list[Entitlement]
     keys: dict[str, str]
@@ -888,6 +955,8 @@ class _Dumped(Struct):
     needs: dict[str, Need] = {}
     proposals: dict[str, Proposal] = {}
     auctions: dict[str, Auction] = {}
+    sessions: dict[str, Session] = {}
+    queues: dict[str, list[str]] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -915,8 +984,11 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.use_edition(dumped.edition, dumped.edition_texts)
     state.products = {row.id: row for row in dumped.products}
     state.listings = {row.id: row for row in dumped.listings}
-    state.orders = {row.id: row.order() for row in dumped.orders}
-    state.books = {key: _book(orders, state.orders) for key, orders in dumped.books.items()}
+    state.orders = {row.id: order_of_row(row) for row in dumped.orders}
+    for key, ids in dumped.books.items():
+        queue = dumped.queues.get(key)
+        orders = [state.orders[one] for one in queue or ids]
+        state.books[key] = _book(state.listings[key], orders if queue else by_time(orders))
     state.trades = {row.id: row for row in dumped.trades}
     state.holds = {row.id: row for row in dumped.trades if row.state == "held"}
     for entitlement in dumped.entitlements:
@@ -1006,12 +1078,14 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "needs",
         "proposals",
         "auctions",
+        "sessions",
     ):
         setattr(state, name, getattr(dumped, name))
 
 
-def _book(order_ids: list[str], orders: dict[str, Order]) -> Book:
-    book = Book()
-    for order_id in order_ids:
-        book.add(orders[order_id])
+def _book(listing: Listing, orders: list[Order]) -> Book:
+    """Orders in the order of their places."""
+    book = new_book(listing)
+    for order in orders:
+        book.restore(order)
     return book

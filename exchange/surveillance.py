@@ -234,7 +234,8 @@ class Surveillance:
                 incoming, left = event, event.quantity
             elif kind is Settled:
                 assert isinstance(event, Settled)
-                left -= event.quantity
+                if incoming is not None and incoming.order in (event.buy_order, event.sell_order):
+                    left -= event.quantity
                 self._settled(event, at_ns)
             elif kind is OrderRefused:
                 assert isinstance(event, OrderRefused)

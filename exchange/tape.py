@@ -4,12 +4,13 @@
                                      └──Sheet.fold──> Change (the levels as they are now, prints, bars)
 
 Only what settled is a print: it alone moves the last price and the bars. A quantity that is matched and held leaves its
-level, and comes to the tape on the day it settles. No order is kept: a fill names its maker's price, and what leaves a
-book unfilled says where it rested (`OrderClosed`). So a move is read from an entry alone, and a sheet can be rewound by
-taking moves back (`Sheet.rewound`): with the newest levels and the journal's end, any recent moment is told again.
+level, and comes to the tape on the day it settles. No order is kept: a fill names its maker's price, what leaves a book
+unfilled says where it rested (`OrderClosed`), and so does what changes in it; a call auction says what it did to the
+levels. So a move is read from an entry alone, and a sheet can be rewound by taking moves back (`Sheet.rewound`): with the
+newest levels and the journal's end, any recent moment is told again.
 
-Two orders that the law or self-trade prevention keeps apart may rest at crossing prices: the best bid of a sheet may be
-above its best offer.
+Levels are what orders show: an iceberg hides the rest, an order that waits for its stop is not there. Two orders that the
+law keeps apart may rest at crossing prices: the best bid of a sheet may be above its best offer.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping
@@ -18,11 +19,16 @@ from typing import Any, Final
 from msgspec import Struct
 
 from exchange.events import (
+    CallAuctionHeld,
     Event,
     Held,
     ListingMoved,
+    OrderCameIn,
     OrderClosed,
     OrderPlaced,
+    OrderReduced,
+    OrderRefilled,
+    OrderReplaced,
     Settled,
     TradingHalted,
     TradingResumed,
@@ -99,16 +105,31 @@ class Change(Struct):
 # ---- reading entries
 
 
-class _Reading:
-    """The moves of some listings so far. An order that came in is followed to the end of its entry, where it rests."""
+class _Incoming(Struct, gc=False):
+    """An order that comes in: what is left of it rests at the end, showing `display` of it (0: all)."""
 
-    __slots__ = ("_boards", "_incoming", "_left", "_listings", "at_ns", "moves")
+    order: str
+    listing: str
+    side: str
+    price_fen: int
+    left: int
+    display: int
+
+    @property
+    def shown(self) -> int:
+        return min(self.display or self.left, self.left)
+
+
+class _Reading:
+    """The moves of some listings so far. An order that came in is followed to the next one or the end of its entry, where
+    it rests."""
+
+    __slots__ = ("_boards", "_incoming", "_listings", "at_ns", "moves")
 
     def __init__(self, listings: Container[str], boards: Mapping[str, str]) -> None:
         self._listings = listings
         self._boards = boards
-        self._incoming: OrderPlaced | None = None
-        self._left = 0
+        self._incoming: _Incoming | None = None
         self.at_ns = 0
         self.moves: dict[str, Move] = {}
 
@@ -117,10 +138,13 @@ class _Reading:
             kind = type(event)
             if kind in READ:
                 READ[kind](self, event)
-        if self._incoming is not None:
-            if self._left:
-                self.level(self._incoming.listing, self._incoming.side, self._incoming.limit_fen, self._left)
-            self._incoming = None
+        self.rests()
+
+    def rests(self) -> None:
+        """What is left of the order that came in is in its level."""
+        one, self._incoming = self._incoming, None
+        if one is not None and one.left:
+            self.level(one.listing, one.side, one.price_fen, one.shown)
 
     def move(self, listing: str) -> Move | None:
         """None for a listing that nobody asked for."""
@@ -136,15 +160,57 @@ class _Reading:
             move.levels[key] = move.levels.get(key, 0) + quantity
 
     def placed(self, event: OrderPlaced) -> None:
+        """One with a stop waits until it comes in."""
+        self.rests()
+        asks = event.conditions
+        if event.listing in self._listings and (asks is None or not asks.stop_fen):
+            self._incoming = _Incoming(
+                event.order,
+                event.listing,
+                event.side,
+                event.limit_fen,
+                event.quantity,
+                0 if asks is None else asks.display,
+            )
+
+    def came_in(self, event: OrderCameIn) -> None:
+        self.rests()
         if event.listing in self._listings:
-            self._incoming, self._left = event, event.quantity
+            self.level(event.listing, event.side, event.left_fen, -event.left_quantity)
+            self._incoming = _Incoming(
+                event.order, event.listing, event.side, event.limit_fen, event.remaining, event.display
+            )
+
+    def replaced(self, event: OrderReplaced) -> None:
+        self.level(event.listing, event.side, event.left_fen, -event.left_quantity)
+        if event.keeps_place:
+            self.level(event.listing, event.side, event.limit_fen, event.shown)
+        elif event.listing in self._listings and not event.stop_fen:
+            self.rests()
+            self._incoming = _Incoming(
+                event.order, event.listing, event.side, event.limit_fen, event.remaining, event.display
+            )
+
+    def refilled(self, event: OrderRefilled) -> None:
+        self.level(event.listing, event.side, event.price_fen, event.shown)
+
+    def reduced(self, event: OrderReduced) -> None:
+        incoming = self._incoming
+        if incoming is not None and incoming.order == event.order:
+            incoming.left -= event.quantity
+        else:
+            self.level(event.listing, event.side, event.price_fen, -event.less_shown)
+
+    def auctioned(self, event: CallAuctionHeld) -> None:
+        for side, price, quantity in event.levels:
+            self.level(event.listing, side, price, quantity)
 
     def filled(self, event: Settled | Held) -> None:
         """The incoming order takes from a maker, from the posted supply, or from nothing: a hold that settles."""
         incoming = self._incoming
         if incoming is None or incoming.order not in (event.buy_order, event.sell_order):
             return
-        self._left -= event.quantity
+        incoming.left -= event.quantity
         if event.sell_order:
             maker = SELL if incoming.order == event.buy_order else BUY
             self.level(event.listing, maker, event.price_fen, -event.quantity)
@@ -159,9 +225,9 @@ class _Reading:
 
     def closed(self, event: OrderClosed) -> None:
         if self._incoming is not None and event.order == self._incoming.order:
-            self._left = 0
+            self._incoming.left = 0
         elif event.side:
-            self.level(event.listing, event.side, event.price_fen, -event.remaining)
+            self.level(event.listing, event.side, event.price_fen, event.hidden - event.remaining)
 
     def moved(self, event: ListingMoved) -> None:
         move = self.move(event.listing)
@@ -184,6 +250,11 @@ READ: Final[dict[type, Callable[[_Reading, Any], None]]] = {
     Settled: _Reading.settled,
     Held: _Reading.filled,
     OrderClosed: _Reading.closed,
+    OrderCameIn: _Reading.came_in,
+    OrderReplaced: _Reading.replaced,
+    OrderRefilled: _Reading.refilled,
+    OrderReduced: _Reading.reduced,
+    CallAuctionHeld: _Reading.auctioned,
     ListingMoved: _Reading.moved,
     TradingHalted: _Reading.halted,
     TradingResumed: _Reading.halted,
@@ -210,7 +281,7 @@ def is_told(entries: Iterable[Entry]) -> bool:
     for _, events in entries:
         placed = ""
         for event in events:
-            if type(event) is OrderPlaced:
+            if isinstance(event, OrderPlaced | OrderCameIn | OrderReplaced):
                 placed = event.order
             elif type(event) is OrderClosed and not event.side and event.order != placed:
                 return False

@@ -20,6 +20,7 @@ from exchange import (
     attestation,
     auction,
     bank,
+    book_orders,
     contract,
     debt,
     deposit,
@@ -38,6 +39,7 @@ from exchange import (
     revenue,
     reversal,
     rulebook,
+    session,
     trade,
 )
 from exchange import events as happened
@@ -378,6 +380,21 @@ def _unless_halted(handler: Handler) -> Handler:
     return asked
 
 
+def _then_books(handler: Handler) -> Handler:
+    """A halt ends: books that crossed while they stood still trade in the same entry."""
+
+    def resumed(state: State, command: Any, at_ns: int) -> Decision:
+        decision = handler(state, command, at_ns)
+        return decision if type(decision) is Refusal else _with_books(state, decision, at_ns)  # type: ignore[arg-type]
+
+    return resumed
+
+
+def _with_books(state: State, first: Iterable[Event], at_ns: int) -> Iterator[Event]:
+    yield from first
+    yield from book_orders.go_on(state, at_ns)
+
+
 def _then_standing(handler: Handler) -> Handler:
     """What a participant may do changes: its orders that it may not place any more are closed in the same entry, and
     its holds judged again."""
@@ -456,8 +473,13 @@ def _let_go(state: State, decision: Iterable[Event], at_ns: int) -> Iterator[Eve
 
 
 HANDLERS: Final[dict[type, Handler]] = {
-    PlaceOrder: order.place,
-    happened.CancelOrder: order.cancel,
+    PlaceOrder: book_orders.place,
+    happened.CancelOrder: book_orders.cancel,
+    happened.CancelMany: book_orders.cancel_many,
+    happened.ReplaceOrder: book_orders.change,
+    happened.EndConnection: book_orders.end_connection,
+    happened.MoveSession: session.move,
+    happened.FollowTimetables: session.follow,
     happened.OpenVenue: bank.open_venue,
     happened.AdoptVenueKey: _adopt_key,
     happened.AdoptRulebook: _then_all_holds(rulebook.adopt),
@@ -505,7 +527,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.CloseBreak: bank.close_break,
     happened.RecordCeiling: revenue.record_ceiling,
     happened.HaltTrading: halt.halt,
-    happened.ResumeTrading: halt.resume,
+    happened.ResumeTrading: _then_books(halt.resume),
     happened.SuspendEntitlement: entitlement.suspend,
     happened.ResumeEntitlement: entitlement.resume,
     happened.RenewEntitlement: entitlement.renew,
@@ -655,6 +677,12 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.ReserveOpened: auction.apply_reserve,
     happened.BidEnded: auction.apply_ended,
     happened.AuctionClosed: auction.apply_closed,
+    happened.OrderCameIn: book_orders.apply_came_in,
+    happened.OrderReplaced: book_orders.apply_replaced,
+    happened.OrderRefilled: book_orders.apply_refilled,
+    happened.OrderReduced: book_orders.apply_reduced,
+    happened.SessionMoved: session.apply_moved,
+    happened.CallAuctionHeld: book_orders.apply_auction,
 }
 """Event: what it changes."""
 
@@ -688,6 +716,8 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "duty_reminder": duty.on_reminder_due,
     "report": trade.on_report_due,
     "standing": order.on_standing_due,
+    "order": book_orders.on_due,
+    "session": session.on_due,
     "bank": bank.on_due,
     "rulebook": _rulebook_due,
     "hold": trade.on_look_due,

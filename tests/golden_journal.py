@@ -16,6 +16,7 @@ from clearing.registers import Freeze, HarmOpinion, Pledge
 from exchange import auction, journal, venue
 from exchange import events as e
 from exchange.matching.negotiation import Criterion
+from exchange.matching.orders import Conditions
 from exchange.state import DAY_NS, encode_state, state_hash
 from tests.exchange.world import (
     EVIDENCE,
@@ -91,6 +92,7 @@ def day() -> World:
     sales(world, world.listing(shop, product, price_fen=10_001), buyer)
     facts(world, shop, buyer)
     book(world, shop, product, buyer)
+    sessions(world, shop)
     reports(world, shop, product, buyer)
     needs(world, shop, buyer)
     lives_of_listings(world, shop)
@@ -211,6 +213,24 @@ def book(world: World, shop: str, product: str, buyer: str) -> None:
     held = only(world.order(buyer, exclusive), e.Held).trade
     world.must(e.CureHold(actor=buyer, trade=held, rule="B17", evidence_sha256="", revision=0))
     only(world.ask(dealer, listing, 10, 90), e.TradeRefused)
+
+
+def sessions(world: World, shop: str) -> None:
+    """A call auction; a stop that comes in, an iceberg that shows its next part, a replacement, a part taken from both."""
+    listing = world.book(shop, world.product(shop))
+    dealer, sister = world.merchant(cash_fen=10**7), world.buyer(owner=shop)
+    for phase in ("closed", "pre_open", "call_auction"):
+        world.must(e.MoveSession(actor=OPERATOR, board="computing", phase=phase, reason="the day"))
+        if phase == "pre_open":
+            world.ask(shop, listing, 500, 100, conditions=Conditions(display=50))
+            world.bid(dealer, listing, 420, 105)
+    world.must(e.MoveSession(actor=OPERATOR, board="computing", phase="continuous", reason="the day"))
+    world.ask(dealer, listing, 5, 90, conditions=Conditions(stop_fen=98))
+    rests = only(world.bid(dealer, listing, 5, 80), e.OrderPlaced).order
+    world.must(e.ReplaceOrder(actor=dealer, order=rests, quantity=5, limit_fen=98))
+    world.bid(dealer, listing, 60, 100)
+    world.bid(sister, listing, 3, 100, conditions=Conditions(self_trade="decrement"))
+    world.ask(shop, listing, 1, 98)
 
 
 def reports(world: World, shop: str, product: str, buyer: str) -> None:

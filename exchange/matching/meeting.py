@@ -237,6 +237,11 @@ def _makers(book: Book, may_trade: MayTrade, taker: Order, limit_fen: int | None
             yield maker
 
 
+def would_meet(book: Book, may_trade: MayTrade, order: Order) -> bool:
+    """Whether there is anybody whom this order would meet if it came in now."""
+    return next(_makers(book, may_trade, order, limit_of(book, order)), None) is not None
+
+
 def _beforehand(book: Book, may_trade: MayTrade, taker: Order, limit_fen: int | None, fresh: bool) -> str:
     """Why the order is closed without meeting anybody, or `rests`; empty: it meets."""
     conditions = taker.conditions
@@ -311,6 +316,25 @@ def fillable(book: Book, may_trade: MayTrade, taker: Order, wanted: int) -> bool
         if not left:
             break
     return False
+
+
+def foreseen(book: Book, may_trade: MayTrade, taker: Order) -> Iterator[tuple[int, int]]:
+    """(price in fen, quantity) of each fill that the order would get if it came in now and every fill stood."""
+    left, how = taker.remaining, taker.conditions.self_trade
+    for maker, part in _parts(met(book, may_trade, taker, limit_of(book, taker)), taker.owner):
+        whole = maker.conditions.all_or_none
+        if whole and maker.remaining > left:
+            continue
+        if maker.owner != taker.owner:
+            part = min(part, left)
+            left -= part
+            yield maker.price_fen, part
+        elif _ends(taker):
+            return
+        elif how == "decrement" and not whole:
+            left -= min(left, maker.remaining)
+        if not left:
+            return
 
 
 def _parts(makers: Iterator[Order], owner: str) -> Iterator[tuple[Order, int]]:

@@ -16,6 +16,7 @@ What can go wrong, and what is done:
 """
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -26,7 +27,7 @@ import msgspec
 from litestar.handlers import ASGIRouteHandler
 from msgspec import Meta, Struct
 
-from exchange.events import CancelOrder, OrderClosed, Refused
+from exchange.events import VENUE, CancelOrder, EndConnection, OrderClosed, Refused
 from exchange.venue import Outcome
 from exchange.web import problem
 from exchange.web.access import bearer
@@ -37,6 +38,7 @@ from exchange.web.orders import Batch, BatchResult, EntryDoor, Order, entry_door
 from exchange.web.problem import Problem, Refusing, refusing
 from exchange.web.watch import (
     CertificateTold,
+    ChangedView,
     ClosedView,
     DutyTold,
     OpenOrder,
@@ -145,7 +147,9 @@ class Answer(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="ans
     problem: Problem | None = None
 
 
-Told: TypeAlias = Answer | PlacedView | TradedView | ClosedView | DutyTold | ReminderTold | CertificateTold
+Told: TypeAlias = (
+    Answer | PlacedView | ChangedView | TradedView | ClosedView | DutyTold | ReminderTold | CertificateTold
+)
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 
@@ -176,6 +180,10 @@ class Conversation:
 
     def __init__(self, desk: Desk, door: EntryDoor, watchers: Watchers, rooms: "_Rooms") -> None:
         self.participant = ""
+        self.name = secrets.token_hex(8)
+        """Which connection this is, to the orders that are to end with it."""
+        self._is_frail = False
+        """Whether there may be such orders. What the venue does not live to end it ends when it starts again."""
         self.ending: tuple[int, str] | None = None
         """Code and reason of the close; nothing more is taken."""
         self._desk = desk
@@ -223,12 +231,19 @@ class Conversation:
         participant = self._holder()
         if isinstance(asked, Place):
             self._take(1)
-            self._await(asked.request, 1, self._door.submit(asked.order, participant), self._placed)
+            self._is_frail |= asked.order.cancel_on_disconnect
+            self._await(
+                asked.request, 1, self._door.submit(asked.order, participant, "", self.name), self._placed
+            )
         elif isinstance(asked, PlaceMany):
             weight = max(1, len(asked.orders))
             self._take(weight)
+            self._is_frail |= any(order.cancel_on_disconnect for order in asked.orders)
             self._await(
-                asked.request, weight, self._door.submit_many(asked.orders, participant), self._placed_many
+                asked.request,
+                weight,
+                self._door.submit_many(asked.orders, participant, "", self.name),
+                self._placed_many,
             )
         elif isinstance(asked, Cancel):
             self._take(1)
@@ -423,6 +438,9 @@ class Conversation:
             await asyncio.wait([self._watching])
             self._watchers.end(self, self.participant)
         self._rooms.leave(self.participant)
+        if self._is_frail:
+            with suppress(*DATABASE_ERRORS):
+                await self._desk.engine.submit(EndConnection(actor=VENUE, session=self.name))
 
 
 async def _hear(conversation: Conversation, receive: Any) -> None:
@@ -611,7 +629,7 @@ say   {"op":"cancel","request":4,"order":"O9"}
 told  {"type":"answer","request":4,"status":200,"cancelled":{"order":"O9","quantity":3,"reason":"cancelled"}}
 say   {"op":"watch","request":5}
 told  {"type":"answer","request":5,"status":200,"orders":[...open orders...]}
-told  {"type":"placed",...}  {"type":"trade",...}  {"type":"closed",...}    own orders, from then on, however placed
+told  {"type":"placed",...}  {"type":"changed",...}  {"type":"trade",...}  {"type":"closed",...}    own orders, from then on
 told  {"type":"duty",...}  {"type":"entitlement_reminder",...}    what one owes after a trade, and terms that end soon
 told  {"type":"certificate_reminder",...}    own certificates that end soon
 

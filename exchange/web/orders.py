@@ -15,15 +15,24 @@ from litestar.handlers import ASGIRouteHandler
 from msgspec import Meta, Struct
 
 from credit.merchant import Participant
-from exchange import projector
-from exchange.events import CancelOrder, PlaceOrder, Refusal, Refused
+from exchange import book_orders, projector
+from exchange.events import (
+    CancelMany,
+    CancelOrder,
+    OrderClosed,
+    PlaceOrder,
+    Refusal,
+    Refused,
+    ReplaceOrder,
+)
+from exchange.matching.orders import Conditions
 from exchange.projection import OrderRecord
 from exchange.venue import Outcome
 from exchange.web import problem
 from exchange.web.access import Tokens, bearer
 from exchange.web.desk import Desk
 from exchange.web.fills import PlacedOrder, placed_order
-from exchange.web.instant import optional_text
+from exchange.web.instant import Instant, optional_ns, optional_text
 from exchange.web.operation import Call, Operation, Paging, body_chunks, command_id, performer
 from exchange.web.pattern import whole
 from exchange.web.problem import Problem, Reasons, Refusing, refusing
@@ -32,6 +41,8 @@ from exchange.web.trace import TRACE, note
 BATCH_LIMIT: Final = 2 << 20
 SINGLE_LIMIT: Final = 1 << 20
 MOST_IN_A_BATCH: Final = 1_000
+MOST_FILLS: Final = 1_000
+MOST_APART: Final = 200
 
 _NO_NUL: Final = whole("[^\\u0000]*")
 Word = Annotated[str, Meta(min_length=1, max_length=100, pattern=_NO_NUL)]
@@ -83,11 +94,36 @@ class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fa
     quantity: Quantity
     limit_fen: Price | None = None
     time_in_force: Annotated[
-        Literal["gtc", "ioc"],
+        Literal["gtc", "gtd", "day", "ioc", "fok"],
         Meta(
-            description="of an order book: gtc rests until cancelled, of ioc what is not filled at once is closed"
+            description="of an order book: gtc rests until cancelled, gtd until expires_at, day until midnight in "
+            "China; of ioc what is not filled at once is closed, of fok everything where not all of it is"
         ),
     ] = "gtc"
+    order_type: Annotated[
+        Literal["", "limit", "market", "stop", "stop_limit"],
+        Meta(description="need not be said: it follows from limit_fen and stop_fen, and has to fit them"),
+    ] = ""
+    stop_fen: Annotated[
+        Price | None,
+        Meta(description="of an order book: waits until the last settled price reaches it"),
+    ] = None
+    expires_at: Annotated[Instant | None, Meta(description="of gtd")] = None
+    display_quantity: Annotated[
+        Quantity | None, Meta(description="an iceberg: what of the order the book shows at a time")
+    ] = None
+    minimum_quantity: Annotated[
+        Quantity | None, Meta(description="as much is filled when the order comes in, or it is closed")
+    ] = None
+    all_or_none: Annotated[bool, Meta(description="is filled whole or not at all, whenever that is")] = False
+    post_only: Annotated[bool, Meta(description="is closed where it would meet an order at once")] = False
+    self_trade: Annotated[
+        Literal["cancel_newest", "cancel_oldest", "cancel_both", "decrement"],
+        Meta(description="what happens where it meets an order of the same ultimate owner"),
+    ] = "cancel_newest"
+    cancel_on_disconnect: Annotated[
+        bool, Meta(description="over /v1/orders/ws only: it ends with the connection that it came by")
+    ] = False
     purpose: Purpose | None = None
     territory: Territory | None = None
     accepts_prior: Annotated[
@@ -118,8 +154,51 @@ Submit = Callable[[PlaceOrder], Awaitable[Outcome]]
 SubmitMany = Callable[[Sequence[PlaceOrder]], Awaitable[Sequence[Outcome]]]
 
 
-def command_of(order: Order, participant: str, key: str = "") -> PlaceOrder:
-    """`key` is the request's `Idempotency-Key`: the order's id where it has none of its own."""
+TYPES: Final = {
+    "limit": (True, False),
+    "market": (False, False),
+    "stop": (False, True),
+    "stop_limit": (True, True),
+}
+"""Whether an order of this type has a limit_fen and a stop_fen."""
+
+
+def _conditions(order: Order, connection: str) -> Conditions | None:
+    """What the order asks beside a side, a price and how long; None for most."""
+    if order.order_type and TYPES[order.order_type] != (
+        order.limit_fen is not None,
+        order.stop_fen is not None,
+    ):
+        has = ", ".join(f"{kind}: {_has(*fields)}" for kind, fields in TYPES.items())
+        raise Refusing(
+            Refused.malformed, f"order_type does not fit limit_fen and stop_fen ({has}): leave it out"
+        )
+    if order.cancel_on_disconnect and not connection:
+        raise Refusing(Refused.malformed, "cancel_on_disconnect: send this order over /v1/orders/ws")
+    asks = Conditions(
+        order.time_in_force,
+        order.stop_fen or 0,
+        order.display_quantity or 0,
+        order.minimum_quantity or 0,
+        order.all_or_none,
+        order.post_only,
+        order.self_trade,
+        optional_ns(order.expires_at, "expires_at"),
+        connection if order.cancel_on_disconnect else "",
+    )
+    return None if asks == _PLAIN.get(order.time_in_force) else asks
+
+
+def _has(limit: bool, stop: bool) -> str:
+    return " and ".join(name for name, has in (("limit_fen", limit), ("stop_fen", stop)) if has) or "neither"
+
+
+_PLAIN: Final = {"gtc": Conditions("gtc"), "ioc": Conditions("ioc")}
+
+
+def command_of(order: Order, participant: str, key: str = "", connection: str = "") -> PlaceOrder:
+    """`key` is the request's `Idempotency-Key`: the order's id where it has none of its own; `connection` the WebSocket
+    that it came by."""
     named = order.client_order_id
     return PlaceOrder(
         actor=participant,
@@ -132,6 +211,7 @@ def command_of(order: Order, participant: str, key: str = "") -> PlaceOrder:
         purpose=order.purpose or "",
         territory=order.territory or "",
         accepts_prior=order.accepts_prior,
+        conditions=_conditions(order, connection),
     )
 
 
@@ -204,16 +284,18 @@ class EntryDoor:
             )
         return holder
 
-    def submit(self, order: Order, participant: str, key: str = "") -> Awaitable[Outcome]:
+    def submit(
+        self, order: Order, participant: str, key: str = "", connection: str = ""
+    ) -> Awaitable[Outcome]:
         _check_same(order, key)
-        command = command_of(order, participant, key)
+        command = command_of(order, participant, key, connection)
         note(command)
         return self._submit(command)
 
     def submit_many(
-        self, orders: Sequence[Order], participant: str, key: str = ""
+        self, orders: Sequence[Order], participant: str, key: str = "", connection: str = ""
     ) -> Awaitable[Sequence[Outcome]]:
-        commands = commands_of(orders, participant, key)
+        commands = commands_of(orders, participant, key, connection)
         if TRACE.get() is not None:
             for command in commands:
                 note(command)
@@ -274,7 +356,9 @@ def _not_taken(outcomes: Sequence[Outcome]) -> Refusal | None:
     return first.refusal if all(one is first for one in outcomes) else None
 
 
-def commands_of(orders: Sequence[Order], participant: str, key: str = "") -> list[PlaceOrder]:
+def commands_of(
+    orders: Sequence[Order], participant: str, key: str = "", connection: str = ""
+) -> list[PlaceOrder]:
     """The commands of a batch; a command id that is none is refused with the element's index.
 
     Elements without an id of their own get one of the request's `key` and their place.
@@ -282,7 +366,8 @@ def commands_of(orders: Sequence[Order], participant: str, key: str = "") -> lis
     commands = []
     for index, order in enumerate(orders):
         try:
-            commands.append(command_of(order, participant, element_key(key, index) if key else ""))
+            named = element_key(key, index) if key else ""
+            commands.append(command_of(order, participant, named, connection))
         except Refusing as error:
             error.index = index
             error.errors = tuple(
@@ -332,7 +417,8 @@ async def refuse(reasons: Reasons, error: Refusing, send: Any) -> None:
 
 
 class OrderView(Struct, kw_only=True):
-    """An order as it is now."""
+    """An order as it is now. One that `waits` has a stop that was not reached yet: it is in no book. `conditions` are
+    what else it asked: minimum, all_or_none, post_only, self_trade, expires (UTC ns), disconnects."""
 
     order: str
     state: str
@@ -346,6 +432,70 @@ class OrderView(Struct, kw_only=True):
     placed_at: str | None
     closed_reason: str | None = None
     client_order_id: str | None = None
+    stop_fen: int | None = None
+    waits: bool = False
+    display_quantity: int | None = None
+    conditions: tuple[str, ...] = ()
+
+
+class Traded(Struct, frozen=True):
+    """A trade of an order."""
+
+    trade: str
+    state: str
+    quantity: int
+    price_fen: int
+    amount_fen: int
+
+
+class OrderAlone(OrderView, kw_only=True):
+    """One order with its trades as they are now, the oldest first: up to 1,000."""
+
+    trades: tuple[Traded, ...] = ()
+
+
+class Replacement(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the order is from now on. `quantity` is all of it, with what was filled. What is left out of the rest: none.
+
+    A smaller quantity at the same price keeps the place in the queue, anything else loses it.
+    """
+
+    quantity: Quantity
+    limit_fen: Price | None = None
+    stop_fen: Price | None = None
+    display_quantity: Quantity | None = None
+
+
+class Many(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which own orders: of a listing, of a side; without either, all of them."""
+
+    listing: Annotated[str, Meta(max_length=20)] = ""
+    side: Literal["", "buy", "sell"] = ""
+
+
+class ManyCancelled(Struct):
+    """What was cancelled, and how many that were."""
+
+    orders: tuple[str, ...]
+    count: int
+
+
+class Apart(Struct, frozen=True):
+    """An order on the other side, in a place where price would match, and what keeps the two apart: the `rules` that a
+    trade between their participants would break now or that lack a fact, `refused_before` where clearing refused it,
+    `same_owner` where one owner is behind both, `whole` where one is all-or-none and the other smaller."""
+
+    order: str
+    price_fen: int
+    quantity: int
+    rules: tuple[str, ...]
+    why: str
+
+
+class ApartList(Struct, frozen=True):
+    """Best price first, up to 200."""
+
+    items: tuple[Apart, ...]
 
 
 class OrderList(Struct):
@@ -371,6 +521,10 @@ def order_view(row: OrderRecord) -> OrderView:
         placed_at=optional_text(row.placed_at_ns),
         closed_reason=row.closed_reason or None,
         client_order_id=row.client_order_id or None,
+        stop_fen=row.stop_fen or None,
+        waits=row.waits and row.state in ("open", "partly_filled"),
+        display_quantity=row.display or None,
+        conditions=row.conditions,
     )
 
 
@@ -383,8 +537,55 @@ async def own_order(desk: Desk, participant: str, identifier: str) -> OrderRecor
     return row
 
 
-async def show(call: Call, asked: None) -> OrderView:
-    return order_view(await own_order(call.desk, call.participant, call.path["order"]))
+async def show(call: Call, asked: None) -> OrderAlone:
+    return await _alone(call)
+
+
+async def _alone(call: Call) -> OrderAlone:
+    row = await own_order(call.desk, call.participant, call.path["order"])
+    fills = await projector.fills_of(call.desk.pool, row.id, MOST_FILLS)
+    trades = tuple(
+        Traded(fill.id, fill.state, fill.quantity, fill.price_fen, fill.amount_fen) for fill in fills
+    )
+    return OrderAlone(**msgspec.structs.asdict(order_view(row)), trades=trades)
+
+
+async def replace(call: Call, body: Replacement) -> OrderAlone:
+    identifier = call.path["order"]
+    command = ReplaceOrder(
+        actor=call.participant,
+        key=call.key,
+        order=identifier,
+        quantity=body.quantity,
+        limit_fen=body.limit_fen or 0,
+        stop_fen=body.stop_fen or 0,
+        display=body.display_quantity or 0,
+    )
+    try:
+        await call.submit(command)
+    except Refusing as error:
+        if error.refusal.code is not Refused.not_found:
+            raise
+        row = await own_order(call.desk, call.participant, identifier)
+        raise Refusing(Refused.too_late, f"the order is {row.state}: place another one") from error
+    return await _alone(call)
+
+
+async def cancel_many(call: Call, body: Many) -> ManyCancelled:
+    command = CancelMany(actor=call.participant, key=call.key, listing=body.listing, side=body.side)
+    outcome = await call.submit(command)
+    orders = tuple(event.order for event in outcome.events if isinstance(event, OrderClosed))
+    return ManyCancelled(orders, len(orders))
+
+
+async def kept_apart(call: Call, asked: None) -> ApartList:
+    """Why a resting order does not meet what its price would match; no names."""
+    identifier, now_ns = call.path["order"], call.now_ns
+    row = await own_order(call.desk, call.participant, identifier)
+    found = await call.read(lambda state: tuple(book_orders.apart(state, identifier, now_ns, MOST_APART)))
+    if not found and row.state not in ("open", "partly_filled"):
+        raise Refusing(Refused.wrong_state, f"the order is {row.state}: nothing keeps it apart any more")
+    return ApartList(tuple(Apart(*one) for one in found))
 
 
 async def list_own(call: Call, asked: OrderQuery) -> Response[bytes]:
@@ -469,7 +670,15 @@ _VIEW: Final = {
     "order": "O1", "state": "filled", "listing": "L1", "side": "buy", "quantity": 1, "filled": 1, "remaining": 0,
     "limit_fen": None, "time_in_force": "gtc", "placed_at": _WHEN, "closed_reason": None, "client_order_id": _ID,
 }  # fmt: skip
+_ALONE: Final = _VIEW | {
+    "stop_fen": None, "waits": False, "display_quantity": None, "conditions": [],
+    "trades": [{"trade": "T1", "state": "settled", "quantity": 1, "price_fen": 50_000, "amount_fen": 50_000}],
+}  # fmt: skip
+BOOK_REFUSALS: Final = (
+    Refused.wrong_state, Refused.tick, Refused.lot, Refused.collar, Refused.session, Refused.too_late, Refused.halted,
+)  # fmt: skip
 ORDER_REFUSALS: Final = (
+    *BOOK_REFUSALS[1:5], Refused.would_cross,
     Refused.not_found, Refused.outside_terms, Refused.mechanism_not_allowed, Refused.not_verified,
     Refused.not_accredited, Refused.standing_denied, Refused.listing_closed, Refused.halted, Refused.unlawful,
     Refused.supply_exhausted, Refused.funds_insufficient, Refused.units_insufficient, Refused.nothing_to_match,
@@ -491,7 +700,24 @@ OPERATIONS: Final = (
         example_answer={"items": [_VIEW], "next": None}, hot=True,
     ),
     Operation(
-        "GET", "/v1/orders/{order}", show, "One own order", "orders", answers=OrderView, example_answer=_VIEW,
+        "GET", "/v1/orders/{order}", show, "One own order with its trades", "orders", answers=OrderAlone,
+        example_answer=_ALONE,
+    ),
+    Operation(
+        "POST", "/v1/orders/{order}/replace", replace, "Change an own order in a book", "orders", asks=Replacement,
+        answers=OrderAlone, refused=(*BOOK_REFUSALS, Refused.funds_insufficient, Refused.units_insufficient),
+        example={"quantity": 2, "limit_fen": 790}, example_answer=_ALONE,
+    ),
+    Operation(
+        "POST", "/v1/orders/mass-cancel", cancel_many, "Cancel all own orders, of a listing or a side", "orders",
+        asks=Many, answers=ManyCancelled, refused=(Refused.id_conflict, Refused.session),
+        example={"listing": "L3", "side": "sell"},
+        example_answer={"orders": ["O9", "O12"], "count": 2},
+    ),
+    Operation(
+        "GET", "/v1/orders/{order}/apart", kept_apart, "What price would match an order with, and why it does not",
+        "orders", answers=ApartList, refused=(Refused.wrong_state,),
+        example_answer={"items": [{"order": "O7", "price_fen": 800, "quantity": 3, "rules": ["A04"], "why": "rules"}]},
     ),
     Operation(
         "DELETE", "/v1/orders/{order}", cancel, "Cancel what is left of an own order", "orders", answers=OrderView,

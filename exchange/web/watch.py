@@ -22,8 +22,11 @@ from exchange.events import (
     DutyMoved,
     DutyOpened,
     EntitlementReminded,
+    OrderCameIn,
     OrderClosed,
     OrderPlaced,
+    OrderReduced,
+    OrderReplaced,
     Refused,
 )
 from exchange.projection import OrderRecord
@@ -65,6 +68,21 @@ class PlacedView(Struct, frozen=True, tag_field="type", tag="placed"):
     quantity: int
     limit_fen: int | None
     client_order_id: str | None
+
+
+class ChangedView(Struct, frozen=True, tag_field="type", tag="changed"):
+    """An own order in a book is another: `why` is replaced, stop (its stop was reached), all_or_none, crossed (it came in
+    again by itself), or self_trade (a part of it is gone). What it meets follows as `trade`."""
+
+    sequence: int
+    at: Text
+    order: str
+    listing: str
+    side: str
+    why: str
+    quantity: int
+    remaining: int
+    limit_fen: int | None
 
 
 class TradedView(Struct, frozen=True, tag_field="type", tag="trade"):
@@ -232,7 +250,7 @@ class Watchers:
 
     def _view(
         self, line: Line, sequence: int, at_ns: int
-    ) -> PlacedView | TradedView | ClosedView | DutyTold | ReminderTold | CertificateTold:
+    ) -> PlacedView | ChangedView | TradedView | ClosedView | DutyTold | ReminderTold | CertificateTold:
         _, side, own, event = line
         at = text_of(at_ns)
         if isinstance(event, DutyOpened | DutyMoved | DutyBroken):
@@ -250,6 +268,12 @@ class Watchers:
             return PlacedView(
                 sequence, at, event.order, event.listing, side, event.quantity, limit, mine
             )  # fmt: skip
+        if isinstance(event, OrderCameIn | OrderReplaced | OrderReduced):
+            assert own is not None, "only an order that is followed is told changed"
+            return ChangedView(
+                sequence, at, own.order, own.listing, side, _why(event), own.quantity, own.remaining,
+                own.limit_fen or None,
+            )  # fmt: skip
         if isinstance(event, OrderClosed):
             assert own is not None, "only an order that is followed is told closed"
             return ClosedView(
@@ -263,6 +287,12 @@ class Watchers:
         return TradedView(
             sequence, at, own.order, own.listing, side, state, own.filled, own.remaining, fill
         )  # fmt: skip
+
+
+def _why(event: OrderCameIn | OrderReplaced | OrderReduced) -> str:
+    if isinstance(event, OrderCameIn):
+        return event.cause
+    return "replaced" if isinstance(event, OrderReplaced) else "self_trade"
 
 
 def _state_and_due(event: DutyOpened | DutyMoved | DutyBroken) -> tuple[str, str | None]:

@@ -351,7 +351,9 @@ class NaiveMarket:
 
     def is_barred(self, one: Order, other: Order) -> bool:
         buy, sell = (one, other) if one.side == BUY else (other, one)
-        return (buy.order, sell.order) in self.barred or not self.may_trade(buy.participant, sell.participant)
+        if (buy.order, sell.order) in self.barred:
+            return True
+        return buy.owner != sell.owner and not self.may_trade(buy.participant, sell.participant)
 
     def walk(self, taker: Order, limit: int | None) -> None:
         while taker.alive and taker.remaining:

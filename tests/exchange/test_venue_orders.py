@@ -602,7 +602,7 @@ def test_a_market_order_needs_the_money_of_its_sweep(market: Market) -> None:
         ({"side": "hold"}, "malformed"),
         ({"quantity": 0}, "out_of_bounds"),
         ({"quantity": -10}, "out_of_bounds"),
-        ({"quantity": 15}, "out_of_bounds"),
+        ({"quantity": 15}, "lot"),
         ({"limit_fen": -100}, "out_of_bounds"),
         ({"limit_fen": 2**53}, "out_of_bounds"),
         ({"limit_fen": 10**9 + 1}, "funds_insufficient"),

@@ -469,8 +469,8 @@ class World:
         """Everything that must hold between two commands."""
         state = self.state
         state.ledger.check()
-        for book in state.books.values():
-            book.check()
+        for listing, book in state.books.items():
+            book.check(crossing=state.phase_of(state.listings[listing].board) != "continuous")
         assert reservations(state) == wanted_reservations(state)
         assert self.money(ESCROW)[0] == sum(row.amount_fen for row in open_trades(state))
         for row in open_trades(state):
@@ -512,7 +512,7 @@ def wanted_reservations(state: State) -> dict[str, tuple[str, str, int]]:
             wanted[order.id] = (order.participant, f"unit:{order.listing}", order.remaining)
     for trade in state.holds.values():
         wanted[trade.id] = (trade.buyer, CNY, trade.amount_fen)
-        if trade.mechanism == "continuous_auction":
+        if trade.mechanism in ("continuous_auction", "call_auction"):
             wanted[f"{trade.id}:units"] = (trade.seller, f"unit:{trade.listing}", trade.quantity)
     for row in state.bank.withdrawals.values():
         if row.state in OPEN_STATES:

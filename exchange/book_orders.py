@@ -1,0 +1,738 @@
+"""Orders of a book, from entry to their end (`docs/MATCHING.md` has the rules, `exchange.matching` decides what meets).
+
+What an order meets is asked of the pure book, step by step. Each fill is judged by clearing before the next: it settles,
+is held, or is refused, and then the two orders are barred from each other. So clearing has the last word, and an order
+that has to be filled whole counts beforehand only makers that the law lets it trade with.
+
+An order that is refused at many doors is not refused at all of them: after `MOST_REFUSED` counterparties it passes over
+whoever the law keeps apart from it without another refused trade; `apart` tells both sides why.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from clearing.calendar import day_of, end_of
+from clearing.house import Cell
+from clearing.ledger import CNY, unit_asset
+from clearing.money import amount_fen, refuse_amount
+from exchange import order as orders
+from exchange.events import (
+    VENUE,
+    CallAuctionHeld,
+    CancelMany,
+    CancelOrder,
+    EndConnection,
+    Event,
+    Held,
+    OrderCameIn,
+    OrderClosed,
+    OrderPlaced,
+    OrderReduced,
+    OrderRefilled,
+    OrderReplaced,
+    PlaceOrder,
+    Refusal,
+    Refused,
+    ReplaceOrder,
+    Settled,
+    TradeRefused,
+)
+from exchange.listing import cell_of
+from exchange.matching.admission import entry_refusal, remaining_after, replace_refusal
+from exchange.matching.book import Book, Order, kept_apart
+from exchange.matching.call_auction import allocate, auction_price
+from exchange.matching.market import elect, keeps_place
+from exchange.matching.meeting import (
+    Elected,
+    Rests,
+    Step,
+    Waits,
+    come_in,
+    enter,
+    foreseen,
+    open_trading,
+    settle_stops,
+    whole_by_itself,
+    would_meet,
+)
+from exchange.matching.orders import (
+    BUY,
+    PLAIN,
+    SELL,
+    CameIn,
+    Closed,
+    Conditions,
+    Enter,
+    Filled,
+    MayTrade,
+    Phase,
+    Reduced,
+    Refilled,
+    Replace,
+    Side,
+)
+from exchange.order import Deal, clear, judge_clearing
+from exchange.state import Listing, State, closing
+
+MOST_REFUSED: Final = 8
+"""Counterparties of one order whose refusal by clearing is recorded one by one."""
+
+DETAILS: Final = {
+    "quantity": (Refused.out_of_bounds, "quantity, minimum_quantity and display_quantity are positive"),
+    "conditions": (
+        Refused.malformed,
+        "these conditions contradict each other: docs/MATCHING.md says which go together",
+    ),
+    "phase": (
+        Refused.session,
+        "the book does not take this now: GET /v1/boards/{board}/session says the phase",
+    ),
+    "lot": (Refused.lot, "quantities are multiples of the listing's price_per_units"),
+    "tick": (Refused.tick, "prices are multiples of the listing's tick_fen"),
+    "collar": (
+        Refused.collar,
+        "the price is too far from the last one: the listing's collar_bp says how far it may be",
+    ),
+    "too_late": (Refused.too_late, "so much of it is filled already: nothing would be left"),
+}
+"""What a book says no with: the refusal, and what to do."""
+
+
+# ---- placing
+
+
+def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[Event]:
+    """Any order: one at a posted price goes its own way (`exchange.order.place`)."""
+    listing = state.listings.get(command.listing)
+    if listing is None or listing.terms.mechanism != "continuous_auction" or listing.id not in state.books:
+        return orders.place(state, command, at_ns)
+    if (refusal := orders.closed_refusal(state, listing)) is not None:
+        return refusal
+    asks = _conditions(command, at_ns)
+    refusal = _form_refusal(state, listing, command, asks, at_ns)
+    if refusal is not None:
+        return refusal
+    read = orders.lawful(state, listing, _cell(state, listing, at_ns), command, at_ns, True)
+    if isinstance(read, Refusal):
+        return read
+    return (
+        _crossing_refusal(state, listing, command, asks, at_ns)
+        or _funds_refusal(state, listing, command, asks)
+        or _enter(state, listing, command, asks, at_ns)
+    )
+
+
+def _cell(state: State, listing: Listing, at_ns: int) -> Cell:
+    """A book's one licence class."""
+    return cell_of(state, listing, listing.terms.purposes[0], listing.terms.territories[0], at_ns)
+
+
+_PLAIN_OF: Final = {**orders.UNCONDITIONED, "fok": Conditions("fok")}
+
+
+def _conditions(command: PlaceOrder, at_ns: int) -> Conditions:
+    """A market order rests nowhere, whatever it says; a day ends at midnight in China."""
+    force, asks = command.time_in_force, command.conditions
+    if not command.limit_fen and force not in ("ioc", "fok") and (asks is None or not asks.stop_fen):
+        force = "ioc"
+    if asks is None and force in _PLAIN_OF:
+        return _PLAIN_OF[force]
+    asks = asks or PLAIN
+    expires_ns = end_of(day_of(at_ns)) + 1 if force == "day" else asks.expires_ns
+    return replace(asks, time_in_force=force, expires_ns=expires_ns)
+
+
+def _form_refusal(
+    state: State, listing: Listing, command: PlaceOrder, asks: Conditions, at_ns: int
+) -> Refusal | None:
+    """What of the order does not fit the book."""
+    terms = listing.terms
+    if command.side not in (BUY, SELL):
+        return Refusal(Refused.malformed, "side is buy or sell")
+    purpose, territory = terms.purposes[0], terms.territories[0]
+    if command.purpose not in ("", purpose) or command.territory not in ("", territory):
+        return Refusal(Refused.outside_terms, f"offered are purpose {purpose} and territory {territory}")
+    if asks.time_in_force == "gtd" and asks.expires_ns <= at_ns:
+        return Refusal(Refused.out_of_bounds, "expires_at lies ahead")
+    side: Side = "sell" if command.side == SELL else "buy"
+    asked = Enter("", side, command.limit_fen, command.quantity, "", "", asks)
+    code = entry_refusal(state.books[listing.id], _phase(state, listing), asked)
+    return _said(code) or _amount_refusal(listing, command.limit_fen, command.quantity)
+
+
+def _said(code: str) -> Refusal | None:
+    return Refusal(*DETAILS[code]) if code else None
+
+
+def _phase(state: State, listing: Listing) -> Phase:
+    return state.phase_of(listing.board)  # type: ignore[return-value]
+
+
+def _amount_refusal(listing: Listing, limit_fen: int, quantity: int) -> Refusal | None:
+    terms = listing.terms
+    reason = refuse_amount(max(limit_fen, terms.price_fen), terms.price_per_units, quantity, exact=True)
+    if reason is None:
+        return None
+    return Refusal(
+        Refused.out_of_bounds, orders.MONEY_REFUSALS.get(reason, "quantity and price are positive")
+    )
+
+
+def _crossing_refusal(
+    state: State, listing: Listing, command: PlaceOrder, asks: Conditions, at_ns: int
+) -> Refusal | None:
+    """post_only: said before anything is set aside."""
+    if not asks.post_only:
+        return None
+    order = _as_order(state, command, asks)
+    if not would_meet(state.books[listing.id], Law(state, listing, at_ns), order):
+        return None
+    return Refusal(Refused.would_cross, "post_only: it would trade at once; place it at another price")
+
+
+def _as_order(state: State, command: PlaceOrder, asks: Conditions) -> Order:
+    """What it would come in as, to look at the book with."""
+    owner = orders.owner_of(state, command.actor)
+    side: Side = "sell" if command.side == SELL else "buy"
+    order = Order("", side, command.limit_fen, command.quantity, owner, command.actor)
+    order.conditions = asks
+    return order
+
+
+def _funds_refusal(state: State, listing: Listing, command: PlaceOrder, asks: Conditions) -> Refusal | None:
+    if command.side == SELL:
+        held = state.ledger.available(command.actor, unit_asset(listing.id))
+        if held >= command.quantity:
+            return None
+        return Refusal(
+            Refused.units_insufficient, f"{command.quantity} units are offered, {held} are available"
+        )
+    needed = _reserved(state, listing, command, asks)
+    if state.ledger.available(command.actor, CNY) >= needed:
+        return None
+    return orders.lacking(state, command.actor, needed)
+
+
+def _reserved(state: State, listing: Listing, command: PlaceOrder, asks: Conditions) -> int:
+    """What is set aside: a sale's units; of a purchase its limit, or at market the sweep of the book as it stands.
+
+    A purchase that waits for its stop without a limit sets nothing aside until it comes in.
+    """
+    if command.side == SELL:
+        return command.quantity
+    per_units = listing.terms.price_per_units
+    if command.limit_fen:
+        return amount_fen(command.limit_fen, per_units, command.quantity)
+    return 0 if asks.stop_fen else _sweep(state, listing, _as_order(state, command, asks))
+
+
+def _sweep(state: State, listing: Listing, order: Order) -> int:
+    """What it would cost to buy at market what there is; nobody is asked whether a fill would stand."""
+    per_units = listing.terms.price_per_units
+    fills = foreseen(state.books[listing.id], _anybody, order)
+    return sum(amount_fen(price, per_units, quantity) for price, quantity in fills)
+
+
+def _anybody(buyer: str, seller: str) -> bool:
+    return True
+
+
+def _enter(
+    state: State, listing: Listing, command: PlaceOrder, asks: Conditions, at_ns: int
+) -> Iterator[Event]:
+    identifier = state.next_id("O")
+    yield OrderPlaced(
+        identifier,
+        command.actor,
+        listing.id,
+        command.side,
+        command.quantity,
+        command.limit_fen,
+        asks.time_in_force,
+        listing.terms.purposes[0],
+        listing.terms.territories[0],
+        command.accepts_prior,
+        _reserved(state, listing, command, asks),
+        command.key,
+        None if asks in orders.UNCONDITIONED.values() else asks,
+    )
+    book, elected = state.books[listing.id], Elected(state.books[listing.id])
+    law = Law(state, listing, at_ns)
+    order, phase = state.orders[identifier], _phase(state, listing)
+    steps = enter(book, law.patient(book, asks), phase, order, elected)
+    yield from _go(state, law, steps, at_ns)
+
+
+# ---- what the book decides, made so
+
+
+def _go(state: State, law: "Law", steps: Iterator[Step], at_ns: int) -> Iterator[Event]:
+    """Make each step so before the next is decided. A fill goes through clearing."""
+    for step in steps:
+        if isinstance(step, Filled):
+            event = _cleared(state, law.listing, step, at_ns)
+            if event is not None:
+                yield event
+                law.refused += type(event) is TradeRefused
+            if event is None or event.quantity < step.quantity:
+                yield OrderClosed(step.buy, "funds", state.orders[step.buy].remaining)
+        elif isinstance(step, Rests | Waits):
+            orders.rest(state)
+        else:
+            yield SAID[type(step)](state, step)
+
+
+def _cleared(
+    state: State, listing: Listing, step: Filled, at_ns: int
+) -> Settled | Held | TradeRefused | None:
+    """What clearing makes of a fill. A market order's is as much as its money pays, and none where that is nothing."""
+    buy, sell = state.orders[step.buy], state.orders[step.sell]
+    per_units, quantity = listing.terms.price_per_units, step.quantity
+    if not buy.price_fen:
+        quantity = min(quantity, _payable_units(state, buy.id, step.price_fen, per_units))
+        if not quantity:
+            return None
+    rest = (buy.price_fen - step.price_fen) * quantity // per_units if buy.price_fen else 0
+    terms = listing.terms
+    where = (terms.purposes[0], terms.territories[0])
+    deal = Deal(
+        listing,
+        _cell(state, listing, at_ns),
+        buy.participant,
+        sell.participant,
+        buy.id,
+        sell.id,
+        quantity,
+        step.price_fen,
+        rest,
+        *where,
+        buy.accepts_prior,
+        sell.id if step.maker == buy.id else buy.id,
+        standing=buy.placed_at_ns < at_ns,
+    )
+    deal.mechanism = "" if step.maker else "call_auction"
+    return clear(state, deal, at_ns)
+
+
+def _payable_units(state: State, order: str, price_fen: int, per_units: int) -> int:
+    """What a market order's reservation still pays at this price: a maker that clearing refused was cheaper."""
+    reservation = state.ledger.reservation(order)
+    return 0 if reservation is None else reservation.amount // price_fen * per_units
+
+
+def _came_in(state: State, step: CameIn) -> Event:
+    """A purchase that waited for its stop without a limit has as much set aside as the book costs now, or what there is."""
+    order = state.orders[step.order]
+    reserved = 0
+    if order.side == BUY and not order.price_fen:
+        cost = _sweep(state, state.listings[order.listing], order)
+        reserved = min(cost, state.ledger.available(order.participant, CNY))
+    return OrderCameIn(
+        order.id,
+        step.cause,
+        order.listing,
+        order.side,
+        order.price_fen if order.shown else 0,
+        order.shown,
+        order.price_fen,
+        order.remaining,
+        order.conditions.display,
+        reserved,
+    )
+
+
+def _closed(state: State, step: Closed) -> Event:
+    """An order that comes in rests nowhere: where it came from is said already."""
+    order = state.orders[step.order]
+    if order is state.incoming:
+        return OrderClosed(order.id, step.reason, step.remaining)
+    return closing(order, step.reason)
+
+
+def _reduced(state: State, step: Reduced) -> Event:
+    order = state.orders[step.order]
+    hidden = order.remaining - order.shown
+    less_shown = 0 if order is state.incoming else max(0, step.quantity - hidden)
+    return OrderReduced(order.id, order.listing, order.side, order.price_fen, step.quantity, less_shown)
+
+
+def _refilled(state: State, step: Refilled) -> Event:
+    order = state.orders[step.order]
+    return OrderRefilled(order.id, order.listing, order.side, order.price_fen, step.shown)
+
+
+SAID: Final[dict[type, Callable[[State, Any], Event]]] = {
+    CameIn: _came_in,
+    Closed: _closed,
+    Reduced: _reduced,
+    Refilled: _refilled,
+}
+"""Step of the book: the venue's event."""
+
+
+# ---- replacing
+
+
+def change(state: State, command: ReplaceOrder, at_ns: int) -> Refusal | Iterator[Event]:
+    """Less at the same price keeps its place in the queue, anything else comes in again."""
+    order = state.orders.get(command.order)
+    if order is None or order.participant != command.actor or order.listing not in state.books:
+        return Refusal(Refused.not_found, f"you have no open order {command.order}")
+    listing, book = state.listings[order.listing], state.books[order.listing]
+    if (refusal := orders.closed_refusal(state, listing)) is not None:
+        return refusal
+    asked = Replace(order.id, command.quantity, command.limit_fen, command.stop_fen, command.display)
+    refusal = _said(replace_refusal(book, _phase(state, listing), asked)) or _amount_refusal(
+        listing, asked.price_fen, asked.quantity
+    )
+    if refusal is not None:
+        return refusal
+    keeps = keeps_place(order, asked, book.waits(order))
+    if not keeps and (refusal := _again_refusal(state, listing, order, asked, at_ns)) is not None:
+        return refusal
+    return _cost_refusal(state, listing, order, asked) or _replaced(
+        state, listing, order, asked, keeps, at_ns
+    )
+
+
+def _again_refusal(
+    state: State, listing: Listing, order: Order, asked: Replace, at_ns: int
+) -> Refusal | None:
+    """What comes in again is asked by the law again."""
+    placed = PlaceOrder(
+        actor=order.participant,
+        listing=listing.id,
+        side=order.side,
+        quantity=asked.quantity,
+        limit_fen=asked.price_fen,
+        accepts_prior=order.accepts_prior,
+    )
+    read = orders.lawful(state, listing, _cell(state, listing, at_ns), placed, at_ns, True)
+    return read if isinstance(read, Refusal) else None
+
+
+def _cost_refusal(state: State, listing: Listing, order: Order, asked: Replace) -> Refusal | None:
+    reservation = state.ledger.reservation(order.id)
+    has = 0 if reservation is None else reservation.amount
+    asset = CNY if order.side == BUY else unit_asset(listing.id)
+    lacks = _cost(listing, order, asked) - has - state.ledger.available(order.participant, asset)
+    if lacks <= 0:
+        return None
+    code = Refused.funds_insufficient if order.side == BUY else Refused.units_insufficient
+    what = "fen" if order.side == BUY else "units"
+    return Refusal(code, f"{lacks} {what} more are needed than are available")
+
+
+def _cost(listing: Listing, order: Order, asked: Replace) -> int:
+    """What is set aside for it from now on."""
+    remaining = remaining_after(order, asked)
+    if order.side == SELL:
+        return remaining
+    return amount_fen(asked.price_fen, listing.terms.price_per_units, remaining)
+
+
+def _replaced(
+    state: State, listing: Listing, order: Order, asked: Replace, keeps: bool, at_ns: int
+) -> Iterator[Event]:
+    book, before = state.books[listing.id], order.remaining
+    remaining, waits = remaining_after(order, asked), book.waits(order)
+    yield OrderReplaced(
+        order.id,
+        listing.id,
+        order.side,
+        order.price_fen,
+        order.shown,
+        asked.price_fen,
+        asked.quantity,
+        remaining,
+        (asked.stop_fen or order.conditions.stop_fen) if waits else 0,
+        asked.display,
+        min(order.shown, remaining) if keeps else 0,
+        _cost(listing, order, asked),
+        keeps,
+    )
+    law = Law(state, listing, at_ns)
+    steps = _after_replace(
+        book, law.patient(book, order.conditions), _phase(state, listing), order, keeps, before
+    )
+    yield from _go(state, law, steps, at_ns)
+
+
+def _after_replace(
+    book: Book, may_trade: MayTrade, phase: Phase, order: Order, keeps: bool, before: int
+) -> Iterator[Step]:
+    """A smaller all-or-none order may fit now; one that lost its place comes in again, without asking its minimum."""
+    elected = Elected(book)
+    if keeps:
+        if (
+            order.shown
+            and order.conditions.all_or_none
+            and order.remaining < before
+            and phase == "continuous"
+        ):
+            yield from whole_by_itself(book, may_trade, order, elected)
+    elif order.conditions.stop_fen or phase != "continuous":
+        yield from enter(book, may_trade, phase, order, elected)
+    else:
+        yield from come_in(book, may_trade, order, elected, fresh=False)
+        yield from settle_stops(book, may_trade, elected)
+
+
+# ---- a session
+
+
+def uncross_board(state: State, board: str, at_ns: int) -> Iterator[Event]:
+    """The call auction of each of a board's books that trades."""
+    for listing in _books_of(state, board):
+        yield from uncross(state, listing, at_ns)
+
+
+def begin_continuous(state: State, board: str, at_ns: int) -> Iterator[Event]:
+    for listing in _books_of(state, board):
+        law = Law(state, listing, at_ns)
+        yield from _go(state, law, open_trading(state.books[listing.id], law), at_ns)
+
+
+def go_on(state: State, at_ns: int) -> Iterator[Event]:
+    """A halt is over: books that gathered orders for an auction while they stood still have it now."""
+    for key, book in state.books.items():
+        listing = state.listings[key]
+        if state.phase_of(listing.board) != "continuous" or orders.closed_refusal(state, listing) is not None:
+            continue
+        best_buy, best_sell = book.best_price(BUY), book.best_price(SELL)
+        if best_buy is not None and best_sell is not None and best_buy >= best_sell:
+            if "call_auction" in state.boards[listing.board].mechanisms:
+                yield from uncross(state, listing, at_ns)
+            law = Law(state, listing, at_ns)
+            yield from _go(state, law, open_trading(book, law), at_ns)
+
+
+def _books_of(state: State, board: str) -> list[Listing]:
+    return [
+        state.listings[key]
+        for key in state.books
+        if state.listings[key].board == board and orders.closed_refusal(state, state.listings[key]) is None
+    ]
+
+
+def uncross(state: State, listing: Listing, at_ns: int) -> Iterator[Event]:
+    """A call auction over one book; nothing where nothing crosses."""
+    book = state.books[listing.id]
+    found = auction_price(book)
+    if not found.quantity:
+        return
+    law, before, traded = Law(state, listing, at_ns), _levels(book), 0
+    reference = book.last_fen or book.instrument.reference_fen
+    for step in allocate(book, law, found.price_fen):
+        if type(step) is Filled:
+            event = _cleared(state, listing, step, at_ns)
+            assert event is not None, "orders of an auction have limits"
+            yield event
+            traded += 0 if type(event) is TradeRefused else step.quantity
+    yield CallAuctionHeld(
+        listing.id,
+        found.price_fen,
+        found.quantity,
+        found.surplus,
+        reference,
+        traded,
+        _changes(before, _levels(book, anew=True)),
+    )
+
+
+Shown = dict[tuple[str, int], int]
+
+
+def _levels(book: Book, anew: bool = False) -> Shown:
+    """(side, price): what is shown there; `anew`: once icebergs show their parts again."""
+    shown: Shown = {}
+    for order in book.resting():
+        part = min(order.conditions.display or order.remaining, order.remaining) if anew else order.shown
+        shown[order.side, order.price_fen] = shown.get((order.side, order.price_fen), 0) + part
+    return shown
+
+
+def _changes(before: Shown, after: Shown) -> tuple[tuple[str, int, int], ...]:
+    changed = {key: after.get(key, 0) - before.get(key, 0) for key in before | after}
+    return tuple((*key, change) for key, change in sorted(changed.items()) if change)
+
+
+# ---- events
+
+
+def apply_came_in(state: State, event: OrderCameIn, at_ns: int) -> None:
+    """One that rested stays where it is while it takes; one that waited for its stop is lifted."""
+    orders.rest(state)
+    order = state.orders[event.order]
+    if event.cause == "stop":
+        elect(state.books[event.listing].lift(order.id))
+    if event.reserved:
+        state.ledger.reserve(order.id, state.ledger.account(order.participant, CNY), event.reserved)
+    state.incoming = order
+
+
+def apply_replaced(state: State, event: OrderReplaced, at_ns: int) -> None:
+    orders.rest(state)
+    order, book = state.orders[event.order], state.books[event.listing]
+    asset = CNY if order.side == BUY else unit_asset(event.listing)
+    state.ledger.release(order.id)
+    state.ledger.reserve(order.id, state.ledger.account(order.participant, asset), event.reserved)
+    if event.keeps_place:
+        book.replace(order.id, event.quantity, event.remaining)
+        return
+    book.lift(order.id)
+    order.quantity, order.remaining, order.price_fen = event.quantity, event.remaining, event.limit_fen
+    asks = replace(order.conditions, stop_fen=event.stop_fen, display=event.display)
+    order.conditions = PLAIN if asks == PLAIN else asks
+    state.incoming = order
+
+
+def apply_refilled(state: State, event: OrderRefilled, at_ns: int) -> None:
+    state.books[event.listing].refill(event.order, event.shown)
+
+
+def apply_reduced(state: State, event: OrderReduced, at_ns: int) -> None:
+    """What is taken away of it was not filled: the order is smaller."""
+    order = state.orders[event.order]
+    per_units = state.listings[event.listing].terms.price_per_units
+    if order.place:
+        state.books[event.listing].decrement(order.id, event.quantity)
+    else:
+        order.remaining -= event.quantity
+        order.quantity -= event.quantity
+    if order.side == SELL:
+        state.ledger.release(order.id, event.quantity)
+    elif order.price_fen:
+        state.ledger.release(order.id, amount_fen(order.price_fen, per_units, event.quantity))
+
+
+def apply_auction(state: State, event: CallAuctionHeld, at_ns: int) -> None:
+    book = state.books[event.listing]
+    for order in book.resting():
+        book.show_anew(order)
+
+
+# ---- what ends orders
+
+
+def cancel(state: State, command: CancelOrder, at_ns: int) -> Refusal | list[Event]:
+    order = state.orders.get(command.order)
+    if order is None or order.participant != command.actor:
+        return Refusal(Refused.not_found, f"you have no open order {command.order}")
+    if _is_locked(state, order):
+        return Refusal(*DETAILS["phase"])
+    return [closing(order, "cancelled")]
+
+
+def _is_locked(state: State, order: Order) -> bool:
+    """In the call auction nothing leaves any more: what everybody sees of it is what will be traded."""
+    return state.phase_of(state.listings[order.listing].board) == "call_auction"
+
+
+def cancel_many(state: State, command: CancelMany, at_ns: int) -> Refusal | list[Event]:
+    """All at once, or none where one of them rests in a book that lets nothing go now."""
+    if command.side not in ("", BUY, SELL):
+        return Refusal(Refused.malformed, "side is buy or sell, or left out for both")
+    if command.listing and command.listing not in state.listings:
+        return Refusal(Refused.not_found, f"there is no listing {command.listing}")
+    mine = [
+        order
+        for order in state.orders.values()
+        if order.participant == command.actor
+        and command.listing in ("", order.listing)
+        and command.side in ("", order.side)
+    ]
+    if any(_is_locked(state, order) for order in mine):
+        return Refusal(*DETAILS["phase"])
+    return [closing(order, "cancelled") for order in mine]
+
+
+def end_connection(state: State, command: EndConnection, at_ns: int) -> Refusal | list[Event]:
+    if command.actor != VENUE:
+        return Refusal(Refused.forbidden, "the venue's own command")
+    return [
+        closing(order, "disconnected")
+        for order in state.orders.values()
+        if (session := order.conditions.session) and command.session in ("", session)
+    ]
+
+
+def has_connections(state: State) -> bool:
+    """Whether an order is to end with a connection: none of them lives on when the venue starts anew."""
+    return any(order.conditions.session for order in state.orders.values())
+
+
+def on_due(state: State, order_id: str, due_ns: int, at_ns: int) -> list[Event]:
+    order = state.orders.get(order_id)
+    if order is None or order.conditions.expires_ns != due_ns:
+        return []
+    return [closing(order, "day" if order.conditions.time_in_force == "day" else "expired")]
+
+
+# ---- what is kept apart
+
+
+class Law:
+    """Whether two participants may trade with each other in this book now: what clearing would say, without a trade.
+
+    Asked of both as they are now, at the listing's own price; kept for the time of one command.
+    """
+
+    __slots__ = ("_at_ns", "_known", "_state", "listing", "refused")
+
+    def __init__(self, state: State, listing: Listing, at_ns: int) -> None:
+        self._state, self.listing, self._at_ns = state, listing, at_ns
+        self.refused = 0
+        """Fills that clearing has refused."""
+        self._known: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def __call__(self, buyer: str, seller: str) -> bool:
+        return not self.broken(buyer, seller)
+
+    def patient(self, book: Book, asks: Conditions) -> MayTrade:
+        """Let clearing say no, up to MOST_REFUSED times; at once the law's answer where an order has to know beforehand."""
+        counts = asks.time_in_force == "fok" or asks.minimum or asks.all_or_none or asks.post_only
+        if counts or book.side(BUY).whole or book.side(SELL).whole:
+            return self
+        return lambda buyer, seller: self.refused < MOST_REFUSED or self(buyer, seller)
+
+    def broken(self, buyer: str, seller: str) -> tuple[str, ...]:
+        """The rules that keep the two apart: broken, or undecided because a fact is unknown."""
+        known = self._known.get((buyer, seller))
+        if known is None:
+            known = self._known[buyer, seller] = self._judge(buyer, seller)
+        return known
+
+    def _judge(self, buyer: str, seller: str) -> tuple[str, ...]:
+        state, listing, at_ns = self._state, self.listing, self._at_ns
+        terms, cell = listing.terms, _cell(state, listing, at_ns)
+        lot, price, where = terms.price_per_units, terms.price_fen, (terms.purposes[0], terms.territories[0])
+        deal = Deal(listing, cell, buyer, seller, "", "O", lot, price, 0, *where, False, standing=True)
+        verdict, _ = judge_clearing(state, deal, at_ns)
+        if verdict.outcome in ("allow", "hold"):
+            return ()
+        return (*verdict.violated, *(rule for rule, _ in verdict.unknown))
+
+
+def apart(
+    state: State, order_id: str, at_ns: int, most: int
+) -> Iterator[tuple[str, int, int, tuple[str, ...], str]]:
+    """Orders on the other side that this one's price would match and that it does not meet: id, price (fen), what is
+    shown, the rules, and why: rules, same_owner, refused_before, whole."""
+    order = state.orders.get(order_id)
+    book = None if order is None else state.books.get(order.listing)
+    if order is None or book is None or order_id not in book:
+        return
+    law = Law(state, state.listings[order.listing], at_ns)
+    for maker in islice(book.makers(order.side, order.price_fen), most):
+        buyer, seller = (order, maker) if order.side == BUY else (maker, order)
+        rules = law.broken(buyer.participant, seller.participant)
+        why = "rules"
+        if order.owner == maker.owner:
+            why = "same_owner"
+        elif not rules:
+            why = "refused_before" if kept_apart(order, maker) else "whole"
+        yield maker.id, maker.price_fen, maker.shown, rules, why

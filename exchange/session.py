@@ -1,0 +1,156 @@
+"""The phases of a board's books: closed, pre_open, call_auction, continuous; what a timetable or an operator moves.
+
+    closed ──> pre_open ──> call_auction ──uncross──> continuous ──> closed
+      └──────────────────────────────────────────────────^  └──> call_auction ──uncross──> closed
+
+A board without a timetable trades at any hour, until an operator moves it. Halts (`exchange.halt`) are no phase: a board
+that is halted is in the phase in which the halt began, nothing is taken, and a move waits until it goes on.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from clearing.calendar import day_of, end_of
+from exchange import book_orders
+from exchange.board import GATHERING, TIMETABLE_MOVES, Board
+from exchange.events import (
+    VENUE,
+    Event,
+    FollowTimetables,
+    MoveSession,
+    Refusal,
+    Refused,
+    SessionMoved,
+)
+from exchange.participant import role_refusal
+from exchange.state import DAY_NS, Session, State
+
+PHASES: Final = ("closed", "pre_open", "call_auction", "continuous")
+MINUTE_NS: Final = 60_000_000_000
+
+
+def move(state: State, command: MoveSession, at_ns: int) -> Refusal | Iterator[Event]:
+    """An operator's own move; the timetable goes on from there at its next row."""
+    if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
+        return refusal
+    board = state.boards.get(command.board)
+    if board is None:
+        return Refusal(Refused.not_found, f"there is no board {command.board}")
+    if command.phase not in PHASES or not command.reason.strip():
+        return Refusal(Refused.malformed, f"phase is one of {', '.join(PHASES)}, and reason says why")
+    before = state.phase_of(board.id)
+    if (before, command.phase) not in TIMETABLE_MOVES:
+        allowed = ", ".join(after for known, after in TIMETABLE_MOVES if known == before)
+        return Refusal(Refused.wrong_state, f"the board is {before}: it goes to {allowed}")
+    if command.phase in GATHERING and "call_auction" not in board.mechanisms:
+        return Refusal(Refused.mechanism_not_allowed, f"the {board.id} board runs no call auction")
+    if _is_halted(state, board.id):
+        return Refusal(Refused.halted, "the board is halted: let it go on first (GET /v1/halts)")
+    next_ns = state.sessions[board.id].next_ns if board.id in state.sessions else 0
+    return _moved(state, board, (command.phase,), command.reason, command.actor, next_ns, at_ns)
+
+
+def follow(state: State, command: FollowTimetables, at_ns: int) -> Refusal | Iterator[Event]:
+    if command.actor != VENUE:
+        return Refusal(Refused.forbidden, "the venue's own command")
+    return _follow_all(state, at_ns)
+
+
+def _follow_all(state: State, at_ns: int) -> Iterator[Event]:
+    for board in state.boards.values():
+        if board.sessions:
+            yield from _follow(state, board, at_ns)
+
+
+def is_behind(state: State, at_ns: int) -> bool:
+    """Whether a board has a timetable that it does not follow yet."""
+    return any(
+        board.sessions
+        and (
+            board.id not in state.sessions or state.sessions[board.id].next_ns != next_of(state, board, at_ns)
+        )
+        for board in state.boards.values()
+    )
+
+
+def on_due(state: State, board_id: str, due_ns: int, at_ns: int) -> Iterator[Event]:
+    """A row of a board's timetable has come, unless it has been moved on since."""
+    session, board = state.sessions.get(board_id), state.boards.get(board_id)
+    if session is not None and session.next_ns == due_ns and board is not None and board.sessions:
+        yield from _follow(state, board, at_ns)
+
+
+def _follow(state: State, board: Board, at_ns: int) -> Iterator[Event]:
+    """Where the timetable says the board is; a board that is halted waits, and is looked at every minute."""
+    now, wanted = state.phase_of(board.id), phase_at(state, board, at_ns)
+    next_ns = next_of(state, board, at_ns)
+    if _is_halted(state, board.id) and now != wanted:
+        yield SessionMoved(board.id, now, "halted", VENUE, at_ns + MINUTE_NS)
+    else:
+        yield from _moved(state, board, way(now, wanted), "timetable", VENUE, next_ns, at_ns)
+
+
+def _is_halted(state: State, board: str) -> bool:
+    return "market:" in state.halts or f"board:{board}" in state.halts
+
+
+def way(before: str, after: str) -> tuple[str, ...]:
+    """The phases to go through, the last one with them; that one alone where nothing has to be gone through."""
+    if before == after:
+        return (after,)
+    ways: dict[str, tuple[str, ...]] = {before: ()}
+    while after not in ways:
+        for known, following in TIMETABLE_MOVES:
+            if known in ways and following not in ways:
+                ways[following] = (*ways[known], following)
+    return ways[after]
+
+
+def _moved(
+    state: State, board: Board, phases: tuple[str, ...], reason: str, by: str, next_ns: int, at_ns: int
+) -> Iterator[Event]:
+    for phase in phases:
+        before = state.phase_of(board.id)
+        yield SessionMoved(board.id, phase, reason, by, next_ns)
+        if before == "call_auction" and phase != before:
+            yield from book_orders.uncross_board(state, board.id, at_ns)
+        if phase == "continuous" and phase != before:
+            yield from book_orders.begin_continuous(state, board.id, at_ns)
+
+
+# ---- the timetable
+
+
+def phase_at(state: State, board: Board, at_ns: int) -> str:
+    """On a day off, and before the first row of a day, a board is closed."""
+    day = day_of(at_ns)
+    if not state.calendar.is_working_day(day):
+        return "closed"
+    minute = (at_ns - _start_of(at_ns)) // MINUTE_NS
+    passed = [step.phase for step in board.sessions if step.minute <= minute]
+    return passed[-1] if passed else "closed"
+
+
+def next_of(state: State, board: Board, at_ns: int) -> int:
+    """When the next row comes: later on this trading day, or the first one of the next."""
+    start_ns = _start_of(at_ns)
+    if state.calendar.is_working_day(day_of(at_ns)):
+        for step in board.sessions:
+            if start_ns + step.minute * MINUTE_NS > at_ns:
+                return start_ns + step.minute * MINUTE_NS
+    day, _ = state.calendar.add_working_days(day_of(at_ns), 1)
+    return end_of(day) + 1 - DAY_NS + board.sessions[0].minute * MINUTE_NS
+
+
+def _start_of(at_ns: int) -> int:
+    """Midnight in Beijing before this instant."""
+    return end_of(day_of(at_ns)) + 1 - DAY_NS
+
+
+# ---- events
+
+
+def apply_moved(state: State, event: SessionMoved, at_ns: int) -> None:
+    state.sessions[event.board] = Session(event.phase, at_ns, event.next_ns)
+    if event.next_ns:
+        state.start_timer(event.next_ns, "session", event.board)
