@@ -2265,6 +2265,8 @@ class AuctionClosed(Event, frozen=True):
     trade: str
     reserve_fen: int
     reason: str = ""
+
+
 class OrderCameIn(Event, frozen=True, gc=False):
     """An order of a book that waited comes in: `cause` is stop, all_or_none or crossed (`docs/MATCHING.md`).
 
