@@ -250,19 +250,6 @@ REFUSALS: Final = Table("refusal", RefusalRecord, ("sequence", "position"), {"un
 
 CALL_AUCTIONS: Final = Table("call_auction", CallAuctionRecord, ("sequence", "position"))
 
-STAGED: Final[tuple[Table[Any], ...]] = (
-    PRODUCTS,
-    LISTINGS,
-    ORDERS,
-    TRADES,
-    ENTITLEMENTS,
-    DUTIES,
-    NEEDS,
-    PROPOSALS,
-    AUCTIONS,
-    BIDS,
-)
-
 
 def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
     """The tables whose rows have ids, with their part of the view."""
@@ -280,6 +267,10 @@ def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
         (AUCTIONS, view.auctions),
         (BIDS, view.bids),
     )
+
+
+STAGED: Final = tuple(table for table, _ in kept_of(View()))
+"""All of them: whatever has an id may change."""
 
 
 # -------------------------------------------------------------------------------------- a chunk of journal

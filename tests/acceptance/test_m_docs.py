@@ -26,14 +26,10 @@ CITED = re.compile(r"〔\d{4}〕|第.{1,8}条|《.+?》")
 CODE = re.compile(r"`[a-z]+(_[a-z]+)*`")
 
 TO_COME = (
-    "off_venue",
     "continuous_auction",
     "call_auction",
     "sealed_bid",
     "lawful_auction",
-    "quote",
-    "tender",
-    "challenge",
     "metered",
 )
 """Pages that are still to be written: whoever writes one takes its name out."""
