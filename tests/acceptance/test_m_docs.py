@@ -28,7 +28,6 @@ CODE = re.compile(r"`[a-z]+(_[a-z]+)*`")
 TO_COME = (
     "continuous_auction",
     "call_auction",
-    "sealed_bid",
     "lawful_auction",
     "metered",
 )
