@@ -1,5 +1,6 @@
 """The naive twin and the fast book, told the same by hypothesis, which shrinks what they answer differently."""
 
+import os
 from typing import Any
 
 from hypothesis import settings
@@ -23,6 +24,7 @@ from exchange.matching.orders import (
 )
 from tests.exchange.two_books import TwoBooks
 
+EXAMPLES = int(os.environ.get("SHUJI_TWIN_EXAMPLES", "150"))
 PARTICIPANTS = {"p": "house", "q": "house", "r": "r", "s": "s", "t": "t"}
 PHASES = ("continuous", "closed", "pre_open", "call_auction", "halted", "resume")
 names = st.sampled_from([f"a{number}" for number in range(8)])
@@ -152,5 +154,5 @@ class Exchange(RuleBasedStateMachine):
             self.books.check()
 
 
-Exchange.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Exchange.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)
 TestExchange = Exchange.TestCase

@@ -252,6 +252,18 @@ def test_an_all_or_none_that_becomes_smaller_is_tried_by_itself() -> None:
     ]
 
 
+def test_an_all_or_none_is_tried_by_itself_only_where_it_becomes_smaller() -> None:
+    story = Story().opened(
+        sell("own", 2, 100, "house"), sell("s", 5, 100), buy("a", 5, 100, "house", all_or_none=True)
+    )
+    assert story.after(Cancel("own"), Replace("a", 5, 100)) == [Replaced("a", 100, 5, True)]
+    assert story.after(Replace("a", 4, 100)) == [
+        Replaced("a", 100, 4, True),
+        CameIn("a", "all_or_none"),
+        Filled("a", "s", "s", 100, 4),
+    ]
+
+
 def test_clearing_may_break_what_was_counted_whole() -> None:
     story = Story(("f", "s2"), ("a", "s2")).opened(sell("s1", 2, 100), sell("s2", 2, 100))
     assert story.after(buy("f", 4, 100, time_in_force="fok")) == [
