@@ -2,7 +2,7 @@
 
 Everything is measured on this machine in this run, also what it is compared with: the echo of an order, the COPY of
 as many postings, a small commit, mere decoding. A table goes to standard output, the same figures to `bench.json`.
-Ratios travel between machines, the rest does not. Two cores are busy for about five minutes (`--quick`: one minute,
+Ratios travel between machines, the rest does not. Two cores are busy for about ten minutes (`--quick`: one minute,
 too short for figures to quote).
 """
 
@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from exchange.postgres import open_database
 from loadtests import (
+    bench_book,
     bench_catalogue,
     bench_evidence,
     bench_feed,
@@ -71,6 +72,8 @@ QUICK: Final = Extent(0.6, 1.2, 0.6, 8_000, 1, 40, 200, (1_000, 10_000))
 async def measure(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
     """Every figure, as soon as it is known."""
     for figure in bench_rules.measure(5 * extent.turns, 5_000):
+        yield figure
+    for figure in bench_book.measure(bench_book.FULL if extent is FULL else bench_book.QUICK):
         yield figure
     for figure in breakdown(extent):
         yield figure

@@ -80,9 +80,7 @@ def allocate(book: Book, may_trade: MayTrade, price_fen: int) -> Iterator[Filled
     """
     icebergs: dict[str, Order] = {}
     for buy in _auctioned(book.side(BUY), price_fen):
-        for sell in met(book, may_trade, buy, price_fen):
-            if sell.owner == buy.owner or sell.conditions.all_or_none:
-                continue
+        for sell in met(book, may_trade, buy, price_fen, auction=True):
             before = buy.remaining
             yield Filled(buy.id, sell.id, "", price_fen, min(before, sell.remaining))
             if buy.remaining == before:

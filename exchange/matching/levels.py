@@ -82,8 +82,14 @@ class Level:
         return queue[head]
 
     def behind(self, place: int) -> int:
-        """Where in the queue those begin that came later; 0 is before all."""
-        return bisect_right(self.queue, place, self.head, key=_place_of) if place else self.head
+        """Where in the queue those begin that came later; 0 is before all. O(log of the queue) over time."""
+        queue, head = self.queue, self.head
+        if place:
+            return bisect_right(queue, place, head, key=_place_of)
+        while head < len(queue) and not queue[head].shown:
+            head += 1
+        self.head = head
+        return head
 
     def vacate(self, order: Order) -> None:
         """The order will rest again, so its slot goes to one that has left for good. O(log of the queue)."""
@@ -126,7 +132,7 @@ class Levels:
         self._far: list[int] = []
         """A heap of minus the rank; holds prices whose level is gone, `_stale` of them."""
         self._stale = 0
-        self.views: dict[str, View] = {}
+        self.views: dict[tuple[str, str], View] = {}
         """Of participants that passed many over, see `exchange/matching/views.py`."""
         self.arrivals: list[Order] = []
         """Who came to rest since the first of the views looked; kept while there are views."""

@@ -141,7 +141,7 @@ class Market:
                 if not other.whole:
                     book.add(order)
                     return told
-            elif not other.views and not book.apart:
+            else:
                 return self._take(order, other, told)
         elif not plain:
             order.conditions = shared(command.conditions)

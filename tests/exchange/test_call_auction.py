@@ -1,11 +1,12 @@
 """The price of a call auction against every price there is, its rule at each tie, and who gets what."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.matching import views
 from exchange.matching.book import Book, Order
 from exchange.matching.call_auction import allocate, auction_price
 from exchange.matching.orders import (
@@ -166,6 +167,26 @@ def test_icebergs_show_their_part_anew_where_they_stand() -> None:
     book.add(order("b2", BUY, 100, 9))
     assert allocated(book, 100) == [Filled("b1", "s0", "", 100, 7), Refilled("b1", 2)]
     assert [(one.id, one.shown) for one in book.orders()] == [("b1", 2), ("b2", 9)]
+
+
+def test_orders_of_one_owner_are_passed_over_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A house with a thousand buys and a thousand sells, which do not meet, before the one order that it may meet."""
+    looked = 0
+    asked = views._asked
+
+    def counted(*given: Any) -> bool:
+        nonlocal looked
+        looked += 1
+        return asked(*given)
+
+    monkeypatch.setattr(views, "_asked", counted)
+    book = Book(Instrument(reference_fen=100))
+    for number in range(1_000):
+        book.add(order(f"s{number}", SELL, 100, 1, owner="house"))
+        book.add(order(f"b{number}", BUY, 100, 1, owner="house"))
+    book.add(order("s", SELL, 100, 5, owner="other"))
+    assert allocated(book, 100) == [Filled(f"b{number}", "s", "", 100, 1) for number in range(5)]
+    assert looked < 1_001 + 2 * views.PATIENCE
 
 
 def test_a_wide_auction_looks_at_levels_and_not_at_ticks() -> None:

@@ -794,6 +794,20 @@ TestAnyDay = AnyDay.TestCase
 TestAnyDay.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 
 
+def test_those_that_left_the_front_of_a_queue_are_skipped_once() -> None:
+    book = Story().market.book
+    for number in range(10_000):
+        book.add(Order(f"s{number}", SELL, 100, 1, "s", quantity=1))
+    for number in range(4_000):
+        book.remove(f"s{number}")
+    level = book.side(SELL).best
+    assert level is not None
+    for number in range(4_000, 4_100):
+        first = next(book.makers(BUY, None))
+        assert (first.id, level.head) == (f"s{number}", number)
+        book.reduce(first.id, 1)
+
+
 def test_the_same_commands_give_the_same_hash_under_any_hash_seed() -> None:
     said = (
         "import random\n"
