@@ -91,6 +91,8 @@ class Offer(Struct, frozen=True, kw_only=True):
     redelivery_days: int
     tiers: tuple[Tier, ...] | UnsetType = UNSET
     per_buyer_units: int | UnsetType = UNSET
+    plan: Text | UnsetType = UNSET
+    """Of a metered listing, in words."""
 
 
 class Clause(Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,7 +177,7 @@ def _read(name: str, text: str) -> StandardTerms:
     try:
         terms = msgspec.toml.decode(text, type=StandardTerms)
         for deal in _deals_of(terms):
-            for offer in (_SPECIMEN, _TIERED_SPECIMEN):
+            for offer in (_SPECIMEN, _TIERED_SPECIMEN, _METERED_SPECIMEN):
                 specimen = msgspec.structs.replace(offer, deal=deal)
                 generate(terms, specimen, Security(method="dataset", duties=("encryption",)))
         particulars(terms, _SPECIMEN_TRADE)
@@ -330,6 +332,7 @@ def _words_of(terms: StandardTerms, offer: Offer, security: Security, language: 
         "territories": comma.join(offer.territories),
         "price": yuan(offer.price_fen),
         "tiers": comma.join(_tier_words(terms, offer, language)),
+        "plan": "" if isinstance(offer.plan, UnsetType) else getattr(offer.plan, language),
     }
 
 
@@ -363,6 +366,7 @@ _SPECIMEN: Final = Offer(
 _TIERED_SPECIMEN: Final = msgspec.structs.replace(
     _SPECIMEN, tiers=(Tier(from_units=2, price_fen=0),), per_buyer_units=1
 )
+_METERED_SPECIMEN: Final = msgspec.structs.replace(_SPECIMEN, plan=Text("plan", "plan"))
 _SPECIMEN_TRADE: Final = Particulars(
     trade="T1",
     contract="L1-1",

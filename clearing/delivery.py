@@ -26,8 +26,9 @@ rejected may not be used, and a redelivery starts the term anew. A term never en
 An entitlement lives on when its trade is over. Its merchant may suspend it, on evidence, and resume it; meanwhile its term
 stands still. A reviewer or an operator resumes what was suspended without ground, and revokes with evidence. Bought anew at
 the rules and the price of that day it is `renewed` at its end: another entitlement has taken its place, and what was
-delivered may stay. Otherwise what was delivered is deleted and that is proven (深圳市卫生健康数据管理办法第二十五条,
-个人信息保护法第四十七条; `clearing.duties`). A renewal whose trade comes to nothing `lapse`s, and the deletion is due then.
+delivered may stay. One whose buyer has not paid a bill is suspended, runs on and ends at its date. Otherwise what was
+delivered is deleted and that is proven (深圳市卫生健康数据管理办法第二十五条, 个人信息保护法第四十七条;
+`clearing.duties`). A renewal whose trade comes to nothing `lapse`s, and the deletion is due then.
 
     granted ──deliver,redeliver──> active <──resume── suspended       expired, revoked ──delete──> deleted
        ^                           │ │ │ └──suspend──> │                ^        ^
@@ -119,6 +120,8 @@ ENTITLEMENT_LIFE: Final[dict[tuple[EntitlementState, EntitlementStep], Entitleme
     ("active", "renew"): "renewed",
     ("active", "revoke"): "revoked",
     ("suspended", "resume"): "active",
+    ("suspended", "expire"): "expired",
+    ("suspended", "renew"): "renewed",
     ("suspended", "revoke"): "revoked",
     ("renewed", "lapse"): "expired",
     ("expired", "delete"): "deleted",

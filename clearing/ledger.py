@@ -33,6 +33,8 @@ import msgspec
 CNY: Final = "CNY"
 FEES: Final = "venue:fees"
 ESCROW: Final = "venue:escrow"
+BILLS: Final = "venue:bills"
+"""What was set off against debts out of bills that are not paid in full yet: it is distributed when they are."""
 CASH: Final = "bank:cash"
 ISSUE_PREFIX: Final = "issue:"
 UNIT_PREFIX: Final = "unit:"

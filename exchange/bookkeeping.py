@@ -360,10 +360,10 @@ async def refusals_by_code(pool: Pool, from_ns: int, until_ns: int) -> list[tupl
 
 _LEGS: Final = "SELECT source, target, asset, amount FROM posting WHERE {} ORDER BY {}"
 _OF_TRADE: Final = (
-    "(trade = $1 AND kind <> 'reversal') OR (kind = 'set_off'"
+    "(trade = $1 AND kind <> 'reversal' AND reference NOT LIKE 'I%') OR (kind = 'set_off'"
     " AND reference IN (SELECT reference FROM posting WHERE trade = $1 AND kind = 'debt'))"
 )
-"""What it moved itself, and what paid the debts out of its refunds."""
+"""What it moved itself, and what paid the debts out of its refunds. A subscription's bills are apart."""
 
 
 async def legs_of_trade(pool: Pool, trade: str) -> Legs:

@@ -13,12 +13,13 @@ the trade (`order.py`): it takes effect from the next verdict on, and holds of t
 from functools import cache
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from clearing import contract
 from clearing.calendar import day_of
 from clearing.contract import Contract, Offer, Security, StandardTerms, declared_sha256
+from clearing.notrade import Text
 from exchange.events import (
     ContractOffered,
     ContractSigned,
@@ -29,6 +30,7 @@ from exchange.events import (
     SignContract,
 )
 from exchange.listing import may_see
+from exchange.matching.metering import plan_words
 from exchange.participant import standing_refusal
 from exchange.state import Agreement, Listing, Signature, Signing, State
 
@@ -202,6 +204,7 @@ def offer_of(state: State, listing: Listing) -> Offer:
         redelivery_days=terms.redelivery_days,
         tiers=terms.tiers or UNSET,
         per_buyer_units=terms.per_buyer_units or UNSET,
+        plan=UNSET if isinstance(terms.plan, UnsetType) else Text(*plan_words(terms.plan)),
     )
 
 

@@ -4,16 +4,21 @@ A debt comes from a refund that the seller agreed to and whose deposit and cash 
 debtor withdraws nothing, lists nothing anew, and whatever becomes available to it goes to its creditors, the oldest debt
 first, in the same journal entry as what brought it. That is the venue's own rule (本所规则): both have agreed to the
 refund, and the creditor does not wait while the debtor spends: what it had asked to be paid out, and what its open buy
-orders had set aside, is freed when the debt begins (`exchange.refund`).
+orders had set aside, is freed when the debt begins (`freed`). Another comes from a metered bill whose date passed
+(`exchange.subscription`): its creditor is the account `venue:bills`, which distributes it when it is paid in full.
 
 A debtor's account is watched by the ledger (`Ledger.stirred`), so those who owe nothing pay nothing for this.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from clearing.ledger import CNY, DEBT, Leg, debtor_owner
-from exchange.events import DebtSetOff, Refusal, Refused
-from exchange.state import Debt, State
+from exchange.events import VENUE, DebtSetOff, Event, Refusal, Refused, WithdrawalCancelled
+from exchange.state import Debt, State, closing
+
+IN_DEBT: Final = "a debt is open: it is set off first 有未清偿债务，先行抵扣"
+"""Why a debtor's withdrawal is taken back."""
 
 
 def debts_of(state: State, debtor: str) -> list[Debt]:
@@ -48,6 +53,20 @@ def _set_off(state: State, debtor: str) -> Iterator[DebtSetOff]:
         amount_fen = min(debt.left_fen, state.ledger.available(debtor, CNY))
         if amount_fen:
             yield DebtSetOff(debt.id, debtor, debt.creditor, amount_fen)
+
+
+def freed(state: State, debtor: str) -> Iterator[Event]:
+    """What a debtor has set aside for itself: what it asked to be paid out, then its buy orders, the newest first, as far
+    as the debts go. Free again, it is set off in the same entry."""
+    for row in state.bank.open_withdrawals(debtor):
+        if row.state == "requested":
+            yield WithdrawalCancelled(row.id, IN_DEBT, VENUE)
+    owed_fen = sum(debt.left_fen for debt in debts_of(state, debtor))
+    for order in reversed([one for one in state.orders.values() if one.participant == debtor]):
+        if state.ledger.available(debtor, CNY) >= owed_fen:
+            return
+        if order.side == "buy":
+            yield closing(order, "in_debt")
 
 
 # ---- events

@@ -35,10 +35,11 @@ from exchange.events import (
     Settled,
     SuspendEntitlement,
 )
+from exchange.matching.metering import term_end
 from exchange.order import end_exclusive, place, prolong_exclusive
 from exchange.participant import role_refusal
 from exchange.product import evidence_refusal, own_case_refusal
-from exchange.state import DAY_NS, Entitlement, Renewal, State
+from exchange.state import DAY_NS, Entitlement, Renewal, State, Subscription, Trade
 
 REMIND_DAYS: Final = 7
 """Days before its end on which a buyer is reminded; of a short term when half of it is over."""
@@ -93,6 +94,8 @@ def resume(state: State, command: ResumeEntitlement, at_ns: int) -> Refusal | li
     ):
         return _not_sold(command)
     refusal = _move_refusal(state, entitlement, command, "resume")
+    if refusal is None and (bill := unpaid_bill(state, entitlement.id)):
+        return Refusal(Refused.wrong_state, f"bill {bill} is overdue: it resumes by itself when that is paid")
     if not own:
         refusal = (
             own_case_refusal(state, command.actor, entitlement.buyer, entitlement.seller)
@@ -229,6 +232,30 @@ def after_undone(state: State, event: Refunded | HoldReleased, at_ns: int) -> It
 
 
 # ---- dates that pass
+
+
+def until_of(state: State, trade: Trade, at_ns: int) -> int:
+    """When the term ends that a delivery of this instant starts: of a subscription with a month of the calendar."""
+    longest_ns = at_ns + state.listings[trade.listing].terms.term_days * DAY_NS
+    found = state.subscriptions.get(state.subscription_of.get(trade.id, ""))
+    if found is None:
+        return longest_ns
+    return min(longest_ns, term_end(metered_from(state, found, at_ns), found.months))
+
+
+def metered_from(state: State, subscription: Subscription, at_ns: int) -> int:
+    """From when on a subscription that is delivered now is metered: one that renews another, where that ends."""
+    before = state.subscriptions.get(subscription.follows)
+    running = None if before is None else state.entitlements.get(before.entitlement)
+    return at_ns if running is None else max(at_ns, running.until_ns)
+
+
+def unpaid_bill(state: State, entitlement: str) -> str:
+    """A bill for whose sake an entitlement is suspended, or would be; empty where none is overdue. O(bills)."""
+    overdue = (
+        row.id for row in state.bills.values() if row.entitlement == entitlement and row.state == "overdue"
+    )
+    return next(overdue, "")
 
 
 def remind_ns(from_ns: int, until_ns: int) -> int:

@@ -19,6 +19,7 @@ from clearing.bank import BankEntry, Custody, Equality, Payment
 from clearing.contract import Declarations, Offer, Security
 from clearing.money import Tier
 from clearing.registers import AnyFacts
+from exchange.matching.metering import Line, Plan
 from exchange.matching.negotiation import Criterion, Ranked
 from exchange.matching.orders import Conditions
 
@@ -263,6 +264,8 @@ class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of a book: a price is a multiple of it; left out, of one fen."""
     collar_bp: int | UnsetType = UNSET
     """Of a book: how far from the last price (first: `price_fen`) a price may be, in basis points of it; left out, any."""
+    plan: Plan | UnsetType = UNSET
+    """Of a metered listing; its `price_fen` is then what a subscription costs at once (setup and first base fee)."""
 
 
 class Delivery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -1057,6 +1060,74 @@ class OpenReserve(Command, frozen=True, kw_only=True):
     listing: str
     reserve_fen: int
     nonce: str
+
+
+class UsageRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """So many units used at an instant; `id` is the merchant's own, counted once for a subscription."""
+
+    id: str
+    units: int
+    at_ns: int
+
+
+class Subscribe(Command, frozen=True, kw_only=True):
+    """To a metered listing, for so many months of the calendar (Beijing time)."""
+
+    listing: str
+    months: int
+    purpose: str = ""
+    territory: str = ""
+    accepts_prior: bool = False
+
+
+class RenewSubscription(Command, frozen=True, kw_only=True):
+    """By its buyer: another one follows on it, under the plan that the listing has then."""
+
+    subscription: str
+    months: int
+    accepts_prior: bool = False
+
+
+class RecordUsage(Command, frozen=True, kw_only=True):
+    """By the merchant who sold it."""
+
+    subscription: str
+    records: tuple[UsageRecord, ...]
+
+
+class BuyPackage(Command, frozen=True, kw_only=True):
+    """So many of the plan's packages ahead, paid at once."""
+
+    subscription: str
+    count: int = 1
+
+
+class SetPlan(Command, frozen=True, kw_only=True):
+    """By the merchant of a published metered listing; `effective_from_ns` 0 is now."""
+
+    listing: str
+    plan: Plan
+    effective_from_ns: int = 0
+
+
+class PayBill(Command, frozen=True, kw_only=True):
+    bill: str
+
+
+class DisputeBill(Command, frozen=True, kw_only=True):
+    """By its buyer: `amount_fen` of it is not owed."""
+
+    bill: str
+    amount_fen: int
+    reason: str
+
+
+class AnswerDispute(Command, frozen=True, kw_only=True):
+    """By the merchant: the amount goes, or the bill stands."""
+
+    bill: str
+    agree: bool
+    reason: str
 
 
 # ------------------------------------------------------------------------------------------------ events
@@ -2355,6 +2426,198 @@ class CallAuctionHeld(Event, frozen=True):
     levels: tuple[tuple[str, int, int], ...] = ()
 
 
+class Subscribed(Event, frozen=True):
+    """A subscription's trade was struck. `state` is granted, or held while the trade is on hold; then there is no
+    entitlement yet. `follows` is the subscription that it renews."""
+
+    subscription: str
+    listing: str
+    trade: str
+    entitlement: str
+    buyer: str
+    seller: str
+    purpose: str
+    territory: str
+    months: int
+    plan: Plan
+    state: str
+    follows: str = ""
+
+
+class SubscriptionMoved(Event, frozen=True):
+    """`step` of `subscription.LIFE` and what it led to.
+
+    settle: its `entitlement` is there. deliver: it is metered from `from_ns` on, until `until_ns`. stop: its entitlement
+    ended at `until_ns` (`reason`: how), and the month in which it did is the last that is billed. end, void: it is over.
+    """
+
+    subscription: str
+    step: str
+    state: str
+    entitlement: str = ""
+    from_ns: int = 0
+    until_ns: int = 0
+    reason: str = ""
+
+
+class UsageTaken(Event, frozen=True):
+    """`records` are those that were not known; `months` says in which month (`clearing.calendar.month_of`) each counts.
+
+    `metered`: units that no package covers, by month; `packaged`: units out of packages, by month; `taken`: by package.
+    """
+
+    subscription: str
+    records: tuple[UsageRecord, ...]
+    months: tuple[int, ...]
+    metered: tuple[tuple[int, int], ...]
+    packaged: tuple[tuple[int, int], ...]
+    taken: tuple[tuple[str, int], ...]
+    known: int
+    """How many of those that were sent had been counted before."""
+
+
+class PackageBought(Event, frozen=True):
+    """Paid by `bill`, good until `until_ns`."""
+
+    subscription: str
+    package: str
+    bill: str
+    units: int
+    until_ns: int
+
+
+class PlanSet(Event, frozen=True):
+    """A listing's new plan, for whoever subscribes from `from_ns` on; `waits`: that is still to come.
+
+    `binds`: whoever has subscribed already, and the first of the month from which the plan is theirs. `dearer`: it waits
+    for the notice there. `price_fen` is what a subscription costs at once.
+    """
+
+    listing: str
+    plan: Plan
+    from_ns: int
+    waits: bool
+    price_fen: int
+    binds: tuple[tuple[str, int], ...]
+    dearer: tuple[str, ...]
+    by: str
+
+
+class PlanBegun(Event, frozen=True):
+    """The plan that waited is the listing's now."""
+
+    listing: str
+    plan: Plan
+    price_fen: int
+
+
+class BillMade(Event, frozen=True):
+    """A month of a subscription (`kind` month), or packages that it bought (package).
+
+    `month` counts as `clearing.calendar.month_of`; `base` says what of the base fee is in it: due, paid (with the
+    subscription), none. `barred`: the rules that forbade the use at the month's end, or `suspended`, for which no base fee
+    is asked. `lines` add up to the amount and `prepaid_fen`, which was paid with the subscription. `public_fen` as in
+    `Settled`.
+    """
+
+    bill: str
+    subscription: str
+    kind: str
+    listing: str
+    trade: str
+    entitlement: str
+    buyer: str
+    seller: str
+    month: int
+    units: int
+    packaged: int
+    base: str
+    lines: tuple[Line, ...]
+    amount_fen: int
+    fee_fen: int
+    merchant_fen: int
+    shares: tuple[tuple[str, int], ...]
+    share_roles: tuple[str, ...]
+    public_fen: int
+    barred: tuple[str, ...]
+    remind_ns: int
+    due_ns: int
+    prepaid_fen: int = 0
+
+
+class BillPaid(Event, frozen=True):
+    """Out of the buyer's money; `by_debt`: out of what was set off against its debt."""
+
+    bill: str
+    by_debt: bool = False
+
+
+class BillReminded(Event, frozen=True):
+    bill: str
+
+
+class BillDefaulted(Event, frozen=True):
+    """Its date passed without the money: it is a `debt` of its buyer. `suspends`: its keys open nothing meanwhile."""
+
+    bill: str
+    debt: str
+    suspends: bool
+
+
+class BillDisputed(Event, frozen=True):
+    """The merchant answers until `until_ns`; meanwhile a bill that is not paid falls due on no day."""
+
+    bill: str
+    state: str
+    amount_fen: int
+    reason: str
+    until_ns: int
+
+
+class DisputeAnswered(Event, frozen=True):
+    """`step`: refuse (the bill stands), expire (nobody answered, and it stands) or agree. `state` is the bill's then.
+
+    Agreed, `BillLowered` or `BillRefunded` has come before.
+    """
+
+    bill: str
+    step: str
+    state: str
+    reason: str
+    remind_ns: int
+    due_ns: int
+
+
+class BillLowered(Event, frozen=True):
+    """Agreed before it was paid: the rest is asked for, in proportion."""
+
+    bill: str
+    amount_fen: int
+    fee_fen: int
+    merchant_fen: int
+    shares: tuple[tuple[str, int], ...]
+    public_fen: int
+
+
+class BillRefunded(Event, frozen=True):
+    """Agreed after it was paid: out of the seller's deposit, then its cash; what lacks is a debt."""
+
+    bill: str
+    buyer: str
+    seller: str
+    deposit_fen: int
+    cash_fen: int
+    debt_fen: int
+    debt: str
+    public_fen: int
+
+
+class BillFiled(Event, frozen=True):
+    """Paid, and its time for disputes is over: it is in the tables only."""
+
+    bill: str
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -2468,6 +2731,21 @@ AnyEvent = (
     | OrderReduced
     | SessionMoved
     | CallAuctionHeld
+    | Subscribed
+    | SubscriptionMoved
+    | UsageTaken
+    | PackageBought
+    | PlanSet
+    | PlanBegun
+    | BillMade
+    | BillPaid
+    | BillReminded
+    | BillDefaulted
+    | BillDisputed
+    | DisputeAnswered
+    | BillLowered
+    | BillRefunded
+    | BillFiled
 )
 
 

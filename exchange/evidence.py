@@ -26,6 +26,9 @@ from exchange.events import (
     BidEnded,
     BidPlaced,
     BidRevealed,
+    BillLowered,
+    BillMade,
+    BillRefunded,
     CertificateRenewed,
     ContractOffered,
     ContractSigned,
@@ -68,7 +71,7 @@ class Kind(msgspec.Struct, frozen=True):
     """How an event becomes a leaf."""
 
     kind: str
-    """trade, verdict, contract, certificate, attestation, rulebook, key, bid, auction."""
+    """trade, verdict, contract, certificate, attestation, rulebook, bill, key, bid, auction."""
     identifier: str
     """The field by whose value the leaf is asked for; empty: R and the instant; "kind": all of it by the kind's name."""
     fields: str = ""
@@ -208,6 +211,28 @@ LEAVES: Final[dict[type, Kind]] = {
     ),
     ReserveOpened: Kind("auction", "listing", "reserve_fen", public=True),
     AuctionClosed: Kind("auction", "listing", "outcome bid price_fen trade reserve_fen reason", public=True),
+    BillMade: Kind(
+        "bill",
+        "bill",
+        "subscription kind trade entitlement month units packaged base barred prepaid_fen amount_fen fee_fen merchant_fen"
+        " shares share_roles due_ns buyer seller",
+        _BOTH,
+    ),
+    BillLowered: Kind(
+        "bill",
+        "bill",
+        "amount_fen fee_fen merchant_fen shares",
+        since=2,
+        undoes="已减收 {amount_fen} 分 lowered by {amount_fen} fen",
+    ),
+    BillRefunded: Kind(
+        "bill",
+        "bill",
+        "buyer seller deposit_fen cash_fen debt_fen debt",
+        _BOTH,
+        since=2,
+        undoes="付款后退款 refunded after payment, fen: deposit {deposit_fen}, cash {cash_fen}, debt {debt_fen}",
+    ),
 }
 """Event: the leaf it gives. Every event that is not here gives none."""
 

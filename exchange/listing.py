@@ -43,6 +43,7 @@ from exchange.events import (
 )
 from exchange.gathering import PAIR_UNSAID, central_approved, export_of, licensed_to
 from exchange.matching import posted
+from exchange.matching.metering import plan_fault
 from exchange.participant import has_role, party_of, standing_refusal
 from exchange.product import RIGHTS, cell_facts, evidence_refusal, gainers, own_case_refusal
 from exchange.state import DAY_NS, Listing, Product, State, closing, new_book
@@ -127,7 +128,8 @@ def create(state: State, command: CreateListing, at_ns: int) -> Refusal | list[E
     )
     if refusal is not None:
         return refusal
-    return [ListingCreated(state.next_id("L"), command.product, command.actor, command.board, command.terms)]
+    terms = with_plan(command.terms)
+    return [ListingCreated(state.next_id("L"), command.product, command.actor, command.board, terms)]
 
 
 def revise(state: State, command: ReviseListing, at_ns: int) -> Refusal | list[Event]:
@@ -140,7 +142,7 @@ def revise(state: State, command: ReviseListing, at_ns: int) -> Refusal | list[E
     return (
         refusal
         or terms_refusal(state, listing.board, command.terms, at_ns)
-        or [ListingRevised(command.listing, command.terms)]
+        or [ListingRevised(command.listing, with_plan(command.terms))]
     )
 
 
@@ -162,7 +164,7 @@ def terms_refusal(state: State, board: str, terms: Terms, at_ns: int) -> Refusal
         if unapproved:
             detail += "; centralised trading needs approval (国发〔2011〕38号, 国办发〔2012〕37号)"
         return Refusal(Refused.mechanism_not_allowed, detail)
-    of_mechanism = _posted_refusal(terms) or _auction_refusal(terms)
+    of_mechanism = _posted_refusal(terms) or _auction_refusal(terms) or _plan_refusal(terms)
     return _choice_refusal(terms) or _number_refusal(terms) or _fit_refusal(terms) or of_mechanism
 
 
@@ -287,6 +289,25 @@ def _reserve_refusal(terms: Terms, auction: AuctionTerms) -> Refusal | None:
         detail = "terms.auction.reserve_fen is not negative and not above the ceiling: nobody could reach it"
         return Refusal(Refused.out_of_bounds, detail)
     return None
+
+
+def _plan_refusal(terms: Terms) -> Refusal | None:
+    """A plan belongs to a metered licence, whose prices stand in it alone: no ceiling could be held against them."""
+    if isinstance(terms.plan, UnsetType):
+        lacks = terms.mechanism == "metered"
+        return Refusal(Refused.out_of_bounds, "a metered listing has terms.plan") if lacks else None
+    if terms.mechanism != "metered":
+        return Refusal(Refused.out_of_bounds, "terms.plan belongs to a listing whose mechanism is metered")
+    if (terms.deal, terms.price_regime, terms.price_per_units) != ("licence", "market", 1):
+        detail = "a metered listing is a licence at a market price, and its price_per_units is 1"
+        return Refusal(Refused.out_of_bounds, detail)
+    fault = plan_fault(terms.plan)
+    return Refusal(Refused.out_of_bounds, fault) if fault else None
+
+
+def with_plan(terms: Terms) -> Terms:
+    """The price of a metered listing is what a subscription costs at once."""
+    return terms if isinstance(terms.plan, UnsetType) else replace(terms, price_fen=terms.plan.first_fen)
 
 
 def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event]:

@@ -101,6 +101,7 @@ INSTEAD: Final = {
     "tender": "put it out to tender instead (POST /v1/needs, kind tender)",
     "sealed_bid": "bid for it instead (POST /v1/listings/{listing}/bids)",
     "lawful_auction": "bid for it instead (POST /v1/listings/{listing}/bids)",
+    "metered": "subscribe to it instead (POST /v1/listings/{listing}/subscriptions)",
 }
 """Mechanisms whose listings take no orders: what a buyer does instead."""
 EXCLUSIVE_DEALS: Final = ("exclusive_licence", *WHOLE_DEALS)

@@ -23,6 +23,11 @@ owner to another:
     DebtSetOff                  debtor ─────────────> creditor               set_off
       of debt:CNY               creditor ───────────> debtor:<debtor>        set_off
     DepositPaid, DepositTaken   participant <───────> deposit:<participant>  deposit, deposit_return
+    BillPaid                    buyer ──────────────> fees, seller, shares   fee, merchant, share
+      out of a debt             venue:bills ────────> fees, seller, shares   fee, merchant, share
+    BillDefaulted, of debt:CNY  debtor:<buyer> ─────> venue:bills            debt
+    BillRefunded                deposit, seller ────> buyer                  refund
+      what lacks, of debt:CNY   debtor:<seller> ────> buyer                  debt
     Reversed                    the transaction's postings, the last first, the other way   reversal
     BidEnded, forfeited         bidder ─────────────> merchant               forfeit
 """
@@ -32,8 +37,10 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from clearing.calendar import month_begins, month_of
 from clearing.delivery import ENTITLEMENT_ENDS
 from clearing.ledger import (
+    BILLS,
     CASH,
     CNY,
     DEBT,
@@ -52,6 +59,13 @@ from exchange.events import (
     BidEnded,
     BidPlaced,
     BidRevealed,
+    BillDefaulted,
+    BillDisputed,
+    BillLowered,
+    BillMade,
+    BillPaid,
+    BillRefunded,
+    BillReminded,
     BreakClosed,
     CallAuctionHeld,
     CashBooked,
@@ -64,6 +78,7 @@ from exchange.events import (
     DeliveryRejected,
     DepositPaid,
     DepositTaken,
+    DisputeAnswered,
     DutyBroken,
     DutyMoved,
     DutyOpened,
@@ -95,6 +110,8 @@ from exchange.events import (
     ParticipantRegistered,
     PayoutConfirmed,
     PayoutEnded,
+    PlanBegun,
+    PlanSet,
     PriceLowered,
     ProductSubmitted,
     ProposalAwarded,
@@ -112,12 +129,16 @@ from exchange.events import (
     RuleNarrowed,
     Settled,
     Stage,
+    Subscribed,
+    SubscriptionMoved,
     Terms,
     TradeRefused,
     TradeReported,
+    UsageTaken,
 )
 from exchange.evidence import Kind, edition_at, id_of, kind_of
 from exchange.grams import grams_of, normalise
+from exchange.matching.metering import Line, Plan
 from exchange.matching.negotiation import Criterion, Ranked
 from exchange.matching.orders import Conditions
 
@@ -512,11 +533,96 @@ class BidRecord(Struct, kw_only=True, gc=False):
     ended_at_ns: int = 0
 
 
+class SubscriptionRecord(Struct, kw_only=True, gc=False):
+    """A subscription, ended ones too. `state` is one of `exchange.subscription.LIFE`; `month` the first that is not billed,
+    0 before delivery. `next_plan` is the plan that was announced, the subscription's from `next_plan_ns` on.
+    """
+
+    number: int
+    id: str
+    listing: str
+    trade: str
+    entitlement: str
+    buyer: str
+    seller: str
+    purpose: str
+    territory: str
+    months: int
+    plan: Plan
+    state: str
+    follows: str
+    from_ns: int = 0
+    until_ns: int = 0
+    month: int = 0
+    next_plan: Plan | None = None
+    next_plan_ns: int = 0
+    subscribed_at_ns: int
+    updated_at_ns: int
+
+
+class BillRecord(Struct, kw_only=True, gc=False):
+    """A bill as it was made and what became of it; `state` is one of `exchange.subscription.BILL_LIFE`.
+
+    `lines` add up to what it was made over; of that `prepaid_fen` was paid with the subscription.
+    `amount_fen` is what it asks for now, `lowered_fen` what a dispute took off before the payment, `refunded_fen` after it.
+    `answer` is the merchant's reason. Instants that have not come are 0.
+    """
+
+    number: int
+    id: str
+    subscription: str
+    kind: str
+    listing: str
+    trade: str
+    entitlement: str
+    buyer: str
+    seller: str
+    month: int
+    units: int
+    packaged: int
+    base: str
+    lines: tuple[Line, ...]
+    prepaid_fen: int
+    amount_fen: int
+    fee_fen: int
+    merchant_fen: int
+    shares: Shares
+    share_roles: tuple[str, ...]
+    barred: tuple[str, ...]
+    state: str = "due"
+    made_at_ns: int
+    due_ns: int
+    reminded_at_ns: int = 0
+    paid_at_ns: int = 0
+    debt: str = ""
+    disputed_fen: int = 0
+    dispute_reason: str = ""
+    dispute_until_ns: int = 0
+    answer: str = ""
+    lowered_fen: int = 0
+    refunded_fen: int = 0
+    updated_at_ns: int
+
+
+class UsageRow(Struct, gc=False):
+    """A record of use that was counted, in `month`; `sequence` and `position` say where the journal tells it."""
+
+    sequence: int
+    position: int
+    at_ns: int
+    subscription: str
+    id: str
+    units: int
+    used_at_ns: int
+    month: int
+
+
 class PostingRecord(Struct, gc=False):
     """One movement: `amount` (fen, or units of `asset`) left `source` and reached `target`. Never zero.
 
     `sequence` is that of the journal row, `position` counts the postings in it. `reference` is the bank's
-    for money paid in, the reversal's id for what it moved, the debt's for what is owed and set off, else empty.
+    for money paid in, the reversal's id for what it moved, the debt's for what is owed and set off, the bill's for what it
+    paid and what went back of it, else empty.
     """
 
     sequence: int
@@ -619,6 +725,9 @@ class View:
         self.reports: Kept[ReportRecord] = Kept()
         self.needs: Kept[NeedRecord] = Kept()
         self.proposals: Kept[ProposalRecord] = Kept()
+        self.subscriptions: Kept[SubscriptionRecord] = Kept()
+        self.bills: Kept[BillRecord] = Kept()
+        self.usage: list[UsageRow] = []
         self.postings: list[PostingRecord] = []
         self.refusals: list[RefusalRecord] = []
         self.call_auctions: list[CallAuctionRecord] = []
@@ -631,13 +740,14 @@ class View:
         self.posted = 0
         self.refused = 0
         self.proved = 0
+        self.used = 0
         self.auctioned = 0
 
     def begin(self, sequence: int) -> None:
         """What follows is in this journal row."""
         self.sequence = sequence
         self.edition = edition_at(self.editions, sequence)
-        self.posted = self.refused = self.proved = self.auctioned = 0
+        self.used = self.posted = self.refused = self.proved = self.auctioned = 0
 
     def post(
         self,
@@ -1561,6 +1671,160 @@ def _auction_closed(view: View, event: AuctionClosed, at_ns: int) -> None:
         _bid_takes(view, event.bid, "win", at_ns)
 
 
+# ------------------------------------------------------------------------------------------- subscriptions
+
+
+def _subscribed(view: View, event: Subscribed, at_ns: int) -> None:
+    view.subscriptions.add(
+        SubscriptionRecord(
+            number=number_of(event.subscription),
+            id=event.subscription,
+            listing=event.listing,
+            trade=event.trade,
+            entitlement=event.entitlement,
+            buyer=event.buyer,
+            seller=event.seller,
+            purpose=event.purpose,
+            territory=event.territory,
+            months=event.months,
+            plan=event.plan,
+            state=event.state,
+            follows=event.follows,
+            subscribed_at_ns=at_ns,
+            updated_at_ns=at_ns,
+        )
+    )
+
+
+def _subscription_moved(view: View, event: SubscriptionMoved, at_ns: int) -> None:
+    row = view.subscriptions.change(event.subscription)
+    row.state, row.updated_at_ns = event.state, at_ns
+    row.entitlement = event.entitlement or row.entitlement
+    if event.step == "deliver":
+        row.from_ns, row.until_ns, row.month = event.from_ns, event.until_ns, month_of(event.from_ns)
+    elif event.step == "reject":
+        row.from_ns = row.until_ns = row.month = 0
+    elif event.step == "stop":
+        row.until_ns = event.until_ns
+
+
+def _usage(view: View, event: UsageTaken, at_ns: int) -> None:
+    for one, month in zip(event.records, event.months, strict=True):
+        view.used += 1
+        place = (view.sequence, view.used, at_ns)
+        view.usage.append(UsageRow(*place, event.subscription, one.id, one.units, one.at_ns, month))
+
+
+def _plan_set(view: View, event: PlanSet, at_ns: int) -> None:
+    if not event.waits:
+        view.listings.change(event.listing).price_fen = event.price_fen
+    for subscription, from_ns in event.binds:
+        row = view.subscriptions.change(subscription)
+        row.next_plan, row.next_plan_ns, row.updated_at_ns = event.plan, from_ns, at_ns
+
+
+def _plan_begun(view: View, event: PlanBegun, at_ns: int) -> None:
+    view.listings.change(event.listing).price_fen = event.price_fen
+
+
+def _bill_made(view: View, event: BillMade, at_ns: int) -> None:
+    view.bills.add(
+        BillRecord(
+            number=number_of(event.bill),
+            id=event.bill,
+            subscription=event.subscription,
+            kind=event.kind,
+            listing=event.listing,
+            trade=event.trade,
+            entitlement=event.entitlement,
+            buyer=event.buyer,
+            seller=event.seller,
+            month=event.month,
+            units=event.units,
+            packaged=event.packaged,
+            base=event.base,
+            lines=event.lines,
+            prepaid_fen=event.prepaid_fen,
+            amount_fen=event.amount_fen,
+            fee_fen=event.fee_fen,
+            merchant_fen=event.merchant_fen,
+            shares=event.shares,
+            share_roles=event.share_roles,
+            barred=event.barred,
+            made_at_ns=at_ns,
+            due_ns=event.due_ns,
+            updated_at_ns=at_ns,
+        )
+    )
+    if event.kind == "month":
+        _month_billed(view.subscriptions.change(event.subscription), event.month + 1, at_ns)
+
+
+def _month_billed(row: SubscriptionRecord, month: int, at_ns: int) -> None:
+    row.month, row.updated_at_ns = month, at_ns
+    if row.next_plan is not None and row.next_plan_ns <= month_begins(month):
+        row.plan, row.next_plan, row.next_plan_ns = row.next_plan, None, 0
+
+
+def _bill(view: View, identifier: str, state: str, at_ns: int) -> BillRecord:
+    row = view.bills.change(identifier)
+    row.state, row.updated_at_ns = state, at_ns
+    return row
+
+
+def _bill_paid(view: View, event: BillPaid, at_ns: int) -> None:
+    row = _bill(view, event.bill, "paid", at_ns)
+    row.paid_at_ns = at_ns
+    source = BILLS if event.by_debt else row.buyer
+    view.post(at_ns, "fee", source, FEES, row.fee_fen, trade=row.trade, reference=row.id)
+    view.post(at_ns, "merchant", source, row.seller, row.merchant_fen, trade=row.trade, reference=row.id)
+    for participant, share_fen in row.shares:
+        view.post(at_ns, "share", source, participant, share_fen, trade=row.trade, reference=row.id)
+
+
+def _bill_reminded(view: View, event: BillReminded, at_ns: int) -> None:
+    _bill(view, event.bill, "reminded", at_ns).reminded_at_ns = at_ns
+
+
+def _bill_defaulted(view: View, event: BillDefaulted, at_ns: int) -> None:
+    row = _bill(view, event.bill, "overdue", at_ns)
+    row.debt = event.debt
+    view.post(at_ns, "debt", debtor_owner(row.buyer), BILLS, row.amount_fen, DEBT, reference=event.debt)
+
+
+def _bill_disputed(view: View, event: BillDisputed, at_ns: int) -> None:
+    row = _bill(view, event.bill, event.state, at_ns)
+    row.disputed_fen, row.dispute_reason, row.dispute_until_ns = (
+        event.amount_fen,
+        event.reason,
+        event.until_ns,
+    )
+
+
+def _dispute_answered(view: View, event: DisputeAnswered, at_ns: int) -> None:
+    row = _bill(view, event.bill, event.state, at_ns)
+    row.answer, row.dispute_until_ns = event.reason, 0
+    row.due_ns = event.due_ns or row.due_ns
+
+
+def _bill_lowered(view: View, event: BillLowered, at_ns: int) -> None:
+    row = view.bills.change(event.bill)
+    row.amount_fen -= event.amount_fen
+    row.lowered_fen += event.amount_fen
+    row.fee_fen, row.merchant_fen, row.shares = event.fee_fen, event.merchant_fen, event.shares
+    row.updated_at_ns = at_ns
+
+
+def _bill_refunded(view: View, event: BillRefunded, at_ns: int) -> None:
+    row = view.bills.change(event.bill)
+    row.refunded_fen += event.deposit_fen + event.cash_fen + event.debt_fen
+    row.updated_at_ns = at_ns
+    for source, fen in ((deposit_owner(event.seller), event.deposit_fen), (event.seller, event.cash_fen)):
+        view.post(at_ns, "refund", source, event.buyer, fen, trade=row.trade, reference=row.id)
+    debtor = debtor_owner(event.seller)
+    view.post(at_ns, "debt", debtor, event.buyer, event.debt_fen, DEBT, reference=event.debt)
+
+
 HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ParticipantRegistered: _participant,
     IdentityResubmitted: _renamed,
@@ -1627,5 +1891,18 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ReserveOpened: _reserve_opened,
     BidEnded: _bid_ended,
     AuctionClosed: _auction_closed,
+    Subscribed: _subscribed,
+    SubscriptionMoved: _subscription_moved,
+    UsageTaken: _usage,
+    PlanSet: _plan_set,
+    PlanBegun: _plan_begun,
+    BillMade: _bill_made,
+    BillPaid: _bill_paid,
+    BillReminded: _bill_reminded,
+    BillDefaulted: _bill_defaulted,
+    BillDisputed: _bill_disputed,
+    DisputeAnswered: _dispute_answered,
+    BillLowered: _bill_lowered,
+    BillRefunded: _bill_refunded,
 }
 """Events that the query tables do not tell of are not in it."""

@@ -29,12 +29,20 @@ from exchange.events import (
     BidEnded,
     BidPlaced,
     BidRevealed,
+    BillDefaulted,
+    BillDisputed,
+    BillLowered,
+    BillMade,
+    BillPaid,
+    BillRefunded,
+    BillReminded,
     Completed,
     CompletionPostponed,
     CureOvertaken,
     Delivered,
     Delivery,
     DeliveryRejected,
+    DisputeAnswered,
     DutyBroken,
     DutyMoved,
     DutyRescheduled,
@@ -59,6 +67,8 @@ from exchange.events import (
     OrderClosed,
     OrderReduced,
     OrderReplaced,
+    PlanBegun,
+    PlanSet,
     PriceLowered,
     ProposalAwarded,
     ProposalCountered,
@@ -73,14 +83,17 @@ from exchange.events import (
     Reversed,
     Settled,
     Stage,
+    SubscriptionMoved,
     TradeRefused,
     TradeReported,
 )
 from exchange.journal import SHARD, editions, entries_of
+from exchange.matching.metering import Line, Plan
 from exchange.matching.negotiation import Criterion
 from exchange.projection import (
     AuctionRecord,
     BidRecord,
+    BillRecord,
     CallAuctionRecord,
     DutyRecord,
     EntitlementRecord,
@@ -97,8 +110,10 @@ from exchange.projection import (
     RefusalRecord,
     ReportRecord,
     Shares,
+    SubscriptionRecord,
     TradeRecord,
     Unknown,
+    UsageRow,
     View,
     fold,
     is_order,
@@ -244,6 +259,11 @@ PROPOSALS: Final = Table(
 )
 AUCTIONS: Final = Table("auction", AuctionRecord, ("number",))
 BIDS: Final = Table("bid", BidRecord, ("number",))
+SUBSCRIPTIONS: Final = Table(
+    "subscription", SubscriptionRecord, ("number",), {"plan": Plan, "next_plan": Plan | None}
+)
+BILLS: Final = Table("bill", BillRecord, ("number",), {"lines": tuple[Line, ...], "shares": Shares})
+USAGE: Final = Table("usage_record", UsageRow, ("sequence", "position"))
 LEAVES: Final = Table("evidence_leaf", LeafRecord, ("id", "sequence", "position"))
 POSTINGS: Final = Table("posting", PostingRecord, ("sequence", "position"))
 REFUSALS: Final = Table("refusal", RefusalRecord, ("sequence", "position"), {"unknown": Unknown})
@@ -266,6 +286,8 @@ def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
         (PROPOSALS, view.proposals),
         (AUCTIONS, view.auctions),
         (BIDS, view.bids),
+        (SUBSCRIPTIONS, view.subscriptions),
+        (BILLS, view.bills),
     )
 
 
@@ -307,6 +329,8 @@ class Wanted(Struct):
     proposals: dict[str, None] = {}
     auctions: dict[str, None] = {}
     bids: dict[str, None] = {}
+    subscriptions: dict[str, None] = {}
+    bills: dict[str, None] = {}
 
 
 def want(wanted: Wanted, events: Iterable[Happened]) -> None:
@@ -340,10 +364,6 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                     wanted.entitlements[event.entitlement] = None
             case DutyBroken() | DutyRescheduled():
                 wanted.duties[event.duty] = None
-            case TradeReported() if event.matches:
-                wanted.reports[event.matches] = None
-            case ReportEnded():
-                wanted.reports[event.report] = None
             case NeedMoved():
                 wanted.needs[event.need] = None
                 wanted.proposals.update(dict.fromkeys((*event.opened, *event.closed)))
@@ -379,6 +399,30 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
                 wanted.bids[event.bid] = None
             case AuctionClosed():
                 wanted.auctions[event.listing] = None
+            case _:
+                _want_further(wanted, event)
+
+
+def _want_further(wanted: Wanted, event: AnyEvent) -> None:
+    """Of reports, of subscriptions, their bills and their listings' plans."""
+    match event:
+        case TradeReported() if event.matches:
+            wanted.reports[event.matches] = None
+        case ReportEnded():
+            wanted.reports[event.report] = None
+        case SubscriptionMoved():
+            wanted.subscriptions[event.subscription] = None
+        case BillMade() if event.kind == "month":
+            wanted.subscriptions[event.subscription] = None
+        case PlanSet():
+            wanted.listings[event.listing] = None
+            wanted.subscriptions.update(dict.fromkeys(row for row, _ in event.binds))
+        case PlanBegun():
+            wanted.listings[event.listing] = None
+        case BillPaid() | BillReminded() | BillDefaulted() | BillDisputed() | DisputeAnswered():
+            wanted.bills[event.bill] = None
+        case BillLowered() | BillRefunded():
+            wanted.bills[event.bill] = None
 
 
 async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
@@ -402,6 +446,8 @@ async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
     await _bring(connection, PROPOSALS, view.proposals, wanted.proposals)
     await _bring(connection, AUCTIONS, view.auctions, wanted.auctions)
     await _bring(connection, BIDS, view.bids, wanted.bids)
+    await _bring(connection, SUBSCRIPTIONS, view.subscriptions, wanted.subscriptions)
+    await _bring(connection, BILLS, view.bills, wanted.bills)
 
 
 async def _bring(connection: Any, table: Table[Any], kept: Kept[Any], identifiers: Iterable[str]) -> None:
@@ -424,6 +470,7 @@ async def write(connection: Any, view: View) -> None:
         if kept.changed:
             await _copy(connection, table, f"changed_{table.name}", kept.changed.values())
             await connection.execute(table.update())
+    await _copy(connection, USAGE, USAGE.name, view.usage)
     await _copy(connection, POSTINGS, POSTINGS.name, view.postings)
     await _copy(connection, REFUSALS, REFUSALS.name, view.refusals)
     await _copy(connection, CALL_AUCTIONS, CALL_AUCTIONS.name, view.call_auctions)
@@ -691,7 +738,8 @@ async def _compare_tables(connection: Any, view: View) -> Difference | None:
         if difference is not None:
             return difference
     return (
-        await _compare_table(connection, POSTINGS, view.postings)
+        await _compare_table(connection, USAGE, view.usage)
+        or await _compare_table(connection, POSTINGS, view.postings)
         or await _compare_table(connection, REFUSALS, view.refusals)
         or await _compare_table(connection, CALL_AUCTIONS, view.call_auctions)
         or await _compare_table(connection, LEAVES, view.leaves)
@@ -851,6 +899,9 @@ AUCTIONS_OF: Final = CALL_AUCTIONS.select(
     f"WHERE listing = $2 AND (sequence, position) < ($3, $4) ORDER BY {BY_PLACE} LIMIT $1"
 )
 FILLS_OF: Final = TRADES.select("WHERE buy_order = $1 OR sell_order = $1 ORDER BY number LIMIT $2")
+SUBSCRIPTIONS_OF: Final = _either(SUBSCRIPTIONS, "buyer", "seller", "number < $3", BY_NUMBER)
+BILLS_OF: Final = BILLS.select("WHERE subscription = $2 AND number > $3 ORDER BY number LIMIT $1")
+USAGE_OF: Final = USAGE.select(f"WHERE subscription = $2 AND {BELOW} ORDER BY {BY_PLACE} LIMIT $1")
 ENTITLEMENTS_OF: Final = _either(ENTITLEMENTS, "buyer", "seller", "number < $3", BY_NUMBER)
 DUTIES_OF: Final = _either(
     DUTIES,
@@ -1106,3 +1157,37 @@ async def unsealed(pool: Pool, proposals: Iterable[str]) -> frozenset[str]:
     """Of these proposals those that may be shown; one that the tables do not have yet is none of them."""
     records = await pool.fetch(UNSEALED, [number_of(name) for name in proposals])
     return frozenset(record["id"] for record in records)
+
+
+async def subscription(pool: Pool, identifier: str) -> SubscriptionRecord | None:
+    """Any subscription; who may see it is the caller's question."""
+    found: SubscriptionRecord | None = await _one(pool, SUBSCRIPTIONS, "S", identifier)
+    return found
+
+
+async def bill(pool: Pool, identifier: str) -> BillRecord | None:
+    """Any bill; who may see it is the caller's question."""
+    found: BillRecord | None = await _one(pool, BILLS, "I", identifier)
+    return found
+
+
+async def subscriptions_of(
+    pool: Pool, participant: str, limit: int = 50, cursor: str | None = None
+) -> Page[SubscriptionRecord]:
+    """Subscriptions bought or sold by the participant, ended ones too."""
+    return await _page_of(pool, SUBSCRIPTIONS, SUBSCRIPTIONS_OF, limit, participant, _before(cursor))
+
+
+async def bills_of(
+    pool: Pool, subscription: str, limit: int = 50, cursor: str | None = None
+) -> Page[BillRecord]:
+    """The oldest first."""
+    after = 0 if cursor is None else _natural(cursor)
+    return await _page_of(pool, BILLS, BILLS_OF, limit, subscription, after)
+
+
+async def usage_of(
+    pool: Pool, subscription: str, limit: int = 50, cursor: str | None = None
+) -> Page[UsageRow]:
+    """Records of use that were counted, the last told first."""
+    return await _page_of(pool, USAGE, USAGE_OF, limit, subscription, *_place_before(cursor))

@@ -22,10 +22,9 @@ from clearing.delivery import TRADE_LIFE
 from clearing.ledger import CNY, Leg, deposit_owner
 from clearing.revenue import Payments
 from exchange import allowance, passing, revenue
-from exchange.debt import debts_of, owe
+from exchange.debt import freed, owe
 from exchange.deposit import deposited
 from exchange.events import (
-    VENUE,
     EntitlementEnded,
     Event,
     OfferRefund,
@@ -36,13 +35,10 @@ from exchange.events import (
     RefundPaid,
     Refusal,
     Refused,
-    WithdrawalCancelled,
 )
-from exchange.state import DAY_NS, Debt, Entitlement, RefundOffer, State, Trade, closing, offer_key
+from exchange.state import DAY_NS, Debt, Entitlement, RefundOffer, State, Trade, offer_key
 from exchange.trade import completed
 
-IN_DEBT: Final = "a debt is open: it is set off first 有未清偿债务，先行抵扣"
-"""Why a debtor's withdrawal is taken back."""
 OFFER_NS: Final = 10 * DAY_NS
 """How long an offer waits for the other party."""
 
@@ -117,10 +113,15 @@ def _out_of_escrow(state: State, trade: Trade, amount_fen: int, at_ns: int) -> l
 
 
 def lowered(trade: Trade, amount_fen: int) -> tuple[int, int, Payments]:
-    """(fee, merchant, shares) of what is left of a price: each in proportion, rounded down, the merchant keeps the rest."""
-    whole_fen, left_fen = trade.amount_fen, trade.amount_fen - amount_fen
-    fee_fen = trade.fee_fen * left_fen // whole_fen
-    shares = tuple((name, fen * left_fen // whole_fen) for name, fen in trade.shares)
+    """(fee, merchant, shares) of what is left of a price."""
+    return lowered_parts(trade.amount_fen, amount_fen, trade.fee_fen, trade.shares)
+
+
+def lowered_parts(whole_fen: int, gone_fen: int, fee_fen: int, shares: Payments) -> tuple[int, int, Payments]:
+    """What is left of each part of a price: in proportion, rounded down, and the merchant keeps the rest."""
+    left_fen = whole_fen - gone_fen
+    fee_fen = fee_fen * left_fen // whole_fen
+    shares = tuple((name, fen * left_fen // whole_fen) for name, fen in shares)
     return fee_fen, left_fen - fee_fen - sum(fen for _, fen in shares), shares
 
 
@@ -147,23 +148,9 @@ def _after_payout(state: State, entitlement: Entitlement, command: OfferRefund) 
         units,
     )
     if debt:
-        yield from _freed(state, seller)
+        yield from freed(state, seller)
     if whole:
         yield EntitlementEnded(entitlement.id, "revoke", command.reason, "", command.actor, command.trade)
-
-
-def _freed(state: State, debtor: str) -> Iterator[Event]:
-    """What a debtor has set aside for itself: what it asked to be paid out, then its buy orders, the newest first, as far
-    as the debts go. Free again, it is set off in the same entry."""
-    for row in state.bank.open_withdrawals(debtor):
-        if row.state == "requested":
-            yield WithdrawalCancelled(row.id, IN_DEBT, VENUE)
-    owed_fen = sum(debt.left_fen for debt in debts_of(state, debtor))
-    for order in reversed([one for one in state.orders.values() if one.participant == debtor]):
-        if state.ledger.available(debtor, CNY) >= owed_fen:
-            return
-        if order.side == "buy":
-            yield closing(order, "in_debt")
 
 
 def on_offer_due(state: State, key: str, due_ns: int, at_ns: int) -> list[Event]:

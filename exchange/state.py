@@ -39,6 +39,7 @@ from exchange.events import (
     Terms,
 )
 from exchange.matching.book import Book, Order
+from exchange.matching.metering import Bought, Plan
 from exchange.matching.negotiation import Criterion, Kind, ProposalState
 from exchange.matching.orders import PLAIN, Conditions, Instrument, Side
 
@@ -50,6 +51,7 @@ REMEMBERED: Final = 200_000
 LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
     "postponed", "settled_over", "suspended", "bought", "needs", "proposals", "auctions", "sessions",
+    "subscriptions", "bills", "plans",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -259,6 +261,81 @@ class Entitlement(Struct, gc=False):
     state: str = "granted"
     key_sha256: str = ""
     delivery: Delivery | None = None
+
+
+class Subscription(Struct, kw_only=True):
+    """To a metered listing; `state` of `exchange.subscription.LIFE`. What is over is in the tables only.
+
+    `from_ns`: metered from then on, 0 before delivery. `month` is the first that is not billed. `used` and `packaged`:
+    units of months that are not billed, by their names. `seen`: by month, of each record in it twelve bytes, sorted (see
+    `exchange.subscription.mark_of`). `stopped_ns`: when its entitlement ended, 0 while that lives, and `stopped` how.
+    `base_paid`: the fee that came with its price is not used up yet; `base_left`: how many are still to be asked for.
+    """
+
+    id: str
+    listing: str
+    trade: str
+    entitlement: str
+    buyer: str
+    seller: str
+    purpose: str
+    territory: str
+    months: int
+    plan: Plan
+    state: str
+    follows: str = ""
+    from_ns: int = 0
+    until_ns: int = 0
+    month: int = 0
+    used: dict[str, int] = {}
+    packaged: dict[str, int] = {}
+    seen: dict[str, bytes] = {}
+    packages: list[Bought] = []
+    bought: int = 0
+    base_paid: bool = True
+    base_left: int = 0
+    stopped_ns: int = 0
+    stopped: str = ""
+    next_plan: Plan | None = None
+    next_plan_ns: int = 0
+
+
+class Bill(Struct, kw_only=True, gc=False):
+    """A bill that is not paid, or could still be disputed; `state` of `exchange.subscription.BILL_LIFE`.
+
+    `remind_ns` and `due_ns`: the dates while it waits for its money; `file_ns`: until when a paid one may be disputed.
+    """
+
+    id: str
+    subscription: str
+    listing: str
+    entitlement: str
+    buyer: str
+    seller: str
+    amount_fen: int
+    fee_fen: int
+    merchant_fen: int
+    shares: tuple[tuple[str, int], ...]
+    public_fen: int
+    remind_ns: int
+    due_ns: int
+    pay_ns: int
+    """How long it waits for its money."""
+    file_ns: int
+    state: str = "due"
+    debt: str = ""
+    suspends: bool = False
+    disputed_fen: int = 0
+    dispute_ns: int = 0
+    """Until when a dispute waits for its answer; 0 before there was one."""
+    refunded_fen: int = 0
+
+
+class WaitingPlan(Struct, frozen=True):
+    """A listing's plan that is for whoever subscribes from an instant on."""
+
+    plan: Plan
+    from_ns: int
 
 
 class Renewal(Struct, kw_only=True, gc=False):
@@ -709,7 +786,26 @@ class State:
         self.lapses: dict[str, str] = {}
         """Draft: why it never comes into force."""
 
+    def _nothing_is_metered(self) -> None:
+        self.subscriptions: dict[str, Subscription] = {}
+        self.bills: dict[str, Bill] = {}
+        self.plans: dict[str, WaitingPlan] = {}
+        self.subscription_of: dict[str, str] = {}
+        """The subscription that was bought by a trade, or uses an entitlement; follows from `subscriptions`."""
+
+    def take_subscription(self, row: Subscription) -> None:
+        self.subscriptions[row.id] = row
+        self.subscription_of[row.trade] = row.id
+        if row.entitlement:
+            self.subscription_of[row.entitlement] = row.id
+
+    def drop_subscription(self, identifier: str) -> None:
+        row = self.subscriptions.pop(identifier)
+        for known in (row.trade, row.entitlement):
+            self.subscription_of.pop(known, None)
+
     def _nothing_stands_still(self) -> None:
+        self._nothing_is_metered()
         self.reminded: dict[str, int] = {}
         self.postponed: dict[str, int] = {}
         self.settled_over: dict[str, SettledOver] = {}
@@ -957,6 +1053,9 @@ class _Dumped(Struct):
     auctions: dict[str, Auction] = {}
     sessions: dict[str, Session] = {}
     queues: dict[str, list[str]] = {}
+    subscriptions: dict[str, Subscription] = {}
+    bills: dict[str, Bill] = {}
+    plans: dict[str, WaitingPlan] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -1006,6 +1105,8 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     for attestation in sorted(dumped.attestations.values(), key=lambda row: row.given_at_ns):
         state.take_attestation(attestation)
     state.duties = {row.id: row for row in dumped.duties}
+    for subscription in dumped.subscriptions.values():
+        state.take_subscription(subscription)
     state.years = dict(dumped.years)
     for year, (off, worked) in dumped.years:
         state.calendar = state.calendar.with_year(year_of(year, off, worked))
@@ -1079,6 +1180,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "proposals",
         "auctions",
         "sessions",
+        "bills",
+        "plans",
     ):
         setattr(state, name, getattr(dumped, name))
 

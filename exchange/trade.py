@@ -16,7 +16,7 @@ from clearing.notrade import Cure, Verdict, capacities
 from credit.conduct import Conduct, ConductKind
 from exchange import allowance, attestation, passing, revenue
 from exchange.attestation import REVIEWER
-from exchange.entitlement import drop_renewal, ending, forget_key, remind_ns, settle_renewal
+from exchange.entitlement import drop_renewal, ending, forget_key, remind_ns, settle_renewal, until_of
 from exchange.events import (
     AcceptDelivery,
     Attest,
@@ -99,7 +99,7 @@ def deliver(state: State, command: Deliver, at_ns: int) -> Refusal | list[Event]
         return Refusal(Refused.malformed, "a delivery is a file with its sha256, or an address with its url")
     terms = state.listings[trade.listing].terms
     due_ns = at_ns + terms.acceptance_days * DAY_NS
-    until_ns = at_ns + terms.term_days * DAY_NS
+    until_ns = until_of(state, trade, at_ns)
     return [Delivered(trade.id, step, delivery, due_ns, until_ns, remind_ns(at_ns, until_ns))]
 
 

@@ -40,6 +40,7 @@ from exchange import (
     reversal,
     rulebook,
     session,
+    subscription,
     trade,
 )
 from exchange import events as happened
@@ -115,10 +116,17 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
             APPLY[type(further)](state, further, at_ns)
             decided.append(further)
     if state.ledger.stirred:
-        for event in debt.set_off(state):
+        for event in _set_off(state, at_ns):
             APPLY[type(event)](state, event, at_ns)
             decided.append(event)
     return _finish(state, command, digest, tuple(decided), None, at_ns)
+
+
+def _set_off(state: State, at_ns: int) -> Iterator[Event]:
+    """What came in at debtors goes to their creditors, and what a bill was owed is distributed once it is all there."""
+    for event in debt.set_off(state):
+        yield event
+        yield from subscription.after_set_off(state, event, at_ns)
 
 
 def _finish(
@@ -146,6 +154,8 @@ def _kept(state: State, command: Any, refusal: Refusal) -> OrderRefused | Moveme
         return _kept_order(command, refusal)
     if type(command) is happened.PlaceBid:
         return _kept_order(auction.as_order(state, command), refusal)
+    if type(command) is happened.Subscribe:
+        return _kept_order(subscription.as_order(command), refusal)
     movement = MOVEMENTS.get(type(command))
     if movement is None or not command.key:
         return None
@@ -434,10 +444,18 @@ def _with_parties(
         yield from trade.judge_holds_of(state, command.participant, at_ns)
 
 
+def _both(
+    one: Callable[[State, Any, int], Iterable[Event]], other: Callable[[State, Any, int], Iterable[Event]]
+) -> Callable[[State, Any, int], Iterable[Event]]:
+    """What follows for the one noun, then for the other."""
+    return lambda state, event, at_ns: chain(one(state, event, at_ns), other(state, event, at_ns))
+
+
 def _after_completed(state: State, event: happened.Completed, at_ns: int) -> Iterable[Event]:
     entered = list(registers.after_completed(state, event, at_ns))
     stale = [row for entry in entered for row in overtaking.after_entered(state, entry, at_ns)]
-    return chain(entered, stale, duty.after_completed(state, event, at_ns))
+    billed = subscription.after_completed(state, event, at_ns)
+    return chain(entered, stale, duty.after_completed(state, event, at_ns), billed)
 
 
 def _after_settled(state: State, event: happened.Settled, at_ns: int) -> Iterable[Event]:
@@ -559,6 +577,14 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.PlaceBid: auction.place,
     happened.RevealBid: auction.reveal,
     happened.OpenReserve: auction.open_reserve,
+    happened.Subscribe: subscription.subscribe,
+    happened.RenewSubscription: subscription.renew,
+    happened.RecordUsage: subscription.record,
+    happened.BuyPackage: subscription.buy_package,
+    happened.SetPlan: subscription.set_plan,
+    happened.PayBill: subscription.pay,
+    happened.DisputeBill: subscription.dispute,
+    happened.AnswerDispute: subscription.answer,
 }
 """Command: who decides it."""
 
@@ -683,15 +709,32 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.OrderReduced: book_orders.apply_reduced,
     happened.SessionMoved: session.apply_moved,
     happened.CallAuctionHeld: book_orders.apply_auction,
+    happened.Subscribed: subscription.apply_subscribed,
+    happened.SubscriptionMoved: subscription.apply_moved,
+    happened.UsageTaken: subscription.apply_usage,
+    happened.PackageBought: subscription.apply_package,
+    happened.PlanSet: subscription.apply_plan,
+    happened.PlanBegun: subscription.apply_plan_begun,
+    happened.BillMade: subscription.apply_made,
+    happened.BillPaid: subscription.apply_paid,
+    happened.BillReminded: subscription.apply_reminded,
+    happened.BillDefaulted: subscription.apply_defaulted,
+    happened.BillDisputed: subscription.apply_disputed,
+    happened.DisputeAnswered: subscription.apply_answered,
+    happened.BillLowered: subscription.apply_lowered,
+    happened.BillRefunded: subscription.apply_refunded,
+    happened.BillFiled: subscription.apply_filed,
 }
 """Event: what it changes."""
 
 FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
-    happened.Settled: _after_settled,
+    happened.Settled: _both(_after_settled, subscription.after_settled),
     happened.Completed: _after_completed,
-    happened.Refunded: duty.after_refunded,
-    happened.HoldReleased: _after_released,
-    happened.EntitlementEnded: duty.after_ended,
+    happened.Refunded: _both(duty.after_refunded, subscription.after_undone),
+    happened.HoldReleased: _both(_after_released, subscription.after_undone),
+    happened.EntitlementEnded: _both(duty.after_ended, subscription.after_ended),
+    happened.Delivered: subscription.after_delivered,
+    happened.DeliveryRejected: subscription.after_rejected,
     happened.Reversed: duty.after_reversed,
     happened.FactRecorded: _after_recorded,
     happened.FactsAmended: overtaking.after_amended,
@@ -725,5 +768,11 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "reversal": reversal.on_proposal_due,
     "need": need.on_due,
     "auction": auction.on_due,
+    "subscription": subscription.on_month_due,
+    "plan": subscription.on_plan_due,
+    "bill": subscription.on_bill_due,
+    "bill_reminder": subscription.on_bill_reminder_due,
+    "bill_file": subscription.on_file_due,
+    "bill_dispute": subscription.on_dispute_due,
 }
 """Kind of timer: what happens when its instant has passed."""

@@ -11,6 +11,7 @@ derived a second time is looked at:
     account      row by row what the ledger holds; each asset adds up to zero, here and in memory
     reservation  each belongs to an open order, a hold, a withdrawal or a bid, each of these has exactly what it needs
     debt         the debtors' accounts hold what the debts say, and nothing of it could be set off
+    bill         each overdue one has its debt, and what was set off against them is kept until it is distributed
     book         every invariant, and every open order rests in its book
     bank_row     a bank account or a statement hashes to its name (an erased row is none, and lawful)
     personal     the row hashes to what its participant registered (an erased row is none, and lawful)
@@ -38,7 +39,7 @@ import msgspec
 
 from clearing.bank import OPEN_STATES
 from clearing.evidence import HASH_BYTES
-from clearing.ledger import CNY, DEBT, DEBTOR_PREFIX, ESCROW, unit_asset
+from clearing.ledger import BILLS, CNY, DEBT, DEBTOR_PREFIX, ESCROW, unit_asset
 from clearing.money import amount_fen
 from exchange import journal, projector, rejudging, venue
 from exchange.auction import price_id
@@ -496,6 +497,7 @@ def invariants(state: State) -> Iterator[tuple[str, str, str]]:
     yield from _compare_reservations(state)
     yield from _check_escrow(state)
     yield from _check_debts(state)
+    yield from _check_bills(state)
     for listing, book in state.books.items():
         gathers = state.phase_of(state.listings[listing].board) != "continuous"
         wrong = _failing(partial(book.check, crossing=gathers))
@@ -588,6 +590,18 @@ def _check_debts(state: State) -> Iterator[tuple[str, str, str]]:
             yield "debt", debtor, f"owes {-balance} fen by its account, {owed} by its debts"
         if owed and (idle := state.ledger.available(debtor, CNY)):
             yield "debt", debtor, f"{idle} fen are available to a debtor and not set off"
+
+
+def _check_bills(state: State) -> Iterator[tuple[str, str, str]]:
+    """What was set off against overdue bills and not distributed yet lies in `venue:bills`."""
+    overdue = [row for row in state.bills.values() if row.state == "overdue"]
+    debts = [state.claims.debts.get(row.buyer, {}).get(row.debt) for row in overdue]
+    for row in (row for row, debt in zip(overdue, debts, strict=True) if debt is None):
+        yield "bill", row.id, "is overdue, and there is no debt of it"
+    posted = sum(debt.amount_fen - debt.left_fen for debt in debts if debt is not None)
+    kept = state.ledger.balance(BILLS, CNY)
+    if kept != posted:
+        yield "bill", CNY, f"{kept} fen are kept, {posted} were set off against bills that are overdue"
 
 
 def _check_resting(state: State) -> Iterator[tuple[str, str, str]]:

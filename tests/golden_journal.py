@@ -15,6 +15,7 @@ from clearing.ledger import CNY, ESCROW, FEES
 from clearing.registers import Freeze, HarmOpinion, Pledge
 from exchange import auction, journal, venue
 from exchange import events as e
+from exchange.matching.metering import Package, Plan, UsageTier, first_of_month, rise_binds_ns
 from exchange.matching.negotiation import Criterion
 from exchange.matching.orders import Conditions
 from exchange.state import DAY_NS, encode_state, state_hash
@@ -107,6 +108,7 @@ def day() -> World:
     rules(world)
     postponed(world)
     auctions(world, shop, product, buyer)
+    metered(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     set_aside(world)
@@ -116,6 +118,44 @@ def day() -> World:
             world.tick()
     world.check()
     return world
+
+
+def metered(world: World) -> None:
+    """Two subscribers: one pays and disputes, the other lacks the money, is suspended and pays; the plan changes twice."""
+    shop, rich, poor = world.merchant(), world.buyer(), world.buyer(cash_fen=1_150)
+    plan = Plan(
+        base_fee_fen=1_000, tiers=(UsageTier(up_to_units=10, price_fen=4), UsageTier(price_fen=35, per_units=10)),
+        package=Package(units=5, price_fen=150, valid_days=400),
+    )  # fmt: skip
+    listing = world.metered(shop, plan)
+    paying, owing = (world.subscribed(buyer, listing, 2) for buyer in (rich, poor))
+    world.must(e.BuyPackage(actor=rich, subscription=paying))
+    dear = msgspec.structs.replace(plan, base_fee_fen=1_500)
+    for waits_ns in (0, 90 * DAY_NS):
+        world.must(
+            e.SetPlan(
+                actor=shop, listing=listing, plan=dear if waits_ns else plan,
+                effective_from_ns=waits_ns and rise_binds_ns(world.at_ns),
+            )
+        )  # fmt: skip
+    for subscription in (paying, owing):
+        world.use(subscription, 20)
+    for bill in every(world.until(first_of_month(world.at_ns)), e.BillMade):
+        if bill.buyer == rich:
+            world.must(e.DisputeBill(actor=rich, bill=bill.bill, amount_fen=7, reason="seven too much"))
+            world.must(e.AnswerDispute(actor=shop, bill=bill.bill, agree=True, reason=""))
+    world.until(world.at_ns + 11 * DAY_NS)
+    world.pay_in(poor, 20)
+    world.pay_in(poor, 17)
+    for bill in every(world.until(first_of_month(world.at_ns)), e.BillMade):
+        if bill.buyer == poor:
+            world.must(e.DisputeBill(actor=poor, bill=bill.bill, amount_fen=9, reason="nine too much"))
+            world.must(e.AnswerDispute(actor=shop, bill=bill.bill, agree=True, reason="so it is"))
+    world.until(world.at_ns + 90 * DAY_NS)
+
+
+def every(events: list[Any], kind: type[Any]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
 
 
 def people(world: World) -> None:

@@ -1,6 +1,8 @@
 """Metered plans: what a month of so many units costs, exactly, and whom a changed plan binds when.
 
-A plan has a setup fee (once), a base fee (a month), graduated tiers, and may have a package to buy ahead and a monthly cap.
+A plan has a setup fee (once), a base fee (a month), graduated tiers, and may have a package of units ahead and a monthly
+cap. A subscription costs setup, the first month's base fee and a package at once (`Plan.first_fen`); the bill of its first
+month shows them beside what was used, and asks for the rest.
 
     graduated    each unit costs what its own tier says: the 101st of a month is in the tier that reaches beyond 100
     package      so many units bought ahead, good for so many days. A unit is taken out of the package that ends first,
@@ -38,7 +40,7 @@ NOTICE_NS: Final = 90 * DAY_NS
 """Least time between the notice of a dearer plan and the first of a month on which it binds whoever subscribed before."""
 
 
-class Tier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class UsageTier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Units of a month up to and with `up_to_units` (None: all further ones) cost `price_fen` for `per_units` units."""
 
     up_to_units: int | None = None
@@ -55,27 +57,35 @@ class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`base_fee_fen` is for a month. `pay_days`: how long a bill waits for its money before it is a debt."""
+    """`base_fee_fen` is for a month. `pay_days`: how long a bill waits for its money before it is a debt.
+
+    With a `package` one comes with the subscription, and more can be bought.
+    """
 
     setup_fen: int = 0
     base_fee_fen: int = 0
-    tiers: tuple[Tier, ...]
+    tiers: tuple[UsageTier, ...]
     package: Package | None = None
     monthly_cap_fen: int | None = None
     pay_days: int = 10
 
     @property
     def first_fen(self) -> int:
-        """What a subscription costs at once: setup and the first month's base fee."""
-        return self.setup_fen + self.base_fee_fen
+        """What a subscription costs at once: setup, the first month's base fee, and a package where there is one."""
+        return self.setup_fen + self.again_fen
+
+    @property
+    def again_fen(self) -> int:
+        """What it costs to renew one: it is set up already."""
+        return self.base_fee_fen + (self.package.price_fen if self.package else 0)
 
 
-LineKind = Literal["base", "tier", "package", "cap"]
+LineKind = Literal["setup", "base", "package", "tier", "packaged", "cap"]
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """What a part of a bill comes to. A base fee that was paid with the subscription and units out of packages cost
-    nothing here; a cap takes off what is beyond it, and is below zero."""
+    """What a part of a bill comes to. `package` is one that was bought, `packaged` are units out of packages, which cost
+    nothing more; a cap takes off what is beyond it, and is below zero."""
 
     kind: LineKind
     units: int = 0
@@ -85,12 +95,19 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 class Billed(Struct, frozen=True):
+    """`prepaid_fen` of the total was paid with the subscription."""
+
     lines: tuple[Line, ...]
     total_fen: int
+    prepaid_fen: int = 0
+
+    @property
+    def asked_fen(self) -> int:
+        return self.total_fen - self.prepaid_fen
 
 
 Base = Literal["due", "paid", "none"]
-"""A month's base fee: on this bill, paid before (with the subscription), or not for this month."""
+"""A month's base fee: asked for with this bill, paid with the subscription, or not for this month."""
 
 
 # ---- whether a plan can stand
@@ -116,7 +133,7 @@ def _fees_fault(plan: Plan) -> str:
     return ""
 
 
-def _tiers_fault(tiers: tuple[Tier, ...]) -> str:
+def _tiers_fault(tiers: tuple[UsageTier, ...]) -> str:
     if not 1 <= len(tiers) <= MOST_TIERS:
         return f"plan.tiers has 1 to {MOST_TIERS} tiers"
     if any(not (0 <= tier.price_fen <= MOST_FEN and 1 <= tier.per_units <= MOST_UNITS) for tier in tiers):
@@ -141,10 +158,38 @@ def _package_fault(package: Package | None) -> str:
     return ""
 
 
+def plan_words(plan: Plan) -> tuple[str, str]:
+    """The plan as a contract prints it, in Chinese and in English."""
+    zh = [f"开通费 {_yuan(plan.setup_fen)} 元", f"月基本费 {_yuan(plan.base_fee_fen)} 元"]
+    en = [f"setup {_yuan(plan.setup_fen)} CNY", f"base fee {_yuan(plan.base_fee_fen)} CNY a month"]
+    for tier in plan.tiers:
+        price, units = _yuan(tier.price_fen), tier.per_units
+        zh.append(f"{_reach(tier, '每月至第 {} 个单位', '其余')}每 {units} 个单位 {price} 元")
+        en.append(f"{_reach(tier, 'up to unit {} of a month', 'further units')} {price} CNY for {units}")
+    if plan.package is not None:
+        price, days, units = _yuan(plan.package.price_fen), plan.package.valid_days, plan.package.units
+        zh.append(f"套餐 {units} 个单位 {price} 元，{days} 天内有效")
+        en.append(f"a package of {units} units {price} CNY, good for {days} days")
+    if plan.monthly_cap_fen is not None:
+        zh.append(f"每月封顶 {_yuan(plan.monthly_cap_fen)} 元")
+        en.append(f"at most {_yuan(plan.monthly_cap_fen)} CNY a month")
+    zh.append(f"账单 {plan.pay_days} 天内付清")
+    en.append(f"bills are paid within {plan.pay_days} days")
+    return "；".join(zh), "; ".join(en)
+
+
+def _reach(tier: UsageTier, bounded: str, rest: str) -> str:
+    return rest if tier.up_to_units is None else bounded.format(tier.up_to_units)
+
+
+def _yuan(fen: int) -> str:
+    return f"{fen // 100}.{fen % 100:02d}"
+
+
 # ---- what a month costs
 
 
-def tier_units(tiers: Iterable[Tier], units: int) -> list[tuple[Tier, int]]:
+def tier_units(tiers: Iterable[UsageTier], units: int) -> list[tuple[UsageTier, int]]:
     """How many of a month's units each tier prices; tiers that none reaches are left out."""
     found, below = [], 0
     for tier in tiers:
@@ -155,16 +200,19 @@ def tier_units(tiers: Iterable[Tier], units: int) -> list[tuple[Tier, int]]:
     return found
 
 
-def usage_cost(tiers: Iterable[Tier], units: int) -> Fraction:
+def usage_cost(tiers: Iterable[UsageTier], units: int) -> Fraction:
     """What the metered units of a month cost, exactly, in fen."""
     parts = (Fraction(tier.price_fen * count, tier.per_units) for tier, count in tier_units(tiers, units))
     return sum(parts, Fraction(0))
 
 
-def bill(plan: Plan, units: int, packaged: int = 0, base: Base = "due") -> Billed:
-    """A month with so many metered units and so many out of packages. O(tiers)."""
+def bill(plan: Plan, units: int, packaged: int = 0, base: Base = "due", first: Sequence[Line] = ()) -> Billed:
+    """A month with so many metered units and so many out of packages. `first`: what else came with the subscription
+    (`opening`), in its first month. O(tiers)."""
     assert units >= 0 <= packaged, "nobody uses less than nothing"
-    lines = [] if base == "none" else [_base_line(plan, base)]
+    lines = [*first]
+    if base != "none":
+        lines.append(Line(kind="base", units=1, price_fen=plan.base_fee_fen, amount_fen=plan.base_fee_fen))
     exact, rounded = Fraction(0), 0
     for tier, count in tier_units(plan.tiers, units):
         exact += Fraction(tier.price_fen * count, tier.per_units)
@@ -180,20 +228,46 @@ def bill(plan: Plan, units: int, packaged: int = 0, base: Base = "due") -> Bille
             )
         )
     if packaged:
-        lines.append(Line(kind="package", units=packaged, amount_fen=0))
+        lines.append(Line(kind="packaged", units=packaged, amount_fen=0))
     over_fen = _over_cap(plan, rounded, base)
     if over_fen:
         lines.append(Line(kind="cap", price_fen=plan.monthly_cap_fen or 0, amount_fen=-over_fen))
-    return Billed(tuple(lines), sum(line.amount_fen for line in lines))
+    prepaid_fen = sum(line.amount_fen for line in first) + (plan.base_fee_fen if base == "paid" else 0)
+    return Billed(tuple(lines), sum(line.amount_fen for line in lines), prepaid_fen)
 
 
-def _base_line(plan: Plan, base: Base) -> Line:
-    amount_fen = plan.base_fee_fen if base == "due" else 0
-    return Line(kind="base", units=1, price_fen=plan.base_fee_fen, amount_fen=amount_fen)
+def opening(plan: Plan, renews: bool = False) -> tuple[Line, ...]:
+    """What was paid with the subscription beside the base fee: the setup, unless it renews another, and a package."""
+    lines = []
+    if plan.setup_fen and not renews:
+        lines.append(Line(kind="setup", units=1, price_fen=plan.setup_fen, amount_fen=plan.setup_fen))
+    if plan.package is not None:
+        lines.append(package_line(plan.package, 1))
+    return tuple(lines)
+
+
+def package_line(package: Package, count: int) -> Line:
+    """So many packages, bought."""
+    return Line(
+        kind="package",
+        units=package.units * count,
+        price_fen=package.price_fen,
+        per_units=package.units,
+        amount_fen=package.price_fen * count,
+    )
+
+
+def quote(plan: Plan, units: int) -> Billed:
+    """A first month of so many units, but for the setup: a package where the plan has one, and tiers beyond it."""
+    package = plan.package
+    packaged = 0 if package is None else min(units, package.units)
+    lines = () if package is None else (package_line(package, 1),)
+    billed = bill(plan, units - packaged, packaged, "due", lines)
+    return Billed(billed.lines, billed.total_fen)
 
 
 def _over_cap(plan: Plan, usage_fen: int, base: Base) -> int:
-    """What base fee and usage are beyond the cap; a base fee that was paid before counts to its month."""
+    """What base fee and usage are beyond the cap; a base fee that was paid ahead counts to its month."""
     if plan.monthly_cap_fen is None:
         return 0
     base_fen = 0 if base == "none" else plan.base_fee_fen

@@ -21,6 +21,7 @@ from exchange.events import (
 )
 from exchange.listing import may_see, tiers_of
 from exchange.matching import posted
+from exchange.matching.metering import Plan
 from exchange.state import Listing, State
 from exchange.web.instant import optional_text, text_of
 from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
@@ -104,6 +105,7 @@ class ListingView(Struct, kw_only=True):
     tiers: tuple[Tier, ...]
     per_buyer_units: int
     auction: AuctionTerms | None = None
+    plan: Plan | None = None
 
 
 class ListingList(Struct):
@@ -173,6 +175,7 @@ def listing_view(state: State, listing: Listing) -> ListingView:
         tiers=tiers_of(terms),
         per_buyer_units=limit_of(terms),
         auction=None if isinstance(terms.auction, UnsetType) else terms.auction,
+        plan=terms.plan or None,
     )
 
 
@@ -280,6 +283,7 @@ LISTING_EXAMPLE: Final = {
     "until": "2027-11-23T10:00:00Z", "last_fen": None, "reasons": [],
     "tiers": [{"from_units": 1, "price_fen": 50_000}, {"from_units": 10, "price_fen": 45_000}], "per_buyer_units": 100,
     "auction": None,
+    "plan": None,
 }  # fmt: skip
 _LISTED: Final = (
     Refused.not_verified, Refused.not_accredited, Refused.standing_denied, Refused.not_found, Refused.out_of_bounds,

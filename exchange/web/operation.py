@@ -75,6 +75,8 @@ PATH_PATTERNS: Final = {
     "attestation": whole("A[1-9][0-9]{0,17}"),
     "order": whole("O[1-9][0-9]{0,17}"),
     "trade": whole("T[1-9][0-9]{0,17}"),
+    "subscription": whole("S[1-9][0-9]{0,17}"),
+    "bill": whole("I[1-9][0-9]{0,17}"),
     "entitlement": whole("E[1-9][0-9]{0,17}"),
     "report": whole("R[1-9][0-9]{0,17}"),
     "duty": whole("U[1-9][0-9]{0,17}"),

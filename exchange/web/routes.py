@@ -39,6 +39,7 @@ from exchange.web import (
     revenue,
     rulebook,
     stream,
+    subscriptions,
     trades,
 )
 from exchange.web.desk import Desk
@@ -72,6 +73,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *trades.OPERATIONS,
     *needs.OPERATIONS,
     *entitlements.OPERATIONS,
+    *subscriptions.OPERATIONS,
     *duties.OPERATIONS,
     *money.OPERATIONS,
     *revenue.OPERATIONS,

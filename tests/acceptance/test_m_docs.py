@@ -29,7 +29,6 @@ TO_COME = (
     "continuous_auction",
     "call_auction",
     "lawful_auction",
-    "metered",
 )
 """Pages that are still to be written: whoever writes one takes its name out."""
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from clearing import contract
 from clearing.contract import Declarations, Offer, Security
 from clearing.money import Tier
-from clearing.notrade import TradeFacts
+from clearing.notrade import Text, TradeFacts
 
 TERMS = contract.load()
 NEWEST = list(TERMS.values())[-1]
@@ -73,6 +73,7 @@ def test_every_field_of_the_offer_changes_the_hash(name: str) -> None:
         "term_days": 366,
         "tiers": (Tier(from_units=10, price_fen=3_000),),
         "per_buyer_units": 5,
+        "plan": Text("计费方案", "a plan"),
     }.get(name) or (
         value + 1 if isinstance(value, int) else (*value, "x") if isinstance(value, tuple) else f"{value}x"
     )

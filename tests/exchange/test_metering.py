@@ -13,13 +13,16 @@ from exchange.matching.metering import (
     Bought,
     Package,
     Plan,
-    Tier,
+    UsageTier,
     amount_fault,
     bill,
     first_of_month,
     is_dearer,
     month_cost,
+    opening,
     plan_fault,
+    plan_words,
+    quote,
     rise_binds_ns,
     take,
     term_end,
@@ -28,17 +31,19 @@ from exchange.matching.metering import (
 
 BAIDU = Plan(
     tiers=(
-        Tier(up_to_units=100_000, price_fen=4),
-        Tier(up_to_units=5_000_000, price_fen=35, per_units=10),
-        Tier(price_fen=3),
+        UsageTier(up_to_units=100_000, price_fen=4),
+        UsageTier(up_to_units=5_000_000, price_fen=35, per_units=10),
+        UsageTier(price_fen=3),
     )
 )
 """Per calendar month: to 100,000 calls 0.040 yuan, to 5,000,000 0.035, above 0.030."""
 THREE_SCALE = Plan(
-    setup_fen=500, base_fee_fen=1_000, tiers=(Tier(up_to_units=100, price_fen=4), Tier(price_fen=10))
+    setup_fen=500,
+    base_fee_fen=1_000,
+    tiers=(UsageTier(up_to_units=100, price_fen=4), UsageTier(price_fen=10)),
 )
 """In cents: setup 5.00, monthly 10.00; the first hundred calls 0.04, each further 0.10."""
-SNOWFLAKE = Plan(base_fee_fen=10_000, tiers=(Tier(price_fen=50),), monthly_cap_fen=15_000)
+SNOWFLAKE = Plan(base_fee_fen=10_000, tiers=(UsageTier(price_fen=50),), monthly_cap_fen=15_000)
 """A monthly access fee, a price a query, and a maximum monthly charge."""
 JAN, FEB = month_begins(2026 * 12), month_begins(2026 * 12 + 1)
 
@@ -52,14 +57,33 @@ def test_the_published_bills_of_graduated_tiers(calls: int, fen: int) -> None:
 @pytest.mark.parametrize(("calls", "cents"), [(100, 400), (101, 410)])
 def test_the_published_rule_of_two_tiers(calls: int, cents: int) -> None:
     """100 calls are 4.00, 101 are 4.10: usage alone."""
-    assert bill(THREE_SCALE, calls, base="paid").total_fen == cents
+    assert bill(THREE_SCALE, calls, base="none").total_fen == cents
 
 
 def test_the_first_invoice_is_setup_and_month_then_the_month() -> None:
     """15 then 10."""
-    assert THREE_SCALE.first_fen == 1_500
-    assert bill(THREE_SCALE, 0, base="paid").total_fen == 0
+    first = bill(THREE_SCALE, 0, base="paid", first=opening(THREE_SCALE))
+    assert (first.total_fen, first.prepaid_fen, THREE_SCALE.first_fen) == (1_500, 1_500, 1_500)
     assert bill(THREE_SCALE, 0).total_fen == 1_000
+    assert opening(THREE_SCALE, renews=True) == ()
+    assert THREE_SCALE.again_fen == 1_000
+
+
+def test_what_came_with_a_subscription_is_shown_and_not_asked_for_again() -> None:
+    """Setup 5.00, base 10.00, a package 1.50; 101 units beyond it are 4.10."""
+    plan = replace(THREE_SCALE, package=Package(units=50, price_fen=150, valid_days=30))
+    billed = bill(plan, 101, 50, "paid", opening(plan))
+    assert [line.kind for line in billed.lines] == ["setup", "package", "base", "tier", "tier", "packaged"]
+    assert (billed.total_fen, billed.prepaid_fen, billed.asked_fen) == (2_060, 1_650, 410)
+    assert plan.first_fen == 1_650
+
+
+@pytest.mark.parametrize(("units", "fen"), [(0, 5_000), (1, 5_000), (1_000, 5_000), (1_200, 7_000)])
+def test_a_quote_has_one_package_and_tiers_beyond_it(units: int, fen: int) -> None:
+    plan = Plan(
+        tiers=(UsageTier(price_fen=10),), package=Package(units=1_000, price_fen=5_000, valid_days=30)
+    )
+    assert quote(plan, units).total_fen == fen
 
 
 @pytest.mark.parametrize(
@@ -72,14 +96,16 @@ def test_access_fee_and_queries_are_capped_together(queries: int, fen: int) -> N
 
 
 def test_the_cap_counts_a_base_fee_that_was_paid_before_and_none_that_is_not_for_the_month() -> None:
-    assert bill(SNOWFLAKE, 200, base="paid").total_fen == 5_000
+    assert bill(SNOWFLAKE, 200, base="paid").asked_fen == 5_000
     assert bill(SNOWFLAKE, 200, base="none").total_fen == 10_000
     assert bill(SNOWFLAKE, 400, base="none").total_fen == 15_000
 
 
 def test_a_bill_is_rounded_up_once_and_its_lines_add_up() -> None:
     """Three units of 1/3 fen and one of 1/2: 1.5 fen, which is 2; by the unit it would be 4."""
-    plan = Plan(tiers=(Tier(up_to_units=3, price_fen=1, per_units=3), Tier(price_fen=1, per_units=2)))
+    plan = Plan(
+        tiers=(UsageTier(up_to_units=3, price_fen=1, per_units=3), UsageTier(price_fen=1, per_units=2))
+    )
     billed = bill(plan, 4)
     assert [line.amount_fen for line in billed.lines] == [0, 1, 1]
     assert billed.total_fen == 2
@@ -87,7 +113,7 @@ def test_a_bill_is_rounded_up_once_and_its_lines_add_up() -> None:
 
 def test_units_out_of_packages_cost_nothing_and_are_told() -> None:
     billed = bill(THREE_SCALE, 0, packaged=7, base="none")
-    assert [(line.kind, line.units, line.amount_fen) for line in billed.lines] == [("package", 7, 0)]
+    assert [(line.kind, line.units, line.amount_fen) for line in billed.lines] == [("packaged", 7, 0)]
     assert billed.total_fen == 0
 
 
@@ -102,7 +128,7 @@ pers = st.integers(1, 7)
 def plans(draw: st.DrawFn) -> Plan:
     ends = sorted(draw(st.sets(st.integers(1, 60), max_size=3)))
     tiers = tuple(
-        Tier(up_to_units=end, price_fen=draw(prices), per_units=draw(pers)) for end in [*ends, None]
+        UsageTier(up_to_units=end, price_fen=draw(prices), per_units=draw(pers)) for end in [*ends, None]
     )
     base_fen = draw(st.integers(0, 200))
     cap = draw(st.none() | st.integers(max(1, base_fen), 300))
@@ -205,7 +231,7 @@ def _one_by_one(
 
 
 def test_a_lower_price_a_higher_cap_and_a_worse_package_are_told_apart() -> None:
-    cheaper = replace(BAIDU, tiers=(Tier(price_fen=3),))
+    cheaper = replace(BAIDU, tiers=(UsageTier(price_fen=3),))
     assert not is_dearer(BAIDU, cheaper)
     assert is_dearer(cheaper, BAIDU)
     assert not is_dearer(BAIDU, BAIDU)
@@ -221,7 +247,7 @@ def test_a_lower_price_a_higher_cap_and_a_worse_package_are_told_apart() -> None
 
 
 def test_a_plan_that_is_cheaper_for_many_and_dearer_for_few_is_dearer() -> None:
-    few = replace(BAIDU, base_fee_fen=1, tiers=(Tier(price_fen=1),))
+    few = replace(BAIDU, base_fee_fen=1, tiers=(UsageTier(price_fen=1),))
     assert is_dearer(BAIDU, few)
 
 
@@ -246,20 +272,20 @@ def test_months_are_those_of_beijing_and_terms_end_with_them() -> None:
     ("changed", "said"),
     [
         ({"tiers": ()}, "1 to 20 tiers"),
-        ({"tiers": (Tier(up_to_units=5, price_fen=1),)}, "the last has none"),
-        ({"tiers": (Tier(price_fen=1), Tier(price_fen=1))}, "above the one before"),
+        ({"tiers": (UsageTier(up_to_units=5, price_fen=1),)}, "the last has none"),
+        ({"tiers": (UsageTier(price_fen=1), UsageTier(price_fen=1))}, "above the one before"),
         (
             {
                 "tiers": (
-                    Tier(up_to_units=5, price_fen=1),
-                    Tier(up_to_units=5, price_fen=1),
-                    Tier(price_fen=1),
+                    UsageTier(up_to_units=5, price_fen=1),
+                    UsageTier(up_to_units=5, price_fen=1),
+                    UsageTier(price_fen=1),
                 )
             },
             "above",
         ),
-        ({"tiers": (Tier(price_fen=-1),)}, "price_fen"),
-        ({"tiers": (Tier(price_fen=1, per_units=0),)}, "per_units"),
+        ({"tiers": (UsageTier(price_fen=-1),)}, "price_fen"),
+        ({"tiers": (UsageTier(price_fen=1, per_units=0),)}, "per_units"),
         ({"setup_fen": -1}, "setup_fen"),
         ({"base_fee_fen": 10**12 + 1}, "base_fee_fen"),
         ({"monthly_cap_fen": 9_999, "base_fee_fen": 10_000}, "monthly_cap_fen"),
@@ -276,4 +302,23 @@ def test_what_no_plan_may_be(changed: dict[str, object], said: str) -> None:
 def test_a_month_that_no_bill_can_hold_is_named() -> None:
     assert amount_fault(BAIDU, 10**12) == ""
     assert "between 0" in amount_fault(BAIDU, -1)
-    assert "split" in amount_fault(Plan(tiers=(Tier(price_fen=10**12),)), 10**6)
+    assert "split" in amount_fault(Plan(tiers=(UsageTier(price_fen=10**12),)), 10**6)
+
+
+def test_a_contract_prints_every_price_of_the_plan() -> None:
+    plan = replace(
+        BAIDU, package=Package(units=50, price_fen=150, valid_days=30), monthly_cap_fen=99_00, pay_days=7
+    )
+    zh, en = plan_words(plan)
+    assert zh == (
+        "开通费 0.00 元；月基本费 0.00 元；每月至第 100000 个单位每 1 个单位 0.04 元；每月至第 5000000 个单位每 10 个单位"
+        " 0.35 元；其余每 1 个单位 0.03 元；套餐 50 个单位 1.50 元，30 天内有效；每月封顶 99.00 元；账单 7 天内付清"
+    )
+    for said in (
+        "0.35 CNY for 10",
+        "further units 0.03",
+        "1.50 CNY, good for 30 days",
+        "99.00 CNY a month",
+        "7 days",
+    ):
+        assert said in en

@@ -23,6 +23,8 @@ NEW_ID = "019ab0d2-3c40-7a52-9d1e-0d5f3a9c1b77"
 EXAMPLES = {"participant": "P99", "product": "D99", "listing": "L99", "order": "O99", "trade": "T99"}
 EXAMPLES |= {
     "entitlement": "E99",
+    "subscription": "S99",
+    "bill": "I99",
     "report": "R99",
     "board": "moonshine",
     "rule": "Z99",

@@ -20,7 +20,7 @@ from stdnum.cn import uscc
 
 from clearing.bank import OPEN_STATES
 from clearing.contract import Declarations, Security
-from clearing.ledger import CNY, ESCROW
+from clearing.ledger import BILLS, CNY, ESCROW
 from clearing.money import amount_fen
 from clearing.notrade import Rulebook
 from clearing.notrade import load as load_rulebook
@@ -28,7 +28,8 @@ from clearing.registers import AnyFacts, Assessment, RecipientNotice
 from exchange import board, venue
 from exchange import events as e
 from exchange.contract import draft
-from exchange.state import DAY_NS, State, Trade, decode_state, encode_state
+from exchange.matching.metering import Plan
+from exchange.state import DAY_NS, Bill, State, Trade, decode_state, encode_state
 from exchange.venue import Outcome
 
 T = TypeVar("T")
@@ -439,6 +440,46 @@ class World:
         """A posted-price purchase that settles; its trade."""
         return only(self.order(participant, listing, quantity, **fields), e.Settled).trade
 
+    def metered(self, merchant: str, plan: Plan, product: str = "", **fields: Any) -> str:
+        """A published metered listing; a month counts thirty days of its term."""
+        shape = {"mechanism": "metered", "plan": plan, "term_days": 400, **fields}
+        return self.listing(merchant, product, **shape)
+
+    def subscribe(self, participant: str, listing: str, months: int = 1, **fields: Any) -> Outcome:
+        """A buyer signs the listing's contract first, where it has not yet."""
+        self.agree(participant, listing)
+        self._tell_persons_of(participant, listing)
+        return self.do(e.Subscribe(actor=participant, listing=listing, months=months, **fields))
+
+    def subscribed(self, participant: str, listing: str, months: int = 1) -> str:
+        """Settled, delivered and accepted: the subscription that runs."""
+        made = only(self.subscribe(participant, listing, months), e.Subscribed)
+        self.deliver(made.trade)
+        self.accept(made.trade)
+        return made.subscription
+
+    def use(self, subscription: str, units: int, identifier: str = "", at_ns: int = 0) -> Outcome:
+        """Told by its merchant, now or at an instant."""
+        self._ids += 1
+        record = e.UsageRecord(id=identifier or f"use {self._ids}", units=units, at_ns=at_ns or self.at_ns)
+        seller = self.state.subscriptions[subscription].seller
+        return self.do(e.RecordUsage(actor=seller, subscription=subscription, records=(record,)))
+
+    def tick_all(self) -> list[Any]:
+        """Everything that is due now, and what it led to."""
+        events: list[Any] = []
+        while self.state.timers and self.state.timers[0][0] < self.at_ns:
+            events += self.tick().events
+        return events
+
+    def until(self, at_ns: int) -> list[Any]:
+        """Time passes up to just behind this instant; whatever falls due on the way acts at its own date."""
+        events: list[Any] = []
+        while self.state.timers and self.state.timers[0][0] <= at_ns:
+            events += self.tick_at(max(self.at_ns, self.state.timers[0][0]) + 1_001).events
+        self.at_ns = max(self.at_ns, at_ns + 1)
+        return events
+
     def bid(self, participant: str, listing: str, quantity: int, limit_fen: int, **fields: Any) -> Outcome:
         return self.order(participant, listing, quantity, limit_fen=limit_fen, **fields)
 
@@ -473,6 +514,7 @@ class World:
             book.check(crossing=state.phase_of(state.listings[listing].board) != "continuous")
         assert reservations(state) == wanted_reservations(state)
         assert self.money(ESCROW)[0] == sum(row.amount_fen for row in open_trades(state))
+        assert self.money(BILLS)[0] == sum(set_off_fen(state, row) for row in state.bills.values())
         for row in open_trades(state):
             assert row.fee_fen + row.merchant_fen + sum(fen for _, fen in row.shares) == row.amount_fen
         assert {row.id for row in state.trades.values() if row.state == "held"} == state.holds.keys()
@@ -494,6 +536,13 @@ class World:
 def open_trades(state: State) -> list[Trade]:
     """Trades whose price lies in escrow."""
     return [row for row in state.trades.values() if row.state != "held"]
+
+
+def set_off_fen(state: State, bill: Bill) -> int:
+    """What of an overdue bill was set off already, and waits for the rest."""
+    if bill.state != "overdue":
+        return 0
+    return bill.amount_fen - state.claims.debts[bill.buyer][bill.debt].left_fen
 
 
 def reservations(state: State) -> dict[str, tuple[str, str, int]]:
