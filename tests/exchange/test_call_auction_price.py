@@ -8,7 +8,7 @@ from tests.exchange.two_books import TwoBooks
 
 HIGHEST = 30
 orders = st.lists(st.tuples(st.integers(1, HIGHEST), st.integers(1, 9)), max_size=8)
-"""(price, quantity)"""
+"""(price in ticks, quantity)"""
 Orders = list[tuple[int, int]]
 
 
@@ -19,13 +19,13 @@ def traded(buys: Orders, sells: Orders, price_fen: int) -> tuple[int, int]:
     return min(bought, sold), abs(bought - sold)
 
 
-def brute_force(buys: Orders, sells: Orders, reference_fen: int) -> Uncrossed:
+def brute_force(buys: Orders, sells: Orders, tick_fen: int, reference_fen: int) -> Uncrossed:
     """Each rule leaves out the prices that it does not like best."""
     lowest, highest = (
         min((price for price, _ in sells), default=1),
         max((price for price, _ in buys), default=0),
     )
-    left = list(range(lowest, highest + 1)) if buys and sells else []
+    left = list(range(lowest, highest + 1, tick_fen)) if buys and sells else []
     if not left:
         return Uncrossed(0, 0, 0)
     most = max(traded(buys, sells, price)[0] for price in left)
@@ -44,17 +44,23 @@ def entered(side: Side, said: Orders) -> list[Enter]:
     ]
 
 
-@given(buys=orders, sells=orders, reference_fen=st.integers(0, HIGHEST + 5))
+@given(
+    buys=orders, sells=orders, tick_fen=st.sampled_from((1, 3, 4)), reference_fen=st.integers(0, 2 * HIGHEST)
+)
 def test_brute_force_over_all_prices_gives_the_price_of_the_auction(
-    buys: Orders, sells: Orders, reference_fen: int
+    buys: Orders, sells: Orders, tick_fen: int, reference_fen: int
 ) -> None:
-    books = TwoBooks(Instrument(reference_fen=reference_fen), lambda *_: True, lambda _: True)
+    """The reference need not be a multiple of the tick."""
+    buys, sells = ([(price * tick_fen, quantity) for price, quantity in said] for said in (buys, sells))
+    books = TwoBooks(
+        Instrument(tick_fen=tick_fen, reference_fen=reference_fen), lambda *_: True, lambda _: True
+    )
     books.execute(Move("pre_open"))
     for command in entered(BUY, buys) + entered(SELL, sells):
         books.execute(command)
     books.execute(Move("call_auction"))
     _, auction, *fills = books.execute(Move("closed"))
-    expected = brute_force(buys, sells, reference_fen)
+    expected = brute_force(buys, sells, tick_fen, reference_fen)
     assert auction == expected
     books.check()
     assert all(isinstance(fill, Filled) and fill.price_fen == expected.price_fen for fill in fills)
