@@ -75,7 +75,7 @@ from exchange.matching.orders import (
     Side,
 )
 from exchange.order import Deal, clear, judge_clearing
-from exchange.state import Listing, State, closing
+from exchange.state import Listing, State, closing, is_crossed
 
 MOST_REFUSED: Final = 8
 """Counterparties of one order whose refusal by clearing is recorded one by one."""
@@ -496,14 +496,26 @@ def begin_continuous(state: State, board: str, at_ns: int) -> Iterator[Event]:
         yield from _go(state, law, open_trading(state.books[listing.id], law), at_ns)
 
 
+def follow(state: State, at_ns: int) -> Iterator[Event]:
+    """What else happens in an entry: stops come in that a settled hold has reached, and orders that the law kept apart
+    are tried again when it may say otherwise (`State.crossed`)."""
+    orders.rest(state)
+    for key in dict.fromkeys((*state.repriced, *state.crossed)):
+        listing, book = state.listings[key], state.books[key]
+        if not is_crossed(book):
+            state.crossed.pop(key, None)
+        if _phase(state, listing) == "continuous" and orders.closed_refusal(state, listing) is None:
+            law = Law(state, listing, at_ns)
+            yield from _go(state, law, open_trading(book, law), at_ns)
+
+
 def go_on(state: State, at_ns: int) -> Iterator[Event]:
     """A halt is over: books that gathered orders for an auction while they stood still have it now."""
     for key, book in state.books.items():
         listing = state.listings[key]
         if state.phase_of(listing.board) != "continuous" or orders.closed_refusal(state, listing) is not None:
             continue
-        best_buy, best_sell = book.best_price(BUY), book.best_price(SELL)
-        if best_buy is not None and best_sell is not None and best_buy >= best_sell:
+        if is_crossed(book):
             if "call_auction" in state.boards[listing.board].mechanisms:
                 yield from uncross(state, listing, at_ns)
             law = Law(state, listing, at_ns)
@@ -685,6 +697,7 @@ class Law:
 
     def __init__(self, state: State, listing: Listing, at_ns: int) -> None:
         self._state, self.listing, self._at_ns = state, listing, at_ns
+        state.books[listing.id].law_changed()
         self.refused = 0
         """Fills that clearing has refused."""
         self._known: dict[tuple[str, str], tuple[str, ...]] = {}

@@ -84,6 +84,7 @@ from exchange.state import (
     State,
     Trade,
     closing,
+    is_crossed,
 )
 
 HOLD_NS: Final = 10 * DAY_NS
@@ -994,6 +995,8 @@ def rest(state: State) -> None:
             book.park(order)
         else:
             book.add(order)
+        if is_crossed(book):
+            state.crossed[order.listing] = None
 
 
 def apply_closed(state: State, event: OrderClosed, at_ns: int) -> None:
@@ -1058,6 +1061,8 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
             take_supply(state, listing, event.buyer, event.quantity)
     else:
         del state.trades[event.trade]
+        if event.sell_order:
+            state.repriced.append(event.listing)
         cured = state.cured.pop(event.trade, None)
         if cured and not event.sell_order:
             state.settled_over[event.trade] = SettledOver(cured, at_ns)

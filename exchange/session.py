@@ -7,7 +7,7 @@ A board without a timetable trades at any hour, until an operator moves it. Halt
 that is halted is in the phase in which the halt began, nothing is taken, and a move waits until it goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from clearing.calendar import day_of, end_of
@@ -21,6 +21,8 @@ from exchange.events import (
     Refusal,
     Refused,
     SessionMoved,
+    TradingHalted,
+    TradingResumed,
 )
 from exchange.participant import role_refusal
 from exchange.state import DAY_NS, Session, State
@@ -29,25 +31,42 @@ PHASES: Final = ("closed", "pre_open", "call_auction", "continuous")
 MINUTE_NS: Final = 60_000_000_000
 
 
-def move(state: State, command: MoveSession, at_ns: int) -> Refusal | Iterator[Event]:
-    """An operator's own move; the timetable goes on from there at its next row."""
+def move(state: State, command: MoveSession, at_ns: int) -> Refusal | Iterable[Event]:
+    """An operator's own move, through the phases between; the timetable goes on from there at its next row.
+
+    `halted` is a halt of the board, and another phase ends it.
+    """
     if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
         return refusal
     board = state.boards.get(command.board)
     if board is None:
         return Refusal(Refused.not_found, f"there is no board {command.board}")
-    if command.phase not in PHASES or not command.reason.strip():
-        return Refusal(Refused.malformed, f"phase is one of {', '.join(PHASES)}, and reason says why")
-    before = state.phase_of(board.id)
-    if (before, command.phase) not in TIMETABLE_MOVES:
-        allowed = ", ".join(after for known, after in TIMETABLE_MOVES if known == before)
-        return Refusal(Refused.wrong_state, f"the board is {before}: it goes to {allowed}")
+    if command.phase not in (*PHASES, "halted") or not command.reason.strip():
+        return Refusal(
+            Refused.malformed, f"phase is one of {', '.join(PHASES)} or halted, and reason says why"
+        )
+    halted = f"board:{board.id}" in state.halts
+    before = "halted" if halted else state.phase_of(board.id)
+    if command.phase == before:
+        return Refusal(Refused.wrong_state, f"the board is {before} already")
+    if command.phase == "halted":
+        return [TradingHalted("board", board.id, command.reason, command.actor)]
+    if "market:" in state.halts:
+        return Refusal(Refused.halted, "the market is halted: let it go on first (GET /v1/halts)")
     if command.phase in GATHERING and "call_auction" not in board.mechanisms:
         return Refusal(Refused.mechanism_not_allowed, f"the {board.id} board runs no call auction")
-    if _is_halted(state, board.id):
-        return Refusal(Refused.halted, "the board is halted: let it go on first (GET /v1/halts)")
-    next_ns = state.sessions[board.id].next_ns if board.id in state.sessions else 0
-    return _moved(state, board, (command.phase,), command.reason, command.actor, next_ns, at_ns)
+    return _set(state, board, command, halted, at_ns)
+
+
+def _set(state: State, board: Board, command: MoveSession, halted: bool, at_ns: int) -> Iterator[Event]:
+    if halted:
+        yield TradingResumed("board", board.id, command.reason, command.actor)
+        yield from book_orders.go_on(state, at_ns)
+    before = state.phase_of(board.id)
+    if command.phase != before:
+        next_ns = state.sessions[board.id].next_ns if board.id in state.sessions else 0
+        through = way(before, command.phase)
+        yield from _moved(state, board, through, command.reason, command.actor, next_ns, at_ns)
 
 
 def follow(state: State, command: FollowTimetables, at_ns: int) -> Refusal | Iterator[Event]:

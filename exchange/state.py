@@ -204,6 +204,11 @@ class Listing(Struct, kw_only=True):
     """The tariff that a reviewer held public data's price regime and ceiling against; empty: they are unknown."""
 
 
+def is_crossed(book: Book) -> bool:
+    best_buy, best_sell = book.best_price("buy"), book.best_price("sell")
+    return best_buy is not None and best_sell is not None and best_buy >= best_sell
+
+
 def new_book(listing: Listing) -> Book:
     """An empty book for the units of a listing, after what was traded of them."""
     terms = listing.terms
@@ -813,6 +818,12 @@ class State:
         self.bought: dict[str, dict[str, int]] = {}
         self.owned: dict[str, dict[str, int]] = {}
         self.sessions: dict[str, Session] = {}
+        self.law_version = 0
+        """Counts changes of what the rules read: whom the law kept apart may be allowed to trade then. Not dumped."""
+        self.crossed: dict[str, None] = {}
+        """Books in which orders were left that price would match; they may have parted since. Follows from the books."""
+        self.repriced: list[str] = []
+        """Books whose last price a hold has moved that settled in this entry: it may have reached stops."""
 
     def phase_of(self, board: str) -> str:
         """Of the board's books; a halt is none (`exchange.halt`)."""
@@ -840,6 +851,7 @@ class State:
         self.misfits, self.lacking = found.misfits, found.lacking
         self.cells.clear()
         self.parties.clear()
+        self.law_version += 1
 
     def next_id(self, kind: str) -> str:
         """The id that the next object of this kind gets; the event that names it advances the counter."""
@@ -856,6 +868,7 @@ class State:
 
     def forget_product(self, product: Product) -> None:
         """Drop what was derived from a product's registers, because one of them changed."""
+        self.law_version += 1
         for key in [key for key in self.cells if key[0] in product.listings]:
             del self.cells[key]
 
@@ -894,6 +907,7 @@ class State:
 
     def take_signature(self, signature: Signature) -> None:
         """A buyer has signed; under the live contract it counts from now on."""
+        self.law_version += 1
         self.signatures[signature.contract][signature.id] = signature
         self.newest[signature.contract, signature.participant] = signature
         agreement = self.contracts[signature.contract]
@@ -915,6 +929,7 @@ class State:
         self.attested.setdefault(attestation.product, []).append(attestation.id)
 
     def forget_participant(self, participant: str) -> None:
+        self.law_version += 1
         self.parties.pop(participant, None)
 
     def dump(self) -> dict[str, Any]:
@@ -1088,6 +1103,8 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
         queue = dumped.queues.get(key)
         orders = [state.orders[one] for one in queue or ids]
         state.books[key] = _book(state.listings[key], orders if queue else by_time(orders))
+        if is_crossed(state.books[key]):
+            state.crossed[key] = None
     state.trades = {row.id: row for row in dumped.trades}
     state.holds = {row.id: row for row in dumped.trades if row.state == "held"}
     for entitlement in dumped.entitlements:

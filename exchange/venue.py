@@ -53,6 +53,7 @@ from exchange.events import (
     PlaceOrder,
     Refusal,
     Refused,
+    Tick,
     Ticked,
 )
 from exchange.participant import role_refusal
@@ -106,7 +107,7 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
             return Outcome((), decision, at_ns)
         APPLY[type(kept)](state, kept, at_ns)
         return _finish(state, command, digest, (kept,), decision, at_ns)
-    decided = []
+    decided, law_version = [], state.law_version
     for event in decision:
         follow = FOLLOWING.get(type(event))
         following = () if follow is None else follow(state, event, at_ns)
@@ -117,6 +118,10 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
             decided.append(further)
     if state.ledger.stirred:
         for event in _set_off(state, at_ns):
+            APPLY[type(event)](state, event, at_ns)
+            decided.append(event)
+    if state.repriced or (state.crossed and (state.law_version != law_version or type(command) is Tick)):
+        for event in book_orders.follow(state, at_ns):
             APPLY[type(event)](state, event, at_ns)
             decided.append(event)
     return _finish(state, command, digest, tuple(decided), None, at_ns)
@@ -142,6 +147,8 @@ def _close_entry(state: State, at_ns: int, actor: str, key: str, digest: bytes, 
         order.rest(state)
     if state.ledger.stirred:
         state.ledger.stirred.clear()
+    if state.repriced:
+        state.repriced.clear()
     state.now_ns = at_ns
     state.sequence += 1
     if key:

@@ -9,7 +9,16 @@ from collections.abc import Iterable
 from msgspec import UNSET, Struct, UnsetType
 
 from clearing.delivery import TRADE_OPENING
-from exchange.events import Completed, Held, HoldReleased, OrderClosed, OrderPlaced, Settled, TradeRefused
+from exchange.events import (
+    Completed,
+    Held,
+    HoldReleased,
+    OrderClosed,
+    OrderPlaced,
+    OrderReduced,
+    Settled,
+    TradeRefused,
+)
 from exchange.web.instant import optional_text
 from exchange.web.problem import Reasons, Unknown, Violation, unknown_rules
 
@@ -93,11 +102,12 @@ def fill_of(event: object, reasons: Reasons, at_ns: int) -> Fill | None:
 
 
 def placed_order(events: Iterable[object], reasons: Reasons, at_ns: int) -> PlacedOrder:
-    """The order that these events placed. 1 us for one that rests, 3 us with a fill."""
+    """The order that these events placed; other orders that came in behind it have theirs. 1 us for one that rests, 3 us
+    with a fill."""
     placed: OrderPlaced | None = None
     closed_reason: str | UnsetType = UNSET
     fills = []
-    filled = held = 0
+    filled = held = reduced = 0
     for event in events:
         if type(event) is OrderPlaced:
             placed = event
@@ -105,12 +115,14 @@ def placed_order(events: Iterable[object], reasons: Reasons, at_ns: int) -> Plac
             closed_reason = (
                 event.reason if placed is not None and event.order == placed.order else closed_reason
             )
-        elif (fill := fill_of(event, reasons, at_ns)) is not None:
+        elif type(event) is OrderReduced:
+            reduced += event.quantity if placed is not None and event.order == placed.order else 0
+        elif _is_of(event, placed) and (fill := fill_of(event, reasons, at_ns)) is not None:
             fills.append(fill)
             filled += fill.quantity if fill.state == "settled" else 0
             held += fill.quantity if fill.state == "held" else 0
     assert placed is not None, "an accepted order has its event"
-    remaining = placed.quantity - filled - held if closed_reason is UNSET else 0
+    remaining = placed.quantity - filled - held - reduced if closed_reason is UNSET else 0
     if closed_reason is UNSET and held and not remaining:
         closed_reason = "held"
     return PlacedOrder(
@@ -124,6 +136,12 @@ def placed_order(events: Iterable[object], reasons: Reasons, at_ns: int) -> Plac
         tuple(fills),
         closed_reason,
     )
+
+
+def _is_of(event: object, placed: OrderPlaced | None) -> bool:
+    """Whether it is a trade of this order."""
+    sides = (getattr(event, "buy_order", ""), getattr(event, "sell_order", ""))
+    return placed is not None and placed.order in sides
 
 
 def order_state(quantity: int, filled: int, held: int, closed: bool) -> str:

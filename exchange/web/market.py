@@ -11,8 +11,10 @@ from litestar import Response
 from msgspec import Struct
 
 from exchange import prints
+from exchange.board import GATHERING
 from exchange.events import Refusal, Refused
 from exchange.listing import VISIBLE
+from exchange.matching.call_auction import auction_price
 from exchange.state import State
 from exchange.tape import INTERVALS, start_of
 from exchange.web.feed import BarView, PrintView, bar_view, print_view
@@ -32,7 +34,8 @@ class Market(Struct):
     open, high, low, close, volume (`quantity`), turnover (`amount_fen`). `previous_close_fen` is the last price before
     today. `halted` are the scopes of the halts that stand (market, board, listing): `GET /v1/halts` says why.
 
-    Orders that the law keeps apart may rest at crossing prices.
+    `phase` of the session: closed, pre_open, call_auction, continuous, or halted; before a call auction `indicative` is the
+    price that it would make now and how much that would trade. Orders that the law keeps apart may rest at crossing prices.
     """
 
     listing: str
@@ -46,6 +49,8 @@ class Market(Struct):
     day: BarView | None
     previous_close_fen: int | None
     halted: list[str]
+    phase: str
+    indicative: Level | None
 
 
 class BarQuery(Paging, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}):
@@ -74,6 +79,7 @@ async def market(call: Call, asked: None) -> Market:
     day = sheet.bars.get("1d")
     traded = day is not None and day.start_ns == start_of("1d", now_ns)
     before = sheet.last.price_fen if sheet.last is not None else 0
+    phase, indicative = await call.desk.engine.read(lambda state: _session(state, identifier))
     return Market(
         listing=identifier,
         state=sheet.state,
@@ -86,7 +92,18 @@ async def market(call: Call, asked: None) -> Market:
         day=bar_view(day) if traded and day is not None else None,
         previous_close_fen=(sheet.previous_fen if traded else before) or None,
         halted=sheet.halted,
+        phase="halted" if sheet.halted else phase,
+        indicative=indicative,
     )
+
+
+def _session(state: State, listing: str) -> tuple[str, Level | None]:
+    """The phase of a listing's board, and before a call auction what it would make of the book."""
+    phase, book = state.phase_of(state.listings[listing].board), state.books.get(listing)
+    if book is None or phase not in GATHERING:
+        return phase, None
+    found = auction_price(book)
+    return phase, Level(found.price_fen, found.quantity) if found.quantity else None
 
 
 async def _public(call: Call) -> str:
@@ -142,7 +159,8 @@ OPERATIONS: Final = (
         answers=Market, signed_in=False, refused=_PUBLIC,
         example_answer={"listing": "L3", "state": "published", "sequence": 812,
                         "best_bid": _BID, "best_ask": None, "bids": [_BID], "asks": [], "last": PRINT_EXAMPLE,
-                        "day": BAR_EXAMPLE, "previous_close_fen": 785, "halted": []},
+                        "day": BAR_EXAMPLE, "previous_close_fen": 785, "halted": [],
+                        "phase": "continuous", "indicative": None},
     ),
     Operation(
         "GET", "/v1/listings/{listing}/bars", bars, "Bars of a minute, an hour or a day, the oldest first", "market",

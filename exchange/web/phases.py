@@ -15,7 +15,9 @@ from exchange.web.operation import Call, Operation, Paging
 
 
 class Moving(Struct, kw_only=True, forbid_unknown_fields=True):
-    phase: Literal["closed", "pre_open", "call_auction", "continuous"]
+    """The board goes there through the phases between; `halted` is a halt of it, which any other phase ends."""
+
+    phase: Literal["closed", "pre_open", "call_auction", "continuous", "halted"]
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
 
 
@@ -40,12 +42,12 @@ class PhaseView(Struct, frozen=True):
 
 
 class CallAuction(Struct, frozen=True):
-    """One price for all: `quantity` is what it would trade, `traded` what was matched (pairs that may not trade with each
+    """One price for all: `volume` is what it would trade, `traded` what was matched (pairs that may not trade with each
     other make it less), `surplus` what was left of the longer side, `reference_fen` the last price before."""
 
     at: str
     price_fen: int
-    quantity: int
+    volume: int
     traded: int
     surplus: int
     reference_fen: int
@@ -122,7 +124,7 @@ _PHASE: Final = {
                   {"at": "09:30", "phase": "continuous"}, {"at": "15:00", "phase": "closed"}],
 }  # fmt: skip
 _AUCTION: Final = {
-    "at": _WHEN, "price_fen": 800, "quantity": 40, "traded": 40, "surplus": 5, "reference_fen": 790,
+    "at": _WHEN, "price_fen": 800, "volume": 40, "traded": 40, "surplus": 5, "reference_fen": 790,
 }  # fmt: skip
 
 OPERATIONS: Final = (

@@ -101,7 +101,6 @@ def test_no_crossing_pair_that_may_trade_stands(
     assert depth(venue, book) == ([], [(700, 5)])
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: both can see why")
 def test_both_see_why_and_nobody_else(
     venue: Venue, merchant: Person, buyer: Person, book: str, vetoed: Vetoed
 ) -> None:
@@ -118,7 +117,6 @@ def test_both_see_why_and_nobody_else(
         refused(stranger.get(f"/v1/orders/{bid['order']}/apart"), 404, "not_found")
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: FOK counts legal counterparties only")
 def test_fok_counts_who_may_sell(
     venue: Venue, merchant: Person, buyer: Person, book: str, vetoed: Vetoed
 ) -> None:
@@ -130,7 +128,6 @@ def test_fok_counts_who_may_sell(
     assert got(buy(venue, buyer, book, 3, 900, time_in_force="fok")) == [(800, 3)]
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: minimum quantity counts legal counterparties only")
 def test_a_minimum_counts_who_may_sell(
     venue: Venue, merchant: Person, buyer: Person, book: str, vetoed: Vetoed
 ) -> None:
@@ -140,7 +137,6 @@ def test_a_minimum_counts_who_may_sell(
     assert got(buy(venue, buyer, book, 6, 900, minimum_quantity=3)) == [(800, 3)]
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: all-or-none counts legal counterparties only")
 def test_all_or_none_counts_who_may_sell(
     venue: Venue, merchant: Person, buyer: Person, book: str, vetoed: Vetoed
 ) -> None:
@@ -150,9 +146,6 @@ def test_all_or_none_counts_who_may_sell(
     assert got(buy(venue, buyer, book, 3, 900, all_or_none=True)) == [(800, 3)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: legal pairs only: post-only crosses who may trade, and nobody else"
-)
 def test_post_only_rests_above_whom_it_may_not_take(
     venue: Venue, buyer: Person, book: str, vetoed: Vetoed
 ) -> None:
@@ -182,9 +175,6 @@ def test_forbidden_pairs_outlive_kill_9(venue: Venue, buyer: Person, book: str, 
     verified(venue)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: a call auction skips forbidden pairs at allocation and its price stands"
-)
 def test_a_call_auction_skips_who_may_not_sell(
     venue: Venue, merchant: Person, buyer: Person, book: str
 ) -> None:

@@ -74,9 +74,6 @@ def last_auction(venue: Venue, book: str) -> dict[str, Any]:
 # -- phases
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: sessions per board: closed, pre-open, call auction, continuous, halted"
-)
 def test_the_operator_sets_the_phase_of_a_board(venue: Venue, merchant: Person, book: str) -> None:
     for name in ("closed", "pre_open", "call_auction", "continuous", "halted"):
         phase(venue, name)
@@ -88,9 +85,6 @@ def test_the_operator_sets_the_phase_of_a_board(venue: Venue, merchant: Person, 
     assert session(venue, BOARD, "siesta").status_code in (400, 422)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: sessions: a closed board takes no order, and lets go of every one"
-)
 def test_closed_takes_nothing_and_lets_go(venue: Venue, buyer: Person, book: str) -> None:
     resting = buy(venue, buyer, book, 1, 700)
     phase(venue, "closed")
@@ -99,7 +93,6 @@ def test_closed_takes_nothing_and_lets_go(venue: Venue, buyer: Person, book: str
     done(buyer.delete(f"/v1/orders/{resting['order']}"))
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: sessions: pre-open collects and matches nothing")
 def test_pre_open_collects(venue: Venue, merchant: Person, buyer: Person, book: str) -> None:
     phase(venue, "pre_open")
     offer, bid = sell(venue, merchant, book, 5, 700), buy(venue, buyer, book, 5, 900)
@@ -109,7 +102,6 @@ def test_pre_open_collects(venue: Venue, merchant: Person, buyer: Person, book: 
     assert look(merchant, offer)["state"] == "open"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: sessions: one board's phase is not another's")
 def test_other_boards_go_on(venue: Venue, merchant: Person, buyer: Person) -> None:
     posted = venue.listing(merchant)
     phase(venue, "closed")
@@ -119,7 +111,6 @@ def test_other_boards_go_on(venue: Venue, merchant: Person, buyer: Person) -> No
 # -- a halt never loses an order
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: a halt never loses an order")
 def test_a_halt_keeps_every_order_and_its_place(
     venue: Venue, merchant: Person, buyer: Person, other: Person, book: str
 ) -> None:
@@ -156,9 +147,6 @@ def test_the_operators_halts_keep_every_order_too(
     assert (look(buyer, first)["state"], look(other, second)["filled"]) == ("filled", 0)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: a halt never loses an order: but lets its owner take it back"
-)
 def test_in_a_halt_orders_can_be_cancelled(venue: Venue, buyer: Person, book: str) -> None:
     before = buyer.account()
     resting = buy(venue, buyer, book, 5, 800)
@@ -188,7 +176,6 @@ def _order(text: str) -> tuple[int, int]:
     return int(quantity), int(price)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: call auction: one price for all")
 def test_all_trade_at_one_price(
     venue: Venue, merchant: Person, buyer: Person, other: Person, book: str
 ) -> None:
@@ -212,9 +199,6 @@ def test_all_trade_at_one_price(
         pytest.param(600, "10@800", "14@850", 800, 10, 4, id="a surplus that cannot be helped"),
     ],
 )
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: call auction: volume, then least surplus, then nearest the reference"
-)
 def test_the_rule_of_the_price_at_its_ties(
     venue: Venue,
     merchant: Person,
@@ -236,7 +220,6 @@ def test_the_rule_of_the_price_at_its_ties(
     assert told["reference_fen"] == reference_fen
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: call auction: at its price who came first is served first")
 def test_allocation_is_by_price_and_time(
     venue: Venue, merchant: Person, buyer: Person, other: Person, book: str
 ) -> None:
@@ -245,7 +228,6 @@ def test_allocation_is_by_price_and_time(
     assert depth(venue, book) == ([(800, 4)], []), "what is left goes on in the continuous session"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: market data: in call phases the indicative price and volume")
 def test_the_indicative_price_is_shown(venue: Venue, merchant: Person, buyer: Person, book: str) -> None:
     phase(venue, "call_auction")
     sell(venue, merchant, book, 5, 800)
@@ -257,16 +239,12 @@ def test_the_indicative_price_is_shown(venue: Venue, merchant: Person, buyer: Pe
     assert market(venue, book)["indicative"] is None
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: call auction: two that price keeps apart make no price")
 def test_an_auction_that_finds_no_price(venue: Venue, merchant: Person, buyer: Person, book: str) -> None:
     called(venue, merchant, book, "5@900", "5@800", buyer)
     assert depth(venue, book) == ([(800, 5)], [(900, 5)])
     assert market(venue, book)["last"] is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: call auction: money that the one price does not need is free again"
-)
 def test_who_bid_more_has_the_rest_back(venue: Venue, merchant: Person, buyer: Person, book: str) -> None:
     deal(venue, merchant, buyer, book, 600)
     before = buyer.account()
@@ -275,9 +253,6 @@ def test_who_bid_more_has_the_rest_back(venue: Venue, merchant: Person, buyer: P
     assert (before["balance"] - after["balance"], after["reserved"]) == (5 * 700, before["reserved"])
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: call auction over HTTP to payment, killed between any two phases"
-)
 def test_a_call_auction_through_kill_9(venue: Venue, merchant: Person, buyer: Person, book: str) -> None:
     """Units change hands against payment at once: there is nothing to deliver or to refund."""
     phase(venue, "pre_open")
@@ -295,7 +270,6 @@ def test_a_call_auction_through_kill_9(venue: Venue, merchant: Person, buyer: Pe
     verified(venue)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: the rule of the call auction is written down")
 def test_the_rule_is_written_down() -> None:
     page = (ROOT / "docs" / "mechanisms" / "call_auction.md").read_text(encoding="utf-8").lower()
     for word in ("volume", "surplus", "reference"):

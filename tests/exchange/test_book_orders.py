@@ -6,6 +6,7 @@ show what the book shows.
 
 import random
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -435,7 +436,7 @@ def test_a_halt_loses_no_order_and_a_board_waits_for_its_end(floor: Floor) -> No
     for scope, subject in (("market", ""), ("board", floor.board), ("listing", floor.book)):
         floor.must(e.HaltTrading(actor=OPERATOR, scope=scope, subject=subject, reason="looked into"))
         assert floor.order(two, "buy", 1, 100).refusal is not None
-        if scope != "listing":
+        if scope == "market":
             moved = floor.do(
                 e.MoveSession(actor=OPERATOR, board=floor.board, phase="closed", reason="a test")
             )
@@ -506,3 +507,49 @@ def ns_of(text: str) -> int:
 
 def day_text(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns // 10**9, timezone(timedelta(hours=8))).strftime("%m-%d %H:%M")
+
+
+# ---- the pages
+
+
+PAGES = Path(__file__).parents[2] / "docs/mechanisms"
+
+
+def rows_of(page: str, columns: int) -> list[list[int]]:
+    """The rows of numbers below "An example"."""
+    text = (PAGES / page).read_text(encoding="utf-8").split("## An example")[1].split("##")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    return [list(map(int, row[:columns])) for row in rows if row[0].isdigit()]
+
+
+def test_the_example_of_the_order_book(floor: Floor) -> None:
+    one, two, three = floor.dealers[:3]
+    floor.order(one, "sell", 5, 800)
+    floor.order(two, "sell", 10, 800, display=4)
+    floor.order(two, "sell", 3, 810)
+    before = floor.world.money(three)[0]
+    outcome = floor.order(three, "buy", 12, 805)
+    assert [list(fill) for fill in fills(outcome)] == [row[1:] for row in rows_of("continuous_auction.md", 3)]
+    assert (before - floor.world.money(three)[0], floor.world.money(three)[1]) == (9_600, 0)
+    assert sum(row.reserved_rest for row in outcome.events if isinstance(row, e.Settled)) == 60
+    assert floor.shown() == ([], [(800, 1), (810, 3)])
+    assert [order.remaining for order in floor.world.state.books[floor.book].orders()] == [3, 3]
+
+
+def test_the_example_of_the_call_auction(floor: Floor) -> None:
+    one, two = floor.dealers[:2]
+    floor.order(floor.shop, "sell", 1, 1_000)
+    floor.order(one, "buy", 1, 1_000)
+    floor.move("pre_open")
+    sells, buys = ((10, 700), (5, 850)), ((12, 850), (3, 700))
+    for who, side, rows in ((one, "sell", sells), (two, "buy", buys)):
+        for quantity, price in rows:
+            floor.order(who, side, quantity, price)
+    for price, bought, sold, volume, surplus in rows_of("call_auction.md", 5):
+        assert bought == sum(quantity for quantity, limit in buys if limit >= price)
+        assert sold == sum(quantity for quantity, limit in sells if limit <= price)
+        assert (volume, surplus) == (min(bought, sold), abs(bought - sold))
+    outcome = floor.move("continuous")
+    held = only(outcome, e.CallAuctionHeld)
+    assert (held.reference_fen, held.price_fen, held.traded, held.surplus) == (1_000, 850, 12, 3)
+    assert sum(row.amount_fen for row in outcome.events if isinstance(row, e.Settled)) == 10_200

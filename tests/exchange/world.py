@@ -27,6 +27,7 @@ from clearing.notrade import load as load_rulebook
 from clearing.registers import AnyFacts, Assessment, RecipientNotice
 from exchange import board, venue
 from exchange import events as e
+from exchange.book_orders import Law
 from exchange.contract import draft
 from exchange.matching.metering import Plan
 from exchange.state import DAY_NS, Bill, State, Trade, decode_state, encode_state
@@ -511,7 +512,9 @@ class World:
         state = self.state
         state.ledger.check()
         for listing, book in state.books.items():
-            book.check(crossing=state.phase_of(state.listings[listing].board) != "continuous")
+            gathers = state.phase_of(state.listings[listing].board) != "continuous"
+            law = None if gathers else Law(state, state.listings[listing], self.at_ns)
+            book.check(law, gathers)
         assert reservations(state) == wanted_reservations(state)
         assert self.money(ESCROW)[0] == sum(row.amount_fen for row in open_trades(state))
         assert self.money(BILLS)[0] == sum(set_off_fen(state, row) for row in state.bills.values())
