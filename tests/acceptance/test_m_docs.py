@@ -25,9 +25,7 @@ MECHANISMS = (
 CITED = re.compile(r"〔\d{4}〕|第.{1,8}条|《.+?》")
 CODE = re.compile(r"`[a-z]+(_[a-z]+)*`")
 
-TO_COME = (
-    "lawful_auction",
-)
+TO_COME = ("lawful_auction",)
 """Pages that are still to be written: whoever writes one takes its name out."""
 
 
