@@ -160,6 +160,14 @@ def day_of(at_ns: int) -> date:
     return date.fromordinal(_EPOCH + (at_ns + _BEIJING_NS) // DAY_NS)
 
 
+def start_of_day(text: str) -> int | None:
+    """The first instant of a Beijing day that is written as in 2026-11-30, UTC ns; None where it is no day."""
+    try:
+        return (date.fromisoformat(text).toordinal() - _EPOCH) * DAY_NS - _BEIJING_NS
+    except ValueError:
+        return None
+
+
 def end_of(day: date) -> int:
     """The last instant of a Beijing day, UTC ns: an act then is still in time."""
     return (day.toordinal() + 1 - _EPOCH) * DAY_NS - _BEIJING_NS - 1

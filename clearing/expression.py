@@ -16,6 +16,7 @@ Time moves by itself: `moments` lists the comparisons of a condition whose answe
 """
 
 import ast
+import operator as operators
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -348,6 +349,77 @@ def orders(node: Node) -> bool:
         case Both(parts=parts) | Either(parts=parts):
             return any(orders(part) for part in parts)
     return False
+
+
+# ---- one answer, for conditions that are asked too seldom to be compiled
+
+
+def truth(node: Node, facts: Mapping[str, Any]) -> bool | None:
+    """Whether the condition holds for facts by their paths, `now` among them; None where that is unknown.
+
+    It says what the compiled pair of `emit` says, at some ten times its cost.
+    """
+    match node:
+        case Always(value=value):
+            return value
+        case Holds(fact=fact):
+            said = facts.get(fact.path)
+            return said if isinstance(said, bool) else None
+        case Not(inner=inner):
+            inside = truth(inner, facts)
+            return None if inside is None else not inside
+        case Both(parts=parts):
+            return _all([truth(part, facts) for part in parts])
+        case Either(parts=parts):
+            none_of = _all([truth(Not(part), facts) for part in parts])
+            return None if none_of is None else not none_of
+        case Comparison(operator=operator, left=left, right=right):
+            return _compared(operator, _value(left, facts), _value(right, facts))
+        case OneOf(item=item, values=values):
+            found = _value(item, facts)
+            return None if found is None else found in values
+        case Within(item=item, collection=collection):
+            found, within = _value(item, facts), _value(collection, facts)
+            return None if found is None or within is None else found in within
+    raise AssertionError(node)
+
+
+def _all(answers: list[bool | None]) -> bool | None:
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def _compared(operator: str, left: Any, right: Any) -> bool | None:
+    if left is None or right is None:
+        return None
+    return bool(_OPERATORS[operator](left, right))
+
+
+_OPERATORS = {
+    "==": operators.eq,
+    "<": operators.lt,
+    "<=": operators.le,
+    ">": operators.gt,
+    ">=": operators.ge,
+}
+
+
+def _value(term: Fact | Constant, facts: Mapping[str, Any]) -> Any:
+    """A known value of the fact's kind; None for anything else."""
+    if isinstance(term, Constant):
+        return term.value
+    value, kind = facts.get(term.path), term.kind
+    match kind.name:
+        case "number" | "time":
+            return value if type(value) is int else None
+        case "text":
+            return value if isinstance(value, str) and value else None
+        case "choice":
+            return value if isinstance(value, str) and value in kind.values else None
+    if not isinstance(value, tuple | frozenset):
+        return None
+    return value if not kind.values or set(value) <= set(kind.values) else None
 
 
 # ---- compiling: two conditions for each expression ------------------------------------------------------

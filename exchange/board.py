@@ -7,6 +7,7 @@ approval that names such a mechanism does not load.
 
 import re
 import tomllib
+from collections.abc import Iterator
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final
 import msgspec
 
 from clearing.revenue import PUBLIC_PREFIX
+from exchange.attributes import Field, Rule, faults
 
 CENTRAL: Final = (
     "call_auction",
@@ -82,14 +84,16 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public_data_account: str = ""
     excepted_from_38: bool = False
     sessions: tuple[Step, ...] = ()
+    fields: tuple[Field, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 class BoardError(ValueError):
-    """A board's file is wrong; the message names the file and what to change."""
+    """A board's file is wrong; the message names file and line and what to change."""
 
 
 def load(directory: Path | None = None) -> dict[str, Board]:
-    """The boards by id, sorted. Without a directory, the six that the package brings."""
+    """The boards by id, sorted. Without a directory, the seven that the package brings."""
     root = directory if directory is not None else resources.files("exchange") / "boards"
     found = {}
     for file in sorted(root.iterdir(), key=lambda entry: entry.name):
@@ -102,26 +106,40 @@ def load(directory: Path | None = None) -> dict[str, Board]:
 def _read(name: str, text: str) -> Board:
     try:
         board = msgspec.convert(tomllib.loads(text), Board)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise BoardError(f"{name}: {error}") from error
-    central = [mechanism for mechanism in board.mechanisms if mechanism in CENTRAL]
-    if central and not (board.central_trading_approved and board.approval):
-        raise BoardError(f"{name}: {central[0]} needs central_trading_approved and the approval's document")
-    if board.excepted_from_38 and not (board.central_trading_approved and board.approval):
-        raise BoardError(
-            f"{name}: excepted_from_38 needs central_trading_approved and the approval's document"
+    except tomllib.TOMLDecodeError as error:
+        at = re.search(r"at line (\d+)", str(error))
+        raise BoardError(f"{name}:{at[1] if at else 1}: {error}") from error
+    except msgspec.ValidationError as error:
+        raise BoardError(f"{name}:{_line_of_path(text, str(error))}: {error}") from error
+    for what, wrong in _faults(board):
+        raise BoardError(f"{name}:{_line_of(text, what)}: {wrong}")
+    return board
+
+
+def _faults(board: Board) -> Iterator[tuple[str, str]]:
+    """(key, field or rule, what is wrong with it)."""
+    approved = board.central_trading_approved and board.approval
+    for mechanism in board.mechanisms:
+        if mechanism in CENTRAL and not approved:
+            yield "mechanisms", f"{mechanism} needs central_trading_approved and the approval's document"
+    if board.excepted_from_38 and not approved:
+        yield (
+            "excepted_from_38",
+            "excepted_from_38 needs central_trading_approved and the approval's document",
         )
     if not 0 <= board.fee_bp <= 10_000 or board.public_notice_days < 0:
-        raise BoardError(f"{name}: fee_bp is 0 to 10000, public_notice_days is not negative")
+        yield "fee_bp", "fee_bp is 0 to 10000, public_notice_days is not negative"
     if (wrong := _timetable_fault(board)) is not None:
-        raise BoardError(f"{name}: {wrong}")
+        yield "sessions", wrong
     if not 0 <= board.public_data_share_bp <= 10_000:
-        raise BoardError(f"{name}: public_data_share_bp is 0 to 10000")
+        yield "public_data_share_bp", "public_data_share_bp is 0 to 10000"
     if board.public_data_share_bp and _PUBLIC_ACCOUNT.match(board.public_data_account) is None:
-        raise BoardError(
-            f"{name}: public_data_share_bp needs public_data_account, such as {PUBLIC_PREFIX}treasury"
+        yield (
+            "public_data_share_bp",
+            f"public_data_share_bp needs public_data_account, such as {PUBLIC_PREFIX}treasury",
         )
-    return board
+    for of, wrong in faults(board.fields, board.rules):
+        yield of, f"{of}: {wrong}"
 
 
 def _timetable_fault(board: Board) -> str | None:
@@ -140,3 +158,40 @@ def _timetable_fault(board: Board) -> str | None:
     if "call_auction" not in board.mechanisms and any(step.phase in GATHERING for step in steps):
         return "sessions: pre_open and call_auction need the mechanism call_auction"
     return None
+
+
+def _line_of(text: str, what: str) -> int:
+    """The line on which a key stands, or the name of a field or the id of a rule is said; 1 where none does."""
+    said = re.compile(
+        rf'\s*({re.escape(what)}\s*=|\[\[{re.escape(what)}\]\]|(name|id)\s*=\s*"{re.escape(what)}")'
+    )
+    return next((number for number, line in enumerate(text.splitlines(), 1) if said.match(line)), 1)
+
+
+_PLACE: Final = re.compile(r"\$(?:\.(?P<key>\w+))?(?:\[(?P<index>\d+)\])?(?:\.(?P<member>\w+))?")
+
+
+def _line_of_path(text: str, error: str) -> int:
+    """The line of what msgspec names, as in `$.fields[2].type`: of that member, or of the head of its table."""
+    place = _PLACE.search(error)
+    if place is None or place["key"] is None:
+        unknown = re.search(r"unknown field `(\w+)`", error)
+        return _line_of(text, unknown[1]) if unknown else 1
+    if place["index"] is None:
+        return _line_of(text, place["key"])
+    return _line_in_table(text, f"[[{place['key']}]]", int(place["index"]), place["member"])
+
+
+def _line_in_table(text: str, head: str, index: int, member: str | None) -> int:
+    lines = text.splitlines()
+    heads = [number for number, line in enumerate(lines, 1) if line.strip() == head]
+    if index >= len(heads):
+        return 1
+    begins = heads[index]
+    for number in range(begins, len(lines)):
+        line = lines[number].strip()
+        if line.startswith("[["):
+            break
+        if member is not None and re.match(rf"{re.escape(member)}\s*=", line):
+            return number + 1
+    return begins

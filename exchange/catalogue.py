@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from exchange.grams import facet, grams_of_query, words
+from exchange.grams import attribute_gram, facet, grams_of_query, words
 from exchange.projector import CursorInvalid, Page, Pool
 
 MAX_FEN: Final = 2**63 - 1
@@ -53,6 +53,8 @@ class Query(Struct, frozen=True, kw_only=True):
     mechanism: str | None = None
     price_min: int | None = None
     price_max: int | None = None
+    attributes: tuple[tuple[str, str, str], ...] = ()
+    """(name, operator, value), all of which fit; the operator is `=`, `>=` or `<=`."""
 
     def facets(self) -> dict[str, str]:
         asked = {
@@ -66,6 +68,7 @@ class Query(Struct, frozen=True, kw_only=True):
     def grams(self, share: Mapping[str, float]) -> list[str]:
         """What to look up by index (`grams_of_query`)."""
         facets = [facet(name, value) for name, value in self.facets().items()]
+        facets += [attribute_gram(name, value) for name, sign, value in self.attributes if sign == "="]
         return list(grams_of_query(self.text, share, facets))
 
 
@@ -88,6 +91,7 @@ async def search(
     mechanism: str | None = None,
     limit: int = 50,
     cursor: str | None = None,
+    attributes: tuple[tuple[str, str, str], ...] = (),
 ) -> Page[Found]:
     """Published listings that meet every condition, the newest publication first.
 
@@ -103,9 +107,10 @@ async def search(
         mechanism=mechanism,
         price_min=price_min,
         price_max=price_max,
+        attributes=attributes,
     )
     before = _before(cursor)
-    if not all(_is_storable(text) for text in (query.text, *query.facets().values())):
+    if not all(_is_storable(text) for text in (query.text, *query.facets().values(), *_said(query))):
         return Page([], None)
     rows = await _shorter_way(pool, query, before, limit + 1)
     if len(rows) <= limit:
@@ -159,7 +164,7 @@ async def _rows(pool: Pool, statement: str, arguments: list[Any]) -> list[Found]
 
 
 _COLUMNS: Final = "id, number, published_at_ns"
-_READ: Final = f"{_COLUMNS}, search_text, price_fen, board, origin, grade, mechanism"
+_READ: Final = f"{_COLUMNS}, search_text, price_fen, board, origin, grade, mechanism, attributes"
 _PUBLISHED: Final = "FROM listing_search WHERE state = 'published' AND (published_at_ns, number) < ($1, $2)"
 _NEWEST_FIRST: Final = "ORDER BY published_at_ns DESC, number DESC"
 
@@ -206,7 +211,26 @@ def _conditions(query: Query, arguments: list[Any]) -> tuple[list[str], list[Any
     for condition, value in wanted:
         arguments.append(value)
         conditions.append(condition.format(len(arguments)))
+    for name, sign, value in query.attributes:
+        arguments += (name, value)
+        conditions.append(_ATTRIBUTE[sign].format(name=len(arguments) - 1, value=len(arguments)))
     return conditions, arguments
+
+
+_NUMBER: Final = (
+    "CASE WHEN jsonb_typeof(attributes -> ${{name}}::text) = 'number'"
+    " THEN (attributes ->> ${{name}}::text)::numeric {sign} ${{value}}::text::numeric ELSE false END"
+)
+_ATTRIBUTE: Final = {
+    "=": "(attributes ->> ${name}::text = ${value}::text OR attributes -> ${name}::text ? ${value}::text)",
+    ">=": _NUMBER.format(sign=">="),
+    "<=": _NUMBER.format(sign="<="),
+}
+"""A list holds its entries as keys for `?`; what is no number lies in no range."""
+
+
+def _said(query: Query) -> list[str]:
+    return [text for name, _, value in query.attributes for text in (name, value)]
 
 
 def _bounded(price_fen: int) -> int:

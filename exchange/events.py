@@ -10,7 +10,7 @@ never removed, reordered or given another meaning. `tests/golden` keeps a journa
 """
 
 import enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -19,6 +19,7 @@ from clearing.bank import BankEntry, Custody, Equality, Payment
 from clearing.contract import Declarations, Offer, Security
 from clearing.money import Tier
 from clearing.registers import AnyFacts
+from exchange.attributes import Attributes
 from exchange.matching.metering import Line, Plan
 from exchange.matching.negotiation import Criterion, Ranked
 from exchange.matching.orders import Conditions
@@ -73,6 +74,7 @@ class Refused(enum.Enum):
     halted = (31, 409, False)
     in_debt = (32, 409, False)
     commitment_wrong = (33, 422, False)
+    board_rule = (34, 422, False)
     session = (40, 409, False)
     too_late = (41, 409, False)
     tick = (42, 422, False)
@@ -512,14 +514,20 @@ class NarrowRule(Command, frozen=True, kw_only=True):
 
 
 class CreateListing(Command, frozen=True, kw_only=True):
+    """`attributes` are what it says in the board's fields, as they came: not looked at yet."""
+
     product: str
     board: str
     terms: Terms
+    attributes: dict[str, Any] = {}
 
 
 class ReviseListing(Command, frozen=True, kw_only=True):
+    """`attributes` that are not there stay as they are."""
+
     listing: str
     terms: Terms
+    attributes: dict[str, Any] | None = None
 
 
 class MoveListing(Command, frozen=True, kw_only=True):
@@ -1317,11 +1325,15 @@ class ListingCreated(Event, frozen=True):
     merchant: str
     board: str
     terms: Terms
+    attributes: Attributes = {}
 
 
 class ListingRevised(Event, frozen=True):
+    """`attributes` None: they are as they were."""
+
     listing: str
     terms: Terms
+    attributes: Attributes | None = None
 
 
 class ListingMoved(Event, frozen=True):

@@ -35,9 +35,10 @@ def pairs(word: str) -> list[str]:
     return [word] if len(word) == 1 else [word[at : at + 2] for at in range(len(word) - 1)]
 
 
-def grams_of(texts: Iterable[str], facets: dict[str, str]) -> tuple[str, ...]:
-    """All that the texts can be found by, sorted: characters, pairs, facets."""
+def grams_of(texts: Iterable[str], facets: dict[str, str], others: Iterable[str] = ()) -> tuple[str, ...]:
+    """All that the texts can be found by, sorted: characters, pairs, facets, and other grams that are none of these."""
     found: set[str] = {facet(name, value) for name, value in facets.items()}
+    found.update(others)
     for text in texts:
         for word in words(text):
             found.update(word)
@@ -49,6 +50,25 @@ def facet(name: str, value: str) -> str:
     """The gram that stands for `name` being `value`."""
     assert name in FACETS, f"{name} is no facet"
     return f"{name}={value}"
+
+
+def attribute_gram(name: str, value: str) -> str:
+    """The gram that stands for a board's field saying this, as it is written in a query."""
+    return f"{name}:={value}"
+
+
+def attribute_grams(attributes: Mapping[str, str | int | bool | tuple[str, ...]]) -> list[str]:
+    """One for each thing that is said; a list says each of its entries."""
+    found = []
+    for name, value in attributes.items():
+        said = value if isinstance(value, tuple) else (written(value),)
+        found += [attribute_gram(name, one) for one in said]
+    return found
+
+
+def written(value: str | int | bool) -> str:
+    """A value as a query names it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def grams_of_query(query: str, share: Mapping[str, float], facets: Iterable[str] = ()) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ Entitlements live on.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -23,7 +23,9 @@ from clearing.ledger import issue_owner, unit_asset
 from clearing.money import Tier
 from clearing.notrade import Facts, PriceFacts, TradeFacts, capacities
 from exchange import allowance
-from exchange.board import CENTRAL
+from exchange.attributes import Attributes, broken, settled
+from exchange.attributes import refuse as refuse_attributes
+from exchange.board import CENTRAL, Board
 from exchange.counters import UNCOUNTED, is_abroad
 from exchange.debt import debt_refusal
 from exchange.events import (
@@ -100,6 +102,10 @@ AUCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 REGIMES: Final = ("market", "gov_guided", "cost_recovery")
 TARIFF_FACTS: Final = ("price.regime", "price.cap_fen")
 """Of public data these are unknown until a reviewer has held them against the tariff (发改价格〔2025〕65号)."""
+READ_TERMS: Final = (
+    "price_fen", "price_per_units", "term_days", "right", "deal", "mechanism", "price_regime", "supply",
+)  # fmt: skip
+"""What of the terms a board's rule may read (`exchange.attributes.OFFERED`)."""
 MAX_PRICE_FEN: Final = 10**12
 MAX_UNITS: Final = 10**9
 MAX_DAYS: Final = 3_660
@@ -123,13 +129,18 @@ def create(state: State, command: CreateListing, at_ns: int) -> Refusal | list[E
         return Refusal(
             Refused.not_found, f"there is no board {command.board}; boards are {', '.join(state.boards)}"
         )
-    refusal = transfer_refusal(product, command.actor, command.terms) or terms_refusal(
-        state, command.board, command.terms, at_ns
+    board, terms = state.boards[command.board], command.terms
+    refusal = (
+        transfer_refusal(product, command.actor, terms)
+        or terms_refusal(state, command.board, terms, at_ns)
+        or drafted_refusal(state, product, board, terms, command.attributes, at_ns)
     )
     if refusal is not None:
         return refusal
-    terms = with_plan(command.terms)
-    return [ListingCreated(state.next_id("L"), command.product, command.actor, command.board, terms)]
+    said = settled(command.attributes)
+    return [
+        ListingCreated(state.next_id("L"), command.product, command.actor, board.id, with_plan(terms), said)
+    ]
 
 
 def revise(state: State, command: ReviseListing, at_ns: int) -> Refusal | list[Event]:
@@ -138,12 +149,57 @@ def revise(state: State, command: ReviseListing, at_ns: int) -> Refusal | list[E
         return Refusal(Refused.not_found, f"you have no listing {command.listing}")
     if listing.state not in ("draft", "returned"):
         return Refusal(Refused.wrong_state, f"a listing that is {listing.state} cannot be revised")
-    refusal = transfer_refusal(state.products[listing.product], listing.merchant, command.terms)
-    return (
-        refusal
-        or terms_refusal(state, listing.board, command.terms, at_ns)
-        or [ListingRevised(command.listing, with_plan(command.terms))]
+    product, terms = state.products[listing.product], command.terms
+    said = attributes_of(listing) if command.attributes is None else command.attributes
+    refusal = (
+        transfer_refusal(product, listing.merchant, terms)
+        or terms_refusal(state, listing.board, terms, at_ns)
+        or drafted_refusal(state, product, state.boards[listing.board], terms, said, at_ns)
     )
+    kept = None if command.attributes is None else settled(command.attributes)
+    return refusal or [ListingRevised(command.listing, with_plan(terms), kept)]
+
+
+def attributes_of(listing: Listing) -> Attributes:
+    """What it says in its board's fields."""
+    return {} if listing.attributes is UNSET else listing.attributes
+
+
+def drafted_refusal(
+    state: State, product: Product, board: Board, terms: Terms, said: Mapping[str, Any], at_ns: int
+) -> Refusal | None:
+    """What of a draft does not fit the board's fields, or breaks its rules whatever else may come to be known."""
+    if wrong := refuse_attributes(board.fields, said):
+        return Refusal(Refused.out_of_bounds, f"{wrong} (GET /v1/boards/{board.id})")
+    return board_refusal(state, product, board, terms, settled(said), at_ns, unknown_too=False)
+
+
+def board_refusal(
+    state: State,
+    product: Product,
+    board: Board,
+    terms: Terms,
+    said: Attributes,
+    at_ns: int,
+    *,
+    unknown_too: bool,
+) -> Refusal | None:
+    """The first of the board's own rules that a listing breaks, or that cannot be decided for want of a fact."""
+    if not board.rules:
+        return None
+    facts = {
+        **{f"terms.{name}": getattr(terms, name) for name in READ_TERMS},
+        **{f"product.{name}": value for name, value in _product_read(state, product, board, at_ns)},
+        **said,
+        "now": at_ns,
+    }
+    found = broken(board.fields, board.rules, facts, unknown_too=unknown_too)
+    return None if found is None else Refusal(Refused.board_rule, found.told)
+
+
+def _product_read(state: State, product: Product, board: Board, at_ns: int) -> Iterator[tuple[str, Any]]:
+    facts = cell_facts(state, product, at_ns, board).product
+    return ((name, getattr(facts, name)) for name in facts.__struct_fields__)
 
 
 def transfer_refusal(product: Product, merchant: str, terms: Terms) -> Refusal | None:
@@ -338,6 +394,10 @@ def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event
         refusal = standing_refusal(state, listing.merchant, "list", at_ns) or law_refusal(
             state, looked, at_ns, TARIFF_FACTS if command.step == "submit" else ()
         )
+        board, said = state.boards[listing.board], attributes_of(listing)
+        refusal = refusal or board_refusal(
+            state, product, board, listing.terms, said, at_ns, unknown_too=True
+        )
         if refusal is not None:
             return refusal
     return _moves(state, listing, command, at_ns)
@@ -478,6 +538,7 @@ def apply_created(state: State, event: ListingCreated, at_ns: int) -> None:
         board=event.board,
         terms=event.terms,
         created_at_ns=at_ns,
+        attributes=event.attributes or UNSET,
     )
     product = state.products[event.product]
     product.listings = (*product.listings, event.listing)
@@ -486,6 +547,8 @@ def apply_created(state: State, event: ListingCreated, at_ns: int) -> None:
 def apply_revised(state: State, event: ListingRevised, at_ns: int) -> None:
     listing = state.listings[event.listing]
     listing.terms, listing.tariff_sha256 = event.terms, ""
+    if event.attributes is not None:
+        listing.attributes = event.attributes or UNSET
     state.retire_contract(listing.id)
     state.forget_product(state.products[listing.product])
 

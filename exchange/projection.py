@@ -51,6 +51,7 @@ from clearing.ledger import (
     issue_owner,
     unit_asset,
 )
+from exchange.attributes import Attributes, Value
 from exchange.auction import BID_LIFE
 from exchange.events import (
     AnyEvent,
@@ -137,7 +138,7 @@ from exchange.events import (
     UsageTaken,
 )
 from exchange.evidence import Kind, edition_at, id_of, kind_of
-from exchange.grams import grams_of, normalise
+from exchange.grams import attribute_grams, grams_of, normalise
 from exchange.matching.metering import Line, Plan
 from exchange.matching.negotiation import Criterion, Ranked
 from exchange.matching.orders import Conditions
@@ -202,6 +203,7 @@ class ListingRecord(Struct, kw_only=True):
     published_at_ns: int = 0
     search_text: str = ""
     grams: tuple[str, ...] = ()
+    attributes: Attributes = {}
 
 
 class OrderRecord(Struct, kw_only=True, gc=False):
@@ -876,6 +878,7 @@ def _listing(view: View, event: ListingCreated, at_ns: int) -> None:
         supply=terms.supply,
         supply_units=terms.supply_units,
         created_at_ns=at_ns,
+        attributes=event.attributes,
     )
     view.listings.add(listing)
     _index(listing)
@@ -884,6 +887,8 @@ def _listing(view: View, event: ListingCreated, at_ns: int) -> None:
 def _revised(view: View, event: ListingRevised, at_ns: int) -> None:
     listing = view.listings.change(event.listing)
     _take_terms(listing, event.terms)
+    if event.attributes is not None:
+        listing.attributes = event.attributes
     _index(listing)
 
 
@@ -903,8 +908,14 @@ def _index(listing: ListingRecord) -> None:
         "grade": listing.grade,
         "mechanism": listing.mechanism,
     }
+    texts += tuple(text for value in listing.attributes.values() for text in _texts(value))
     listing.search_text = "\n".join([normalise(text) for text in texts])
-    listing.grams = grams_of(texts, facets)
+    listing.grams = grams_of(texts, facets, attribute_grams(listing.attributes))
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    """What of an attribute can be found as text: numbers and yes or no are looked up by their names only."""
+    return (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ()
 
 
 def _moved(view: View, event: ListingMoved, at_ns: int) -> None:

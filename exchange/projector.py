@@ -22,6 +22,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
+from exchange.attributes import Attributes
 from exchange.events import (
     AnyEvent,
     AuctionClosed,
@@ -235,7 +236,7 @@ class Table(Generic[Row]):
 
 PARTICIPANTS: Final = Table("participant_name", ParticipantName, ("id",))
 PRODUCTS: Final = Table("product_record", ProductRecord, ("number",))
-LISTINGS: Final = Table("listing_search", ListingRecord, ("number",))
+LISTINGS: Final = Table("listing_search", ListingRecord, ("number",), {"attributes": Attributes})
 ORDERS: Final = Table("order_record", OrderRecord, ("number",))
 TRADES: Final = Table(
     "trade", TradeRecord, ("number",), {"shares": Shares, "unknown": Unknown, "delivery": Delivery | None}

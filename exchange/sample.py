@@ -287,7 +287,13 @@ def _missing_product(state: State, ids: dict[str, str], item: Item, at_ns: int) 
             valid_until_ns=at_ns + 3 * YEAR_NS,
         )
     elif product.state == "registered" and not product.listings:
-        yield CreateListing(actor=ids["merchant"], product=product.id, board=item.board, terms=_terms(item))
+        yield CreateListing(
+            actor=ids["merchant"],
+            product=product.id,
+            board=item.board,
+            terms=_terms(item),
+            attributes=_said(state, item.board),
+        )
     for listing in product.listings:
         if state.listings[listing].state == "draft":
             yield MoveListing(actor=ids["merchant"], listing=listing, step="submit")
@@ -369,6 +375,11 @@ def _submission(merchant: str, item: Item, at_ns: int) -> SubmitProduct:
             for group in ("classification", "source", "authorisation", "consent")
         },
     )
+
+
+def _said(state: State, board: str) -> dict[str, Any]:
+    """The sample is invented: it says what the examples of the board's fields say."""
+    return {field.name: field.example for field in state.boards[board].fields}
 
 
 def _terms(item: Item) -> Terms:

@@ -25,6 +25,7 @@ from clearing.notrade import Fitted, Rulebook, fitted
 from clearing.registers import Entry, Registers, dumped, loaded
 from clearing.revenue import Revenue
 from credit.bureau import Bureau
+from exchange.attributes import Attributes
 from exchange.board import Board
 from exchange.events import (
     Authorisation,
@@ -202,6 +203,8 @@ class Listing(Struct, kw_only=True):
     last_fen: int = 0
     tariff_sha256: str = ""
     """The tariff that a reviewer held public data's price regime and ceiling against; empty: they are unknown."""
+    attributes: Attributes | UnsetType = UNSET
+    """What it says in its board's fields; not there where it says nothing."""
 
 
 def is_crossed(book: Book) -> bool:

@@ -205,7 +205,13 @@ class _Founding:
         }
         terms = events.Terms(**shape | changes)
         created = self.do(
-            events.CreateListing(actor=merchant, product=product, board=board_name, terms=terms)
+            events.CreateListing(
+                actor=merchant,
+                product=product,
+                board=board_name,
+                terms=terms,
+                attributes={field.name: field.example for field in self.state.boards[board_name].fields},
+            )
         )
         name: str = created.listing
         self.do(events.MoveListing(actor=merchant, listing=name, step="submit"))

@@ -385,6 +385,7 @@ class Venue(Site):
         self._desk: Person | None = None
         self._personal: dict[str, dict[str, bool]] = {}
         self._offered: dict[str, str] = {}
+        self._filled_in: dict[str, dict[str, Any]] = {}
 
     # -- the process
 
@@ -772,10 +773,18 @@ class Venue(Site):
         }
         return {**terms, **changes}
 
+    def filled_in(self, board: str) -> dict[str, Any]:
+        """What the examples of a board's fields say."""
+        if board not in self._filled_in:
+            fields = self.http.get(f"/v1/boards/{board}").json().get("fields", [])
+            self._filled_in[board] = {field["name"]: field["example"] for field in fields}
+        return dict(self._filled_in[board])
+
     def draft(self, merchant: Person, product: str = "", board: str = "general", **terms: Any) -> str:
         body = {
             "product": product or self.product(merchant),
             "board": board,
+            "attributes": {**self.filled_in(board), **terms.pop("attributes", {})},
             "terms": self.terms(**terms),
         }
         listing = str(done(merchant.post("/v1/listings", body), 201)["listing"])
@@ -889,7 +898,12 @@ class Venue(Site):
         if answer.is_error:
             return answer
         self.assess(product, **(declared or {}))
-        body = {"product": product, "board": board, "terms": self.terms(**(terms or {}))}
+        body: dict[str, Any] = {
+            "product": product,
+            "board": board,
+            "attributes": self.filled_in(board),
+            "terms": self.terms(**(terms or {})),
+        }
         answer = merchant.post("/v1/listings", body)
         if answer.is_error:
             return answer

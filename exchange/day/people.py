@@ -219,9 +219,19 @@ class Town:
         }
         self.reviewer.post(f"/v1/registers/{register}/entries", body)
 
+    def said(self, board: str) -> dict[str, Any]:
+        """What the examples of a board's fields say."""
+        fields = self.reviewer.ask("GET", f"/v1/boards/{board}").body["fields"]
+        return {field["name"]: field["example"] for field in fields}
+
     def listing(self, merchant: Person, product: str, board: str, terms: dict[str, Any]) -> Answer:
         """Drafted, submitted, approved, or the first refusal; `body` has the listing."""
-        body = {"product": product, "board": board, "terms": {**_TERMS, **terms}}
+        body = {
+            "product": product,
+            "board": board,
+            "terms": {**_TERMS, **terms},
+            "attributes": self.said(board),
+        }
         answer = merchant.ask("POST", "/v1/listings", body)
         if not answer.done:
             return answer

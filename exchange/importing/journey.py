@@ -173,7 +173,8 @@ class Journey:
         """Whether the listing has these terms; without a profile only its price is asked for."""
         wanted = self._terms(item)
         names = ("price_fen", "price_per_units") if item.facts is None else tuple(wanted)
-        return all(listing[name] == wanted[name] for name in names)
+        same = item.facts is None or listing["attributes"] == item.facts.attributes
+        return same and all(listing[name] == wanted[name] for name in names)
 
     # --- the merchant's steps
 
@@ -227,8 +228,9 @@ class Journey:
 
     def _draft(self, item: Item, product: str) -> dict[str, Any]:
         terms = self._terms(item)
-        body = {"product": product, "board": self._board, "terms": terms}
-        return {**self._post("/v1/listings", body), **terms}
+        said = {} if item.facts is None else item.facts.attributes
+        body = {"product": product, "board": self._board, "terms": terms, "attributes": said}
+        return {**self._post("/v1/listings", body), **terms, "attributes": said}
 
     def _terms(self, item: Item) -> dict[str, Any]:
         price = {"price_fen": item.price.fen, "price_per_units": item.price.per_units}
@@ -245,8 +247,9 @@ class Journey:
         did, place, terms = 0, f"/v1/listings/{listing['listing']}", self._terms(item)
         unstated_yet = listing["state"] == "draft" and listing["purposes"] == [UNSTATED]
         if unstated_yet and not self._has_terms(item, listing):
-            self._ask(self._merchant, "PUT", place, {"terms": terms})
-            listing.update(terms)
+            said = {} if item.facts is None else {"attributes": item.facts.attributes}
+            self._ask(self._merchant, "PUT", place, {"terms": terms, **said})
+            listing.update(terms | said)
             did += 1
         if item.facts is None:
             return did

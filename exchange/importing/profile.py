@@ -24,7 +24,15 @@ from exchange.listing import MAX_PRICE_FEN
 from exchange.product import DECLARED_WORDS
 from exchange.web.products import ClassificationBody
 
-GROUPS: Final = ("classification", "source", "authorisation", "consent", "registration", "terms")
+GROUPS: Final = (
+    "classification",
+    "source",
+    "authorisation",
+    "consent",
+    "registration",
+    "terms",
+    "attributes",
+)
 Days = Annotated[int, Meta(ge=1, le=3_650)]
 Words = Annotated[
     tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(min_length=1, max_length=50)
@@ -100,6 +108,8 @@ class Facts(Struct, kw_only=True, forbid_unknown_fields=True):
     source: Channel
     authorisation: Allowed
     terms: Conditions
+    attributes: dict[str, Any] = {}
+    """What every listing says in the fields of its board; the venue holds it against them."""
     consent: Agreed = Agreed(basis="none")
     registration: Registration = msgspec.field(default_factory=Registration)
 
@@ -115,6 +125,7 @@ class _When(Struct, kw_only=True, forbid_unknown_fields=True):
     consent: dict[str, Any] = {}
     registration: dict[str, Any] = {}
     terms: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
 
 
 class _Written(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -128,6 +139,7 @@ class _Written(Struct, kw_only=True, forbid_unknown_fields=True):
     consent: dict[str, Any] = {}
     registration: dict[str, Any] = {}
     terms: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     when: list[_When] = []
 
 

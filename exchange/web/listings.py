@@ -1,12 +1,13 @@
 """Listings: drafts, review, publication, and the depth of their books."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from litestar import Response
 from msgspec import Meta, Struct, UnsetType
 
 from clearing.money import Tier
 from exchange.allowance import limit_of
+from exchange.attributes import Attributes
 from exchange.events import (
     AuctionTerms,
     CreateListing,
@@ -19,7 +20,7 @@ from exchange.events import (
     ReviseListing,
     Terms,
 )
-from exchange.listing import may_see, tiers_of
+from exchange.listing import attributes_of, may_see, tiers_of
 from exchange.matching import posted
 from exchange.matching.metering import Plan
 from exchange.state import Listing, State
@@ -30,14 +31,27 @@ from exchange.web.participants import OFFICES, Reasons, page_of
 DEPTH_LEVELS: Final = 50
 
 
+Said = Annotated[
+    dict[str, Any],
+    Meta(
+        description="what the board's fields ask (GET /v1/boards/{board}): a text, an integer, true or false, a date, or a"
+        " list of texts each"
+    ),
+]
+
+
 class Draft(Struct, kw_only=True, forbid_unknown_fields=True):
     product: Id
     board: Id
     terms: Terms
+    attributes: Said = {}
 
 
 class Revision(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`attributes` that are not there stay as they are; those that are there take the place of all."""
+
     terms: Terms
+    attributes: Said | None = None
 
 
 class Move(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -104,6 +118,7 @@ class ListingView(Struct, kw_only=True):
     reasons: tuple[str, ...]
     tiers: tuple[Tier, ...]
     per_buyer_units: int
+    attributes: Attributes
     auction: AuctionTerms | None = None
     plan: Plan | None = None
 
@@ -174,6 +189,7 @@ def listing_view(state: State, listing: Listing) -> ListingView:
         reasons=listing.reasons,
         tiers=tiers_of(terms),
         per_buyer_units=limit_of(terms),
+        attributes=attributes_of(listing),
         auction=None if isinstance(terms.auction, UnsetType) else terms.auction,
         plan=terms.plan or None,
     )
@@ -181,7 +197,12 @@ def listing_view(state: State, listing: Listing) -> ListingView:
 
 async def create(call: Call, body: Draft) -> ListingStep:
     command = CreateListing(
-        actor=call.participant, key=call.key, product=body.product, board=body.board, terms=body.terms
+        actor=call.participant,
+        key=call.key,
+        product=body.product,
+        board=body.board,
+        terms=body.terms,
+        attributes=body.attributes,
     )
     event = (await call.submit(command)).events[0]
     assert isinstance(event, ListingCreated)
@@ -190,7 +211,13 @@ async def create(call: Call, body: Draft) -> ListingStep:
 
 async def revise(call: Call, body: Revision) -> ListingView:
     identifier = call.path["listing"]
-    command = ReviseListing(actor=call.participant, key=call.key, listing=identifier, terms=body.terms)
+    command = ReviseListing(
+        actor=call.participant,
+        key=call.key,
+        listing=identifier,
+        terms=body.terms,
+        attributes=body.attributes,
+    )
     event = (await call.submit(command)).events[0]
     assert isinstance(event, ListingRevised)
     return await call.read(lambda state: listing_view(state, state.listings[identifier]))
@@ -282,19 +309,20 @@ LISTING_EXAMPLE: Final = {
     "price_regime": "market", "price_cap_fen": 0, "tariff_sha256": None, "updates": "monthly", "created_at": _WHEN,
     "until": "2027-11-23T10:00:00Z", "last_fen": None, "reasons": [],
     "tiers": [{"from_units": 1, "price_fen": 50_000}, {"from_units": 10, "price_fen": 45_000}], "per_buyer_units": 100,
+    "attributes": {"sector": "transport", "update_hours": 720},
     "auction": None,
     "plan": None,
 }  # fmt: skip
 _LISTED: Final = (
     Refused.not_verified, Refused.not_accredited, Refused.standing_denied, Refused.not_found, Refused.out_of_bounds,
-    Refused.mechanism_not_allowed, Refused.forbidden,
+    Refused.mechanism_not_allowed, Refused.forbidden, Refused.board_rule,
 )  # fmt: skip
 
 OPERATIONS: Final = (
     Operation(
         "POST", "/v1/listings", create, "Draft a listing of an own product (accredited merchant)", "listings",
         status=201, asks=Draft, answers=ListingStep, refused=_LISTED,
-        example={"product": "D1", "board": "general", "terms": TERMS_EXAMPLE},
+        example={"product": "D1", "board": "general", "terms": TERMS_EXAMPLE, "attributes": {"sector": "transport"}},
         example_answer={"listing": "L1", "state": "draft", "reasons": [], "until": None},
     ),
     Operation(
@@ -321,7 +349,8 @@ OPERATIONS: Final = (
         "POST", "/v1/listings/{listing}/{step}", move, "submit, approve, return, suspend, resume or withdraw",
         "listings", asks=Move, answers=ListingStep,
         refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.wrong_state, Refused.unlawful,
-                 Refused.not_accredited, Refused.not_verified, Refused.standing_denied, Refused.evidence_missing),
+                 Refused.not_accredited, Refused.not_verified, Refused.standing_denied, Refused.evidence_missing,
+                 Refused.board_rule),
         example={"reasons": ["价格依据不足"]},
         example_answer={"listing": "L1", "state": "returned", "reasons": ["价格依据不足"], "until": None},
     ),

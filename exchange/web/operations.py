@@ -8,6 +8,7 @@ from litestar import Response
 from msgspec import Meta, Struct
 
 from exchange import journal, projector
+from exchange.attributes import Field, Value, expected, reads
 from exchange.board import Board
 from exchange.events import (
     SCHEMA_VERSION,
@@ -72,6 +73,44 @@ class VenueView(Struct):
     clock: ClockView
 
 
+class ChoiceView(Struct):
+    value: str
+    zh: str
+    en: str
+
+
+class FieldView(Struct):
+    """What a board asks of a listing. `choices` are what it may say, `words` what they mean; `least` and `most` bound an
+    integer, or how many entries a list has; `expects` says all of it in a sentence.
+    """
+
+    name: str
+    type: str
+    unit: str
+    required: bool
+    choices: tuple[str, ...]
+    words: tuple[ChoiceView, ...]
+    least: int | None
+    most: int | None
+    zh: str
+    en: str
+    example: Value
+    expects: str
+
+
+class BoardRuleView(Struct):
+    """A listing for which `when` holds, or for which it cannot be decided, is refused. `reads` are the fields and facts."""
+
+    id: str
+    when: str
+    reads: tuple[str, ...]
+    source: str
+    zh: str
+    en: str
+    breaks: dict[str, Value]
+    passes: dict[str, Value]
+
+
 class BoardView(Struct):
     board: str
     name_zh: str
@@ -84,6 +123,8 @@ class BoardView(Struct):
     public_notice_days: int
     public_data_share_bp: int
     public_data_account: str
+    fields: tuple[FieldView, ...]
+    rules: tuple[BoardRuleView, ...]
 
 
 class BoardList(Struct):
@@ -192,6 +233,38 @@ def board_view(board: Board, approved: bool) -> BoardView:
         board.public_notice_days,
         board.public_data_share_bp,
         board.public_data_account,
+        tuple(field_view(field) for field in board.fields),
+        tuple(
+            BoardRuleView(
+                rule.id,
+                rule.when,
+                reads(board.fields, rule),
+                rule.source,
+                rule.zh,
+                rule.en,
+                rule.breaks,
+                rule.passes,
+            )
+            for rule in board.rules
+        ),
+    )
+
+
+def field_view(field: Field) -> FieldView:
+    words = tuple(ChoiceView(choice.value, choice.zh, choice.en) for choice in field.choices)
+    return FieldView(
+        field.name,
+        field.type,
+        field.unit,
+        field.required,
+        field.values,
+        words,
+        field.least,
+        field.most,
+        field.zh,
+        field.en,
+        field.example,
+        expected(field),
     )
 
 
@@ -352,6 +425,16 @@ _BOARD: Final = {
     "board": "general", "name_zh": "综合板块", "name_en": "General board", "host": "本所",
     "mechanisms": ["posted_price", "off_venue"], "central_trading_approved": False, "approval": "", "fee_bp": 200,
     "public_notice_days": 0, "public_data_share_bp": 0, "public_data_account": "",
+    "fields": [
+        {"name": "update_hours", "type": "integer", "unit": "h", "required": False, "choices": [], "words": [], "least": 0,
+         "most": 8784, "zh": "数据更新间隔", "en": "Hours between updates", "example": 24,
+         "expects": "an integer of at least 0 and of at most 8784 h"},
+    ],
+    "rules": [
+        {"id": "OR-1", "when": "embargo_until > now", "reads": ["embargo_until", "now"], "source": "本所规则",
+         "zh": "禁运期未满的研究数据不得挂牌。", "en": "Research data whose embargo has not ended is not listed.",
+         "breaks": {"embargo_until": "2026-12-01"}, "passes": {"embargo_until": "2026-11-30"}},
+    ],
 }  # fmt: skip
 _RULE: Final = {
     "rule": "A01", "kind": "reject", "phases": ["clearing"], "message_zh": "国家秘密不得交易。",

@@ -48,6 +48,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "collar": ("超出价格限制", "The price is outside the collar"),
     "would_cross": ("将立即成交", "It would trade at once"),
     "listing_closed": ("挂牌未开放", "The listing is not open"),
+    "board_rule": ("违反板块规则", "A rule of the board forbids it"),
     "unlawful": ("违反禁止交易规则", "A no-trade rule forbids it"),
     "supply_exhausted": ("供应已售完", "The supply is used up"),
     "funds_insufficient": ("资金不足", "Not enough money"),

@@ -59,17 +59,11 @@ def drafted(venue: Venue, merchant: Person, board: str, attributes: dict[str, An
     return merchant.post("/v1/listings", {**body, "attributes": attributes})
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: boards: general, public data, health, transport, ..., open research data"
-)
 def test_seven_boards_out_of_the_box(venue: Venue) -> None:
     assert {row["board"] for row in done(venue.http.get("/v1/boards"), 200)["items"]} >= set(BOARDS)
 
 
 @pytest.mark.parametrize("board", BOARDS)
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: each a TOML file with its fields, mechanisms, extra rules, fees, host"
-)
 def test_each_is_a_file_that_says_all_of_it(venue: Venue, board: str) -> None:
     written = tomllib.loads((ROOT / "exchange" / "boards" / f"{board}.toml").read_text(encoding="utf-8"))
     seen = shown(venue, board)
@@ -82,7 +76,6 @@ def test_each_is_a_file_that_says_all_of_it(venue: Venue, board: str) -> None:
 
 
 @pytest.mark.parametrize("board", SPECIAL)
-@pytest.mark.xfail(strict=True, reason="issue 5: each with its product fields, in both languages")
 def test_each_industry_asks_for_fields_of_its_own(venue: Venue, board: str) -> None:
     found = fields(venue, board)
     assert any(field["required"] for field in found)
@@ -92,9 +85,6 @@ def test_each_industry_asks_for_fields_of_its_own(venue: Venue, board: str) -> N
         assert not has_chinese(field["en"]), field
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: extra rules of boards, each with its source and in both languages"
-)
 def test_extra_rules_say_where_they_come_from(venue: Venue) -> None:
     rules = [rule for board in BOARDS for rule in shown(venue, board)["rules"]]
     assert len(rules) >= 3
@@ -136,9 +126,6 @@ def test_each_takes_its_own_fee(venue: Venue, merchant: Person) -> None:
 
 
 @pytest.mark.parametrize("board", SPECIAL)
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: product fields: what is asked for is needed, and shown to everybody"
-)
 def test_what_a_board_asks_for_is_needed(venue: Venue, merchant: Person, board: str) -> None:
     whole = filled(venue, board)
     needed = next(field["name"] for field in fields(venue, board) if field["required"])
@@ -151,7 +138,6 @@ def test_what_a_board_asks_for_is_needed(venue: Venue, merchant: Person, board: 
 
 
 @pytest.mark.parametrize("board", SPECIAL)
-@pytest.mark.xfail(strict=True, reason="issue 5: product fields: name, type, choices and bounds are held")
 def test_what_is_no_value_of_a_field_is_refused(venue: Venue, merchant: Person, board: str) -> None:
     whole = filled(venue, board)
     for field in fields(venue, board):
@@ -168,9 +154,6 @@ def test_what_is_no_value_of_a_field_is_refused(venue: Venue, merchant: Person, 
     assert answer.status_code in (400, 422), answer.text
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: transport (autonomous vehicles: ten run-state items, 90 s record)"
-)
 def test_transport_asks_for_ten_run_state_items_and_90_seconds(venue: Venue, merchant: Person) -> None:
     """A record of automated driving holds at least the 90 s before an accident; shorter ones are not listed."""
     text = str(shown(venue, "transport"))
@@ -181,23 +164,20 @@ def test_transport_asks_for_ten_run_state_items_and_90_seconds(venue: Venue, mer
     assert answer.status_code in (400, 422), answer.text
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: computing power (general, intelligent, super; hot, warm, cold storage)"
-)
 def test_computing_tells_its_kinds_and_its_storage(venue: Venue) -> None:
     choices = [set(field["choices"]) for field in fields(venue, "computing") if field.get("choices")]
-    assert {"general", "intelligent", "super"} in choices
+    assert any(kinds >= {"general", "intelligent", "super"} for kinds in choices), (
+        "and edge, as the plan has it"
+    )
     assert {"hot", "warm", "cold"} in choices
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: open research data (licence, embargo, consent)")
 def test_open_research_tells_licence_embargo_and_consent(venue: Venue) -> None:
     names = " ".join(field["name"] for field in fields(venue, "open_research"))
     for word in ("licence", "embargo", "consent"):
         assert word in names
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: extra rules: nothing is sold before its embargo ends")
 def test_an_embargo_is_held(venue: Venue, merchant: Person) -> None:
     """Refused when it is drafted, submitted, approved or ordered: whichever comes first, with the board's rule."""
     [embargo] = [field for field in fields(venue, "open_research") if "embargo" in field["name"]]

@@ -264,7 +264,13 @@ class Play:
         if answer.is_error:
             return answer
         terms = self.venue.terms(**{**self.both.terms, **self.side.terms})
-        body = {"product": self.product, "board": self.story.board, "terms": terms}
+        board = self.story.board
+        body = {
+            "product": self.product,
+            "board": board,
+            "terms": terms,
+            "attributes": self.venue.filled_in(board),
+        }
         answer = self.merchant.post("/v1/listings", body)
         return answer if answer.is_error else self.published(str(answer.json()["listing"]))
 

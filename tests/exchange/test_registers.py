@@ -26,7 +26,7 @@ from exchange.listing import cell_of
 from exchange.participant import party_of
 from exchange.product import cell_facts
 from exchange.state import DAY_NS, decode_state, encode_state
-from tests.exchange.world import EVIDENCE, World, boards, only, rulebook, terms
+from tests.exchange.world import EVIDENCE, World, boards, only, rulebook, said, terms
 
 
 @pytest.fixture
@@ -210,14 +210,20 @@ def test_an_approval_that_is_withdrawn_stops_a_boards_book_and_no_other(world: W
 def test_nothing_is_offered_by_a_mechanism_whose_approval_is_withdrawn(world: World) -> None:
     merchant = world.merchant()
     product = world.product(merchant)
-    offer = e.CreateListing(actor=merchant, product=product, board="computing", terms=terms(**IN_A_BOOK))
+    offer = e.CreateListing(
+        actor=merchant,
+        product=product,
+        board="computing",
+        terms=terms(**IN_A_BOOK),
+        attributes=said("computing"),
+    )
     world.must(record(world, WITHDRAWN))
     refusal = world.refused(offer)
     assert refusal.code.name == "mechanism_not_allowed"
     offers, _, why = refusal.detail.partition(";")
     assert "continuous_auction" not in offers
     assert why.startswith(" centralised trading needs approval")
-    world.must(msgspec.structs.replace(offer, board="data_ip"))
+    world.must(msgspec.structs.replace(offer, board="data_ip", attributes=said("data_ip")))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,16 @@ from exchange import board, events
 from exchange.contract import draft
 from exchange.state import DAY_NS
 from tests.exchange.web_venue import Doors, Person, doors
-from tests.exchange.world import GROUPS, HARMLESS, HONEST, authorisation, credit_code, description, terms
+from tests.exchange.world import (
+    GROUPS,
+    HARMLESS,
+    HONEST,
+    authorisation,
+    credit_code,
+    description,
+    said,
+    terms,
+)
 
 SHA = "ab" * 32
 YEAR_NS = 365 * DAY_NS
@@ -194,7 +203,13 @@ async def register(market: Market, reviewer: Person, product: str) -> None:
 async def listed(market: Market, reviewer: Person, shop: Person, product: str) -> str:
     offered = terms(price_fen=10_000, price_regime="gov_guided", price_cap_fen=20_000)
     created = await market.must(
-        events.CreateListing(actor=shop.participant, product=product, board="public_data", terms=offered)
+        events.CreateListing(
+            actor=shop.participant,
+            product=product,
+            board="public_data",
+            terms=offered,
+            attributes=said("public_data"),
+        )
     )
     assert isinstance(created[0], events.ListingCreated)
     listing = created[0].listing

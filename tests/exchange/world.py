@@ -87,6 +87,11 @@ def empty() -> State:
     return State(boards(), rulebook(), "CN-46")
 
 
+def said(board: str) -> dict[str, Any]:
+    """What the examples of a board's fields say."""
+    return {field.name: field.example for field in boards()[board].fields}
+
+
 def public_key(name: str) -> str:
     return base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
 
@@ -312,10 +317,12 @@ class World:
             self.must(self._entry(RecipientNotice(), product=row.product, participant=buyer))
 
     def draft(self, merchant: str, product: str = "", board: str = "general", **fields: Any) -> str:
+        """It says in its board's fields what their examples say, but for the `attributes` given."""
         command = e.CreateListing(
             actor=merchant,
             product=product or self.product(merchant),
             board=board,
+            attributes=said(board) | fields.pop("attributes", {}),
             terms=terms(**fields),
         )
         return only(self.must(command), e.ListingCreated).listing
