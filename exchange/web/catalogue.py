@@ -34,6 +34,9 @@ class Search(Paging, kw_only=True, forbid_unknown_fields=True):
             description="fields of a board, separated by commas: kind=storage, record_seconds>=120, run_state=lights",
         ),
     ] = ""
+    mechanism: Annotated[
+        Facet, Meta(description="as the listing's terms say it: posted_price, quote, ...")
+    ] = ""
 
 
 class CatalogueList(Struct):

@@ -208,7 +208,7 @@ def test_a_quote_with_criteria_is_awarded_by_them() -> None:
     told = asked.world.refused(e.AcceptProposal(actor=asked.merchants[0], proposal=dear))
     assert told.code is e.Refused.outside_terms
     assert cheap not in told.detail, "a merchant does not learn of others"
-    asked.world.must(asked.counter(asked.buyer, cheap, 870))
+    asked.world.must(asked.counter(asked.buyer, cheap, 840))
     settled = only(asked.world.must(e.AcceptProposal(actor=asked.merchants[0], proposal=dear)), e.Settled)
     assert settled.price_fen == 860, "what the other has not said yes to does not stand beside it"
 
