@@ -26,16 +26,13 @@ class Search(Paging, kw_only=True, forbid_unknown_fields=True):
     grade: Annotated[Facet, Meta(description="the merchant's credit grade")] = ""
     price_min: PriceBound | None = None
     price_max: PriceBound | None = None
-    mechanism: Annotated[Facet, Meta(description="posted_price, continuous_auction or off_venue")] = ""
+    mechanism: Annotated[Facet, Meta(description="as listings say it: posted_price, quote, ...")] = ""
     attributes: Annotated[
         str,
         Meta(
             max_length=400,
             description="fields of a board, separated by commas: kind=storage, record_seconds>=120, run_state=lights",
         ),
-    ] = ""
-    mechanism: Annotated[
-        Facet, Meta(description="as the listing's terms say it: posted_price, quote, ...")
     ] = ""
 
 
