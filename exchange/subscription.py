@@ -143,7 +143,7 @@ BILL_LIFE: Final = {
 
 LATE_NS: Final = 3 * DAY_NS
 AHEAD_NS: Final = 60_000_000_000
-"""How far a merchant's clock may be off: ahead of the venue's, and behind the delivery."""
+"""How far a merchant's clock may be off: ahead of the venue's, and behind a delivery and the purchase of a package."""
 DISPUTE_NS: Final = 30 * DAY_NS
 """How long after it was made a bill can be disputed."""
 ANSWER_NS: Final = 10 * DAY_NS
@@ -975,9 +975,11 @@ def apply_usage(state: State, event: UsageTaken, at_ns: int) -> None:
 
 
 def apply_package(state: State, event: PackageBought, at_ns: int) -> None:
+    """A merchant's clock that is behind the venue's tells of use before the purchase."""
     row = state.subscriptions[event.subscription]
     row.bought += 1
-    row.packages.append(Bought(id=event.package, left=event.units, from_ns=at_ns, until_ns=event.until_ns))
+    from_ns = at_ns - AHEAD_NS
+    row.packages.append(Bought(id=event.package, left=event.units, from_ns=from_ns, until_ns=event.until_ns))
 
 
 def apply_plan(state: State, event: PlanSet, at_ns: int) -> None:

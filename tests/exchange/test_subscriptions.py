@@ -377,6 +377,18 @@ def test_packages_give_first_and_what_is_left_of_them_ends_with_their_days() -> 
     shop.check()
 
 
+def test_a_package_covers_what_a_slow_clock_tells_as_used_before_it() -> None:
+    shop = Shop(PACKED)
+    world = shop.world
+    world.use(shop.subscription, 50)
+    world.wait(days=1)
+    world.must(e.BuyPackage(actor=shop.buyer, subscription=shop.subscription))
+    for early_ns, left in ((61 * 10**9, 50), (59 * 10**9, 40)):
+        world.use(shop.subscription, 10, at_ns=world.at_ns - early_ns)
+        assert [package.left for package in shop.row.packages] == [0, left]
+    shop.check()
+
+
 def test_a_package_is_paid_at_once_or_not_bought() -> None:
     shop = Shop(PACKED, cash_fen=1_650 + 149)
     bought = e.BuyPackage(actor=shop.buyer, subscription=shop.subscription)
