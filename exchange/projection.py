@@ -37,7 +37,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from clearing.calendar import month_begins, month_of
+from clearing.calendar import day_of, month_begins, month_of
 from clearing.delivery import ENTITLEMENT_ENDS
 from clearing.ledger import (
     BILLS,
@@ -323,6 +323,24 @@ class TradeRecord(Struct, kw_only=True, gc=False):
     buyer_signature: str = ""
     share_roles: tuple[str, ...] = ()
     refunded_fen: int = 0
+
+
+class ListingDayRecord(Struct, kw_only=True, gc=False):
+    """What settled of a listing on a day in Beijing (`day` is its ordinal), whatever became of it afterwards.
+
+    `before_quantity` and `before_fen` are those of the last day before on which something did; 0 on the first.
+    """
+
+    number: int
+    id: str
+    day: int
+    listing: str
+    board: str
+    trades: int = 0
+    quantity: int = 0
+    amount_fen: int = 0
+    before_quantity: int = 0
+    before_fen: int = 0
 
 
 class EntitlementRecord(Struct, kw_only=True, gc=False):
@@ -725,6 +743,8 @@ class View:
         self.auctions: Kept[AuctionRecord] = Kept()
         self.bids: Kept[BidRecord] = Kept()
         self.reports: Kept[ReportRecord] = Kept()
+        self.days: Kept[ListingDayRecord] = Kept()
+        self.last_day: dict[str, str] = {}
         self.needs: Kept[NeedRecord] = Kept()
         self.proposals: Kept[ProposalRecord] = Kept()
         self.subscriptions: Kept[SubscriptionRecord] = Kept()
@@ -1113,11 +1133,43 @@ def _settled(view: View, event: Settled, at_ns: int) -> None:
     for order in (trade.buy_order, trade.sell_order):
         _match(view, order, event.quantity, held, at_ns)
     _restate(view, trade)
+    _count_day(view, event, at_ns)
     if event.due_ns:
         view.post(at_ns, "escrow", event.buyer, ESCROW, event.amount_fen, trade=event.trade)
         _grant(view, event, at_ns)
     else:
         _hand_over(view, trade, at_ns)
+
+
+DAY_STEP: Final = 10**12
+"""More than there will be listings: a day and a listing make one number."""
+
+
+def day_id(listing: str, at_ns: int) -> str:
+    """The id of what settles of a listing on the Beijing day of an instant."""
+    return f"G{day_of(at_ns).toordinal() * DAY_STEP + number_of(listing)}"
+
+
+def _count_day(view: View, event: Settled, at_ns: int) -> None:
+    identifier = day_id(event.listing, at_ns)
+    if identifier not in view.days.rows:
+        before = view.days.rows.get(view.last_day.get(event.listing, ""))
+        view.days.add(
+            ListingDayRecord(
+                number=number_of(identifier),
+                id=identifier,
+                day=number_of(identifier) // DAY_STEP,
+                listing=event.listing,
+                board=view.listings.rows[event.listing].board,
+                before_quantity=0 if before is None else before.quantity,
+                before_fen=0 if before is None else before.amount_fen,
+            )
+        )
+        view.last_day[event.listing] = identifier
+    day = view.days.change(identifier)
+    day.trades += 1
+    day.quantity += event.quantity
+    day.amount_fen += event.amount_fen
 
 
 def _new_trade(

@@ -100,6 +100,7 @@ from exchange.projection import (
     EntitlementRecord,
     Kept,
     LeafRecord,
+    ListingDayRecord,
     ListingRecord,
     NeedRecord,
     Offer,
@@ -243,6 +244,7 @@ TRADES: Final = Table(
 )
 ENTITLEMENTS: Final = Table("entitlement", EntitlementRecord, ("number",))
 DUTIES: Final = Table("duty", DutyRecord, ("number",))
+DAYS: Final = Table("listing_day", ListingDayRecord, ("number",))
 REPORTS: Final = Table("trade_report", ReportRecord, ("number",))
 NEEDS: Final = Table(
     "need", NeedRecord, ("number",), {"criteria": tuple[Criterion, ...], "stages": tuple[Stage, ...]}
@@ -283,6 +285,7 @@ def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
         (ENTITLEMENTS, view.entitlements),
         (DUTIES, view.duties),
         (REPORTS, view.reports),
+        (DAYS, view.days),
         (NEEDS, view.needs),
         (PROPOSALS, view.proposals),
         (AUCTIONS, view.auctions),
@@ -325,6 +328,7 @@ class Wanted(Struct):
     trades: dict[str, None] = {}
     entitlements: dict[str, None] = {}
     duties: dict[str, None] = {}
+    days_of: dict[str, None] = {}
     reports: dict[str, None] = {}
     needs: dict[str, None] = {}
     proposals: dict[str, None] = {}
@@ -339,7 +343,7 @@ def want(wanted: Wanted, events: Iterable[Happened]) -> None:
     for _, _, event in events:
         match event:
             case Settled() | Held() | TradeRefused():
-                wanted.listings[event.listing] = None
+                wanted.listings[event.listing] = wanted.days_of[event.listing] = None
                 wanted.orders[event.buy_order] = wanted.orders[event.sell_order] = None
                 if event.buy_order == event.trade:  # a cured hold is paid out of its own reservation
                     wanted.trades[event.trade] = None
@@ -426,6 +430,13 @@ def _want_further(wanted: Wanted, event: AnyEvent) -> None:
             wanted.bills[event.bill] = None
 
 
+LAST_DAYS: Final = DAYS.select(
+    "WHERE number IN (SELECT (SELECT number FROM listing_day WHERE listing = asked ORDER BY number DESC LIMIT 1)"
+    " FROM unnest($1::text[]) AS asked)"
+)
+"""The newest day of each listing, by its index."""
+
+
 async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
     """Put the rows that are wanted, and those that hang on them, into the view."""
     await _bring(connection, PARTICIPANTS, view.participants, wanted.participants)
@@ -434,6 +445,10 @@ async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
     if wanted.listings_of:
         records = await connection.fetch(LISTINGS.select("WHERE product = ANY($1)"), list(wanted.listings_of))
         _know(LISTINGS, view.listings, records)
+    if wanted.days_of:
+        records = await connection.fetch(LAST_DAYS, list(wanted.days_of))
+        _know(DAYS, view.days, records)
+        view.last_day.update({row.listing: row.id for row in view.days.rows.values()})
     await _bring(connection, TRADES, view.trades, wanted.trades)
     for trade in view.trades.rows.values():
         wanted.orders[trade.buy_order] = wanted.orders[trade.sell_order] = None

@@ -47,7 +47,6 @@ def day_of(venue: Venue, board: str) -> tuple[int, int, int]:
     return (rows[0]["trades"], rows[0]["quantity"], rows[0]["amount_fen"]) if rows else (0, 0, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: daily statistics per board")
 def test_a_day_of_a_board(venue: Venue, merchant: Person, buyer: Person) -> None:
     venue.advance(days=1)
     book = venue.book_listing(merchant)
@@ -58,9 +57,6 @@ def test_a_day_of_a_board(venue: Venue, merchant: Person, buyer: Person) -> None
     assert day_of(venue, "general") == (1, 1, 777)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: daily statistics: only what settled counts, on the day that it did"
-)
 def test_what_is_held_or_another_days_does_not_count(venue: Venue, merchant: Person, buyer: Person) -> None:
     venue.advance(days=1)
     product = venue.product(merchant)
@@ -73,7 +69,6 @@ def test_what_is_held_or_another_days_does_not_count(venue: Venue, merchant: Per
     assert day_of(venue, "general") == (1, 1, 50_000)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: daily statistics for the market: the sum of its boards")
 def test_the_market_is_the_sum_of_its_boards(venue: Venue, merchant: Person, buyer: Person) -> None:
     deal(venue, merchant, buyer, venue.book_listing(merchant), 1_000)
     boards = [row["board"] for row in done(venue.http.get("/v1/boards"), 200)["items"]]
@@ -81,7 +76,6 @@ def test_the_market_is_the_sum_of_its_boards(venue: Venue, merchant: Person, buy
     assert day_of(venue, "") == tuple(map(sum, zip(*parts, strict=True)))
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: a price index per board and for the market")
 @pytest.mark.parametrize("board", ["computing", ""])
 def test_an_index_follows_prices(venue: Venue, merchant: Person, buyer: Person, board: str) -> None:
     """What is dealt on the second day costs a tenth more; what is not dealt may weigh too, as the method says."""
@@ -98,7 +92,6 @@ def test_an_index_follows_prices(venue: Venue, merchant: Person, buyer: Person, 
     assert values[today(venue)] * 100 <= values[first] * 110 + 100, "a tenth, rounded"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: a price index: other things that are sold do not move it")
 def test_an_index_is_no_average_of_whatever_is_sold(venue: Venue, merchant: Person, buyer: Person) -> None:
     cheap, dear = venue.book_listing(merchant), venue.book_listing(merchant)
     venue.advance(days=1)
@@ -111,14 +104,12 @@ def test_an_index_is_no_average_of_whatever_is_sold(venue: Venue, merchant: Pers
     assert values[today(venue)] == values[first] > 0
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: market data: method in the docs")
 def test_the_method_is_in_the_docs() -> None:
     pages = [page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md")]
     told = [text for text in pages if "price index" in text.lower() and "/v1/index" in text]
     assert any("example" in text.lower() for text in told)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: M24: contribution by region, sector and board")
 @pytest.mark.parametrize("by", ["region", "sector", "board"])
 def test_contribution_adds_up(venue: Venue, merchant: Person, buyer: Person, by: str) -> None:
     venue.advance(days=1)
@@ -138,9 +129,6 @@ def test_contribution_adds_up(venue: Venue, merchant: Person, buyer: Person, by:
         }
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: statistics: what is asked wrongly is refused, and names nobody"
-)
 def test_what_may_be_asked(venue: Venue, merchant: Person, buyer: Person) -> None:
     listing = venue.book_listing(merchant)
     sell(venue, merchant, listing, 1, 900)
