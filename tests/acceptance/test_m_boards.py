@@ -94,9 +94,6 @@ def test_extra_rules_say_where_they_come_from(venue: Venue) -> None:
         assert rule["en"], rule
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: each with its mechanisms: the general one with all that need no approval"
-)
 def test_the_general_board_has_what_needs_no_approval(venue: Venue) -> None:
     assert set(shown(venue, "general")["mechanisms"]) == LAWFUL_ANYWHERE
 
@@ -194,9 +191,6 @@ def test_an_embargo_is_held(venue: Venue, merchant: Person) -> None:
 
 
 @pytest.mark.parametrize("board", ["general", "public_data", "open_research"])
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: every mechanism, but Chinese law lets a venue use some only with approval"
-)
 def test_no_book_and_no_call_auction_without_approval(venue: Venue, merchant: Person, board: str) -> None:
     terms = venue.terms(mechanism="continuous_auction", supply="limited", supply_units=100)
     body = {"product": venue.product(merchant), "board": board, "terms": terms}
