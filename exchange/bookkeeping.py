@@ -198,8 +198,7 @@ SELECT * FROM (
     SELECT b.id || side.suffix AS reservation, b.participant AS account, 'CNY' AS asset, side.amount,
         CASE WHEN b.state = 'forfeited' THEN side.amount ELSE 0 END AS posted, 0::bigint AS moved,
         CASE WHEN b.ended_at_ns = 0 THEN side.amount ELSE 0 END AS "left",
-        CASE side.second WHEN 1 THEN greatest(b.placed_at_ns, b.opened_at_ns) ELSE b.placed_at_ns END AS at_ns,
-        a.reveal_until_ns AS until_ns, 2 * b.number + side.second AS number
+        b.placed_at_ns AS at_ns, a.reveal_until_ns AS until_ns, 2 * b.number + side.second AS number
     FROM bid AS b JOIN auction AS a ON a.id = b.listing,
         LATERAL (VALUES (0, '', b.deposit_fen), (1, ':price', b.reserved_fen)) AS side (second, suffix, amount)
     WHERE {state} AND side.amount > 0
@@ -213,7 +212,8 @@ async def reservations(
 ) -> tuple[list[ReservationRow], str]:
     """In this state, the newest first, of one owner or (empty) of all. Raises CursorInvalid.
 
-    Orders, holds and bids are three lists, merged: the cursor says where each of them goes on.
+    Orders, holds and bids are three lists, merged: the cursor says where each of them goes on. Each falls by number, and so
+    has the merged one to, where two rows are of one instant: a page may end between them.
     """
     assert state in _RESERVATION_STATES, f"no reservation is {state}"
     bounds = _behind_each(cursor)
@@ -230,7 +230,9 @@ async def reservations(
             [_reservation(row, state) for row in await connection.fetch(query, limit + 1, bound, *mine)]
             for query, bound in zip((orders, holds, bids), bounds, strict=True)
         ]
-    merged = sorted([row for rows in found for row in rows], key=lambda row: (-row.at_ns, row.reservation))
+    merged = sorted(
+        [row for rows in found for row in rows], key=lambda row: (-row.at_ns, -row.number, row.reservation)
+    )
     page = merged[:limit]
     if len(merged) <= limit:
         return page, ""

@@ -138,8 +138,8 @@ def test_an_unlawful_bid_is_on_record(venue: Venue, merchant: Person, anna: Pers
 # ---- what is set aside, and what is proven
 
 
-def reservations(person: Person, state: str) -> dict[str, tuple[int, int]]:
-    rows = person.every("/v1/ledger/reservations", state=state)
+def reservations(person: Person, state: str, limit: int = 50) -> dict[str, tuple[int, int]]:
+    rows = person.every("/v1/ledger/reservations", state=state, limit=limit)
     return {row["reservation"]: (row["amount"], row["left"]) for row in rows}
 
 
@@ -154,8 +154,13 @@ def test_what_bids_set_aside_is_told_and_proven(
     held = reservations(anna, "open")
     assert held == {bids[0]: (DEPOSIT, DEPOSIT), f"{bids[0]}:price": (60_000, 60_000)}
     assert sum(left for _, left in held.values()) == anna.account()["reserved"]
+    done(offered(venue, anna, ascending(venue, merchant), 10_000), 201)
+    more = reservations(anna, "open")
+    assert len(more) == 3
+    for limit in (1, 2):
+        assert reservations(anna, "open", limit) == more, "whatever the pages are, each is told once"
     venue.advance(days=2, seconds=60)
-    assert reservations(anna, "open") == {}
+    assert reservations(anna, "open").keys().isdisjoint(held)
     assert set(held) <= reservations(anna, "voided").keys()
     assert reservations(bert, "posted") == {bids[1]: (DEPOSIT, 0)}
     [line] = [row for row in done(bert.get("/v1/statement", limit=50))["items"] if row["kind"] == "forfeit"]
