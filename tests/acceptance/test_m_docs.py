@@ -25,15 +25,7 @@ MECHANISMS = (
 CITED = re.compile(r"〔\d{4}〕|第.{1,8}条|《.+?》")
 CODE = re.compile(r"`[a-z]+(_[a-z]+)*`")
 
-TO_COME = ("lawful_auction",)
-"""Pages that are still to be written: whoever writes one takes its name out."""
-
-
-def pages_of_all(line: str) -> pytest.MarkDecorator:
-    """Each mechanism by itself; those to come are expected to fail, for the issue's line."""
-    missing = pytest.mark.xfail(strict=True, reason=f"issue 5: {line}")
-    named = [pytest.param(name, marks=[missing] if name in TO_COME else []) for name in MECHANISMS]
-    return pytest.mark.parametrize("name", named)
+of_each = pytest.mark.parametrize("name", MECHANISMS)
 
 
 @cache
@@ -50,7 +42,7 @@ def section(name: str, *words: str) -> str:
     raise AssertionError(f"{name}.md has no heading with one of {words}")
 
 
-@pages_of_all("every mechanism has its documentation page (what it is)")
+@of_each
 def test_each_mechanism_has_a_page(name: str) -> None:
     text = page(name)
     assert text.startswith("# ")
@@ -58,17 +50,17 @@ def test_each_mechanism_has_a_page(name: str) -> None:
     assert name in text, "as the API calls it"
 
 
-@pages_of_all("documentation page: when the law allows it")
+@of_each
 def test_each_page_says_when_the_law_allows_it(name: str) -> None:
     assert CITED.search(section(name, "law"))
 
 
-@pages_of_all("documentation page: an example with numbers")
+@of_each
 def test_each_page_has_an_example_with_numbers(name: str) -> None:
     assert len(re.findall(r"\d[\d,]*", section(name, "example"))) >= 5
 
 
-@pages_of_all("documentation page and its refusals")
+@of_each
 def test_each_page_names_its_refusals(name: str) -> None:
     assert len(set(CODE.findall(section(name, "refus")))) >= 1
 

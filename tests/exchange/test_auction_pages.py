@@ -11,7 +11,7 @@ from exchange.matching.auction import MINUTE_NS, Bid, Kind, award, end_after_ns,
 
 PAGES = Path(__file__).parent.parent.parent / "docs" / "mechanisms"
 SEALED = (PAGES / "sealed_bid.md").read_text(encoding="utf-8")
-ASCENDING = (PAGES / "ascending_auction.md").read_text(encoding="utf-8")
+ASCENDING = (PAGES / "lawful_auction.md").read_text(encoding="utf-8")
 NONCE = "5f0c3a9be1d24776a4f2c8a1b3d9e655"
 ORDINALS = ("the 1st", "the 2nd", "the 3rd")
 
