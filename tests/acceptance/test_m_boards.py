@@ -101,7 +101,7 @@ def test_the_general_board_has_what_needs_no_approval(venue: Venue) -> None:
 def test_an_order_book_only_where_central_trading_was_approved(venue: Venue) -> None:
     for row in done(venue.http.get("/v1/boards"), 200)["items"]:
         seen = shown(venue, row["board"])
-        assert set(seen["mechanisms"]) - LAWFUL_ANYWHERE <= {"continuous_auction"}
+        assert set(seen["mechanisms"]) - LAWFUL_ANYWHERE <= {"continuous_auction", "call_auction"}
         assert seen["central_trading_approved"] or "continuous_auction" not in seen["mechanisms"]
 
 
