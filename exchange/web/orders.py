@@ -677,6 +677,10 @@ _ALONE: Final = _VIEW | {
 BOOK_REFUSALS: Final = (
     Refused.wrong_state, Refused.tick, Refused.lot, Refused.collar, Refused.session, Refused.too_late, Refused.halted,
 )  # fmt: skip
+PARTY_REFUSALS: Final = (
+    Refused.not_verified, Refused.not_accredited, Refused.standing_denied, Refused.unlawful, Refused.funds_insufficient,
+    Refused.units_insufficient, Refused.id_conflict,
+)  # fmt: skip
 ORDER_REFUSALS: Final = (
     *BOOK_REFUSALS[1:5], Refused.would_cross,
     Refused.not_found, Refused.outside_terms, Refused.mechanism_not_allowed, Refused.not_verified,
@@ -705,12 +709,12 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST", "/v1/orders/{order}/replace", replace, "Change an own order in a book", "orders", asks=Replacement,
-        answers=OrderAlone, refused=(*BOOK_REFUSALS, Refused.funds_insufficient, Refused.units_insufficient),
+        answers=OrderAlone, refused=(*BOOK_REFUSALS, *PARTY_REFUSALS, Refused.listing_closed),
         example={"quantity": 2, "limit_fen": 790}, example_answer=_ALONE,
     ),
     Operation(
         "POST", "/v1/orders/mass-cancel", cancel_many, "Cancel all own orders, of a listing or a side", "orders",
-        asks=Many, answers=ManyCancelled, refused=(Refused.id_conflict, Refused.session),
+        asks=Many, answers=ManyCancelled, refused=(Refused.id_conflict, Refused.not_found, Refused.session),
         example={"listing": "L3", "side": "sell"},
         example_answer={"orders": ["O9", "O12"], "count": 2},
     ),
