@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--orders", metavar="N", type=int, default=1_000, help="how many (default 1000)")
     parser.add_argument(
         "--url",
-        help="a venue on a simulated clock, which the day moves on by about three weeks, for good; default: one of its own",
+        help="a venue on a simulated clock, which the day moves on by one to three months; default: one of its own",
     )
     parser.add_argument("--operator", metavar="KEYFILE", help="the operator's key of the venue at --url")
     parser.add_argument(
@@ -171,6 +171,10 @@ def table(report: dict[str, Any]) -> Iterator[str]:
     yield from (f"  {times:>8}  {rule}: {GUARDED[rule]}" for rule, times in report["guarded"].items())
     yield "当日未设陷阱的规则 rules that a day breaks nowhere"
     yield from (f"            {rule}: {why}" for rule, why in UNPLANTED.items())
+    yield "各交易方式成交 trades by mechanism"
+    yield from _columns(report["mechanisms"])
+    yield "各板块成交 trades by board"
+    yield from _columns(report["boards"])
     yield "数据商信用等级 merchants' grades"
     yield from (f"  {grade:>8}  {label}" for label, grade in report["grades"].items())
     if report["restarts"]:

@@ -37,7 +37,15 @@ FINAL_STATE: Final[dict[Fate, str]] = {
 hold runs out, or the registration is revoked under it.
 """
 
-FEE_BP: Final = {"general": 200, "public_data": 100, "computing": 50}
+FEE_BP: Final = {
+    "general": 200,
+    "public_data": 100,
+    "computing": 50,
+    "health": 200,
+    "transport": 200,
+    "data_ip": 100,
+    "open_research": 0,
+}
 """Of the boards, in hundredths of a percent, as their merchants were told."""
 
 
@@ -91,6 +99,13 @@ class Deal:
     fate: Fate
     shares: tuple[tuple[str, int], ...] = ()
     """(contributor, basis points of what remains after the fee)"""
+    mechanism: str = "posted_price"
+
+    @property
+    def name(self) -> str:
+        """For people: the order that it came of, or the lot."""
+        plain = self.mechanism in ORDERED
+        return f"order {self.order}" if plain else f"lot {self.order}, {self.mechanism}"
 
 
 @dataclass
@@ -103,6 +118,10 @@ class Expectation:
     """Trade: the state in which the day left it."""
     doors: list[Line] = field(default_factory=list)
     """Offers that must not get as far as an order."""
+    moves: list[tuple[str, str, int]] = field(default_factory=list)
+    """(from, to, fen): what no deal moves, such as a deposit that is forfeited."""
+    paid: list[tuple[str, str, str, int]] = field(default_factory=list)
+    """(buyer, seller, board, fen): bills."""
     odd: list[str] = field(default_factory=list)
     """Steps and closing balances that differ."""
 
@@ -120,6 +139,12 @@ class Expectation:
                 for who, part_bp in deal.shares:
                     moved[who] += remains * part_bp // 10_000
                 moved[deal.seller] += remains - sum(remains * part // 10_000 for _, part in deal.shares)
+        for buyer, seller, board, fen in self.paid:
+            moved[buyer] -= fen
+            moved[seller] += fen - fen * FEE_BP[board] // 10_000
+        for loser, winner, fen in self.moves:
+            moved[loser] -= fen
+            moved[winner] += fen
         return moved
 
     def differences(self) -> Iterator[str]:
@@ -135,7 +160,7 @@ class Expectation:
         for trade, deal in self.deals.items():
             planted, seen = FINAL_STATE[deal.fate], self.ends.get(trade, "gone")
             if planted != seen:
-                yield f"trade of order {deal.order} ({deal.fate}): planted {planted}, the venue says {seen}"
+                yield f"trade of {deal.name} ({deal.fate}): planted {planted}, the venue says {seen}"
         yield from sorted(self.odd)
 
     def summary(self) -> dict[str, Any]:
@@ -155,6 +180,8 @@ class Expectation:
             "completed": ends["completed"],
             "refunded": ends["refunded"],
             "released": ends["refused"],
+            "mechanisms": _counted(deal.mechanism for deal in self.deals.values()),
+            "boards": _counted(deal.board for deal in self.deals.values()),
         }
 
     def _rules(self, state: str) -> Iterator[str]:
@@ -168,13 +195,17 @@ class Expectation:
         """Of everything that came of the day, by labels: equal for two runs of a seed, on whatever venue."""
         told = [
             [[line.actor, line.stall, str(line.seen)] for line in (*self.lines, *self.doors)],
-            [[deal.order, deal.amount_fen, self.ends.get(trade)] for trade, deal in self.deals.items()],
+            [
+                [deal.mechanism, deal.order, deal.amount_fen, self.ends.get(trade)]
+                for trade, deal in self.deals.items()
+            ],
             sorted(self.odd),
             sorted(grades.items()),
         ]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
+ORDERED: Final = ("posted_price", "continuous_auction")
 NEVER_DELIVERED: Final = ("missed", "units", "lapsed", "revoked")
 
 
@@ -194,6 +225,9 @@ class Resting:
     side: str
     price_fen: int
     quantity: int
+    display: int = 0
+    """Of an iceberg: how much is shown at a time."""
+    shown: int = 0
 
 
 @dataclass
@@ -221,15 +255,33 @@ class NaiveBook:
             if best.owner == new.owner:
                 new.quantity = 0
                 break
-            units = min(new.quantity, best.quantity)
+            units = min(new.quantity, best.shown if best.display else best.quantity)
             fills.append((best.owner, units, best.price_fen))
             new.quantity -= units
-            best.quantity -= units
-            if not best.quantity:
-                self.resting.remove(best)
+            self._less(best, units)
         if new.quantity and keeps:
+            new.shown = min(new.display, new.quantity)
             self.resting.append(new)
         return fills
+
+    def _less(self, one: Resting, units: int) -> None:
+        """An iceberg whose part is used up shows the next one, behind all the others."""
+        one.quantity -= units
+        one.shown -= units if one.display else 0
+        if not one.quantity or (one.display and not one.shown):
+            self.resting.remove(one)
+            if one.quantity:
+                one.shown = min(one.display, one.quantity)
+                self.resting.append(one)
+
+    def would_fill(self, side: str, price_fen: int) -> int:
+        """Units that an order at this price would meet, hidden ones included."""
+        sign = 1 if side == "buy" else -1
+        return sum(
+            one.quantity
+            for one in self.resting
+            if one.side != side and sign * (price_fen - one.price_fen) >= 0
+        )
 
     def cancel(self, order: int) -> None:
         self.resting = [one for one in self.resting if one.order != order]

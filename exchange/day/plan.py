@@ -29,6 +29,8 @@ FATES: Final[dict[Character, tuple[tuple[Fate, int], ...]]] = {
 KINDS: Final = {"posted": 46, "book": 42, "trap": 10, "cancel": 2}
 """What an ordinary buyer does next, by weight. Where listings were imported, seven posted orders of ten go there."""
 IMPORTED_OF_TEN: Final = 7
+CONDITIONS: Final = ("fok", "post_only", "iceberg")
+"""Of orders in the books, beside plain ones that rest or take what there is."""
 MOST_IN_A_TURN: Final = 100
 SPREAD_FEN: Final = 25
 ANY_PRICE_FEN: Final = 10**12
@@ -180,7 +182,32 @@ class Planner:
         if sells and quantity > held:
             return self._planned(actor, stall, quantity, body, Outcome("units_insufficient"), "units")
         reach_fen = {"buy": ANY_PRICE_FEN, "sell": 1}[side] if at_market else price_fen
-        return self._match(stall, Resting(self.planned + 1, actor, side, reach_fen, quantity), body, keeps)
+        new = Resting(self.planned + 1, actor, side, reach_fen, quantity)
+        kind = "" if at_market else self._kind(stall, new)
+        return self._of_kind(stall, new, body, keeps, kind) if kind else self._match(stall, new, body, keeps)
+
+    def _kind(self, stall: Stall, new: Resting) -> str:
+        """Now and then an order with a condition; of nobody who would meet its own."""
+        kind = self._random.choices(["", *CONDITIONS], [76, 8, 8, 8])[0]
+        own = any(one.side != new.side for one in self._books[stall.label].of(new.owner))
+        return "" if own or (kind == "iceberg" and new.quantity < 2) else kind
+
+    def _of_kind(self, stall: Stall, new: Resting, body: dict[str, Any], keeps: bool, kind: str) -> Planned:
+        """Fill or kill: all at once or nothing. Post only: nothing at once or refused. Iceberg: a part is shown."""
+        reach = self._books[stall.label].would_fill(new.side, new.price_fen)
+        if kind == "fok":
+            body = {**body, "time_in_force": "fok"}
+            if reach < new.quantity:
+                return self._planned(new.owner, stall, new.quantity, body, Outcome("placed"), "units")
+            return self._match(stall, new, body, keeps=False)
+        if kind == "post_only":
+            body = {**body, "time_in_force": "gtc", "post_only": True}
+            if reach:
+                return self._planned(new.owner, stall, new.quantity, body, Outcome("would_cross"), "units")
+            return self._match(stall, new, body, keeps=True)
+        new.display = self._random.randint(1, new.quantity - 1)
+        body = {**body, "time_in_force": "gtc", "display_quantity": new.display}
+        return self._match(stall, new, body, keeps=True)
 
     def _match(self, stall: Stall, new: Resting, body: dict[str, Any], keeps: bool) -> Planned:
         """Units that are offered are set aside; what was bought can be sold at once."""

@@ -1,7 +1,8 @@
 """The day itself: the town opens, orders and deliveries follow by the hour, dates pass, everything is compared.
 
 people and goods ── five days' notice ── first purchases ── goods are spoilt ── 09:00 Beijing
-    hours of orders, each with its deliveries ── holds cured ── dates pass ── balances, trades, grades
+    hours of orders, each with its deliveries and lots ── holds cured ── lots end ── dates pass ── grades
+    a month of metered use ── its bill ── balances, trades
 """
 
 import hashlib
@@ -12,7 +13,8 @@ from typing import Any, Final
 from exchange.client import uuid7
 from exchange.day.door import DayBroken, Door, Keeper, Person
 from exchange.day.expectation import Deal, Expectation, Fill, Line, Outcome
-from exchange.day.people import Town
+from exchange.day.lots import BEHIND_S, Lots
+from exchange.day.people import DAY_S, Town
 from exchange.day.plan import Planned, Planner, Turn
 from exchange.day.stalls import (
     DEALERS,
@@ -28,6 +30,8 @@ from exchange.day.stalls import (
 
 HOURS: Final = 8
 HOLD_DAYS: Final = 10
+ALL_S: Final = 365 * DAY_S
+"""Whatever still waits has its date within this."""
 RECORDED: Final = ("B11", "C02")
 """Holds whose cure mends the product's register."""
 PRIORS: Final = 4
@@ -56,6 +60,7 @@ class Day:
         self.market = Market()
         self._guests = people_of_data
         self._before: dict[str, int] = {}
+        self._lots: Lots
         self._order_ids: dict[int, str] = {}
         self._undone: list[tuple[str, Deal]] = []
         """Settled, and nothing done about it yet."""
@@ -74,7 +79,10 @@ class Day:
         self.town.advance(days=NOTICE_DAYS)
         self.town.until_opening()
         self.market.imported = list(builder.imported(self._guests))
+        self._lots = Lots(self.town, builder, self.book, self.seed, self._follows)
+        self._lots.come()
         self._before = {label: person.balance_fen() for label, person in self._watched()}
+        self._lots.open()
         planner = Planner(self.seed, self.orders, self.market, buyers, DEALERS)
         for turn in planner.first():
             self._take(turn)
@@ -83,6 +91,9 @@ class Day:
         for offer in OFFERS:
             self.book.doors.append(Line("dishonest-2", offer.label, offer.outcome, builder.attempt(offer)))
         return planner
+
+    def _follows(self, trade: str, deal: Deal) -> None:
+        self._undone.append((trade, deal))
 
     def _watched(self) -> Iterator[tuple[str, Person]]:
         for label, person in self.town.people.items():
@@ -100,6 +111,8 @@ class Day:
                 progress(len(turns[number].orders))
             self._deliver()
             self.town.advance(seconds=3600)
+            self._lots.go_on()
+            self._deliver()
 
     def _take(self, turn: Turn) -> None:
         """One batch, then the cancels."""
@@ -138,7 +151,9 @@ class Day:
         self.book.step(f"amount of trade {trade['trade']}", amount_fen, trade["amount_fen"])
         shares = stall.shares if seller == stall.seller else ()
         number = len(self.book.lines)
-        deal = Deal(number, buyer, seller, stall.board, amount_fen, planned.fate, shares)
+        deal = Deal(
+            number, buyer, seller, stall.board, amount_fen, planned.fate, shares, mechanism=stall.mechanism
+        )
         self.book.deals[trade["trade"]] = deal
         if trade["state"] == "held":
             self._held.append((planned, trade["trade"], deal))
@@ -172,7 +187,7 @@ class Day:
                 self._step(trade, deal, buyer, "rejection", reason, "refunded")
 
     def _hand_over(self, trade: str, deal: Deal, seller: Person, state: str) -> None:
-        if deal.order % FILES_OF:
+        if deal.order % FILES_OF or deal.mechanism == "metered":
             self._step(trade, deal, seller, "delivery", ADDRESS, state)
             return
         content = f"month,teu\n2026-01,{deal.order}\n".encode()
@@ -186,19 +201,24 @@ class Day:
     ) -> None:
         answer = person.ask("POST", f"/v1/trades/{trade}/{step}", body)
         seen = answer.body["state"] if answer.done else answer.body["code"]
-        self.book.step(f"{step} for order {deal.order} by {person.label}", state, seen)
+        self.book.step(f"{step} for {deal.name} by {person.label}", state, seen)
 
     # -- after the orders
 
     def close(self) -> dict[str, str]:
-        """Holds are cured or left, dates pass, all is compared; gives the merchants' grades."""
+        """Holds are cured or left, dates pass, months are billed, all is compared; gives the merchants' grades.
+
+        Grades are looked at before the months: how far the next first of a month is differs from day to day.
+        """
         self._cure()
         self._deliver()
+        self._lots.evening(BEHIND_S, self._deliver)
         self.town.advance(days=1 + max(HOLD_DAYS, self.market.longest_days))
-        self._look_at_trades()
-        self._look_at_balances()
         grades = dict(self._grades())
         self._compare_characters(grades)
+        self._lots.evening(ALL_S, self._deliver)
+        self._look_at_trades()
+        self._look_at_balances()
         return grades
 
     def _cure(self) -> None:
@@ -228,13 +248,19 @@ class Day:
             body |= {"evidence_sha256": evidence, "revision": revision}
         answer = by.ask("POST", f"/v1/holds/{trade}/cure", body)
         seen = answer.body["state"] if answer.done else answer.body["code"]
-        self.book.step(f"cure of {rule} for order {deal.order}", "settled", seen)
+        self.book.step(f"cure of {rule} for {deal.name}", "settled", seen)
 
     def _look_at_trades(self) -> None:
         for buyer in dict.fromkeys(deal.buyer for deal in self.book.deals.values()):
             for trade in self.town.people[buyer].every("/v1/trades"):
                 if trade["trade"] in self.book.deals:
-                    self.book.ends[trade["trade"]] = trade["state"]
+                    self._look_at(self.book.deals[trade["trade"]], trade)
+
+    def _look_at(self, deal: Deal, trade: dict[str, Any]) -> None:
+        """An award of a challenge is one of the listing's own mechanism."""
+        self.book.ends[trade["trade"]] = trade["state"]
+        if deal.mechanism != "challenge":
+            self.book.step(f"mechanism of {deal.name}", deal.mechanism, trade["mechanism"])
 
     def _look_at_balances(self) -> None:
         moved = self.book.moved_fen()

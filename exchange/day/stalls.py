@@ -85,6 +85,7 @@ class Stall:
     territory: str = "CN"
     longest_days: int = 3
     shares: tuple[tuple[str, int], ...] = ()
+    mechanism: str = "posted_price"
 
 
 @dataclass(frozen=True)
@@ -339,11 +340,11 @@ class Builder:
     def _merchants(self) -> None:
         for character in ("honest", "careless", "dishonest"):
             for number in (1, 2):
-                self._merchant(f"{character}-{number}", character)
+                self.merchant(f"{character}-{number}", character)
         for label in DEALERS:
-            self.town.cash_in(self._merchant(label, "honest", "buyer"))
+            self.town.cash_in(self.merchant(label, "honest", "buyer"))
 
-    def _merchant(self, label: str, character: Character, *roles: str) -> Person:
+    def merchant(self, label: str, character: Character, *roles: str) -> Person:
         self._characters[label] = character
         return self.town.merchant(label, *roles)
 
@@ -392,9 +393,18 @@ class Builder:
         listed = str(self.town.listing(person, registered, board, terms).must()["listing"])
         purpose = terms.get("purposes", ["market_analysis"])[0]
         price_fen, per_units = terms.get("price_fen", PRICE_FEN), terms.get("price_per_units", 1)
-        character = self._characters[seller]
         return Stall(
-            label, listed, registered, seller, character, board, price_fen, per_units, purpose, shares=shares
+            label,
+            listed,
+            registered,
+            seller,
+            self._characters[seller],
+            board,
+            price_fen,
+            per_units,
+            purpose,
+            shares=shares,
+            mechanism=terms.get("mechanism", "posted_price"),
         )
 
     # -- traps that lie in the goods
@@ -459,7 +469,7 @@ class Builder:
 
     def _right_sold(self) -> None:
         """B13: the right itself is sold while another listing of it stands."""
-        self._merchant("heir", "honest", "buyer")
+        self.merchant("heir", "honest", "buyer")
         self.town.cash_in(self.town.people["heir"])
         ordinary = self.offer("right sold meanwhile", "careless-1")
         terms = {**EXCLUSIVE, "deal": "transfer"}
@@ -471,9 +481,9 @@ class Builder:
 
     def _parties(self) -> None:
         town, lawful = self.town, self.market.posted[0]
-        self._merchant("suspended", "dishonest")
-        self._merchant("banned-merchant", "dishonest")
-        self._merchant("vetoed", "honest")
+        self.merchant("suspended", "dishonest")
+        self.merchant("banned-merchant", "dishonest")
+        self.merchant("vetoed", "honest")
         town.buyer("banned-buyer")
         town.buyer("listed")
         town.buyer("sister", owned_as=lawful.seller)
