@@ -32,6 +32,8 @@ SETUP_FEN: Final = 500
 BASE_FEN: Final = 1_000
 EXTENSION_MINUTES: Final = 10
 
+IN_BOOKS: Final = ("call_auction", "continuous_auction")
+
 Story = Iterator[int]
 Follow = Callable[[str, Deal], None]
 
@@ -99,9 +101,9 @@ class Lots:
         )
 
     def note(self, trade: str, mechanism: str, stall: Stall, buyer: Person, amount_fen: int) -> None:
-        """A deal that must be there, and what becomes of it."""
-        fate: Fate = "units" if mechanism == "call_auction" else self.chance.choice(FATES)
-        fate = "accepted" if mechanism == "metered" else fate
+        """A deal that must be there, and what becomes of it; a merchant of the day's orders is let down by no lot."""
+        fate: Fate = "units" if mechanism in IN_BOOKS else self.chance.choice(FATES)
+        fate = "accepted" if mechanism == "metered" or stall.seller not in SELLERS else fate
         self._deals += 1
         deal = Deal(
             self._deals, buyer.label, stall.seller, stall.board, amount_fen, fate, mechanism=mechanism
@@ -142,11 +144,47 @@ def tiered_price(lots: Lots) -> Story:
     lots.refusal("more than a buyer's limit", "supply_exhausted", buyer, "/v1/orders", over)
 
 
+# ---- public data, and a book, whoever else comes
+
+
+def public_price(lots: Lots) -> Story:
+    """Public data at its posted price, behind its notice."""
+    stall = next(one for one in lots.builder.market.posted if one.board == "public_data" and one.price_fen)
+    buyer, quantity = lots.bidder(2), lots.chance.randint(1, 4)
+    lots.agree(buyer, stall)
+    yield 3 * HOUR_S
+    body = {
+        "listing": stall.listing,
+        "quantity": quantity,
+        "purpose": stall.purpose,
+        "territory": stall.territory,
+    }
+    [trade] = buyer.post("/v1/orders", body)["trades"]
+    lots.note(trade["trade"], "posted_price", stall, buyer, stall.price_fen * quantity)
+
+
+def book(lots: Lots) -> Story:
+    """An iceberg beside a plain order at one price: its next part waits behind the plain one."""
+    stall = lots.offer("continuous_auction", "computing", 1, **_UNITS)
+    part, plain, price_fen = lots.chance.randint(2, 6), lots.chance.randint(2, 6), _near(lots, 0)
+    yield 2 * HOUR_S
+    _gather(stall, lots.seller(1), "sell", price_fen, 3 * part, display_quantity=part)
+    _gather(stall, lots.seller(1), "sell", price_fen, plain)
+    lots.agree(lots.bidder(3), stall)
+    planned = [part, plain, part, 1]
+    taken = _gather(stall, lots.bidder(3), "buy", price_fen, sum(planned), time_in_force="fok")
+    seen = [trade["quantity"] for trade in taken["trades"]]
+    lots.book.step("an iceberg and an order beside it", planned, seen)
+    for trade in taken["trades"]:
+        amount_fen = price_fen * trade["quantity"]
+        lots.note(trade["trade"], "continuous_auction", stall, lots.bidder(3), amount_fen)
+
+
 # ---- a report by both sides
 
 
 def off_venue_report(lots: Lots) -> Story:
-    stall, buyer, seller = lots.offer("off_venue", REPORTED_ON), lots.bidder(1), lots.seller()
+    stall, buyer, seller = lots.offer("off_venue", "open_research"), lots.bidder(1), lots.seller()
     price_fen, quantity = lots.chance.randint(10_000, 90_000), lots.chance.randint(1, 5)
     lots.agree(buyer, stall)
     yield HOUR_S
@@ -162,9 +200,6 @@ def off_venue_report(lots: Lots) -> Story:
     second = buyer.post("/v1/trade-reports", bought)
     lots.book.step("a report of both sides", "settled", second["state"])
     lots.note(second["trade"], "off_venue", stall, buyer, price_fen * quantity)
-
-
-REPORTED_ON: Final = "transport"
 
 
 # ---- sealed bids
@@ -367,9 +402,7 @@ def challenge(lots: Lots) -> Story:
 
 def call_auction(lots: Lots) -> Story:
     """Orders gather before the books of the board go on; then all trade at one price."""
-    stall = lots.offer(
-        "continuous_auction", "computing", 2, supply="limited", supply_units=1_000, price_fen=BOOK_PRICE_FEN
-    )
+    stall = lots.offer("continuous_auction", "computing", 2, **_UNITS)
     buys = [(_near(lots, 5), lots.chance.randint(1, 20)) for _ in BIDDERS]
     sells = [(_near(lots, -5), lots.chance.randint(5, 20)) for _ in range(3)]
     yield 3 * HOUR_S
@@ -395,12 +428,18 @@ def _session(lots: Lots, phase: str) -> None:
     lots.town.operator.post("/v1/boards/computing/session", body)
 
 
-def _gather(stall: Stall, person: Person, side: str, limit_fen: int, units: int) -> None:
+_UNITS: Final[dict[str, Any]] = {"supply": "limited", "supply_units": 1_000, "price_fen": BOOK_PRICE_FEN}
+
+
+def _gather(
+    stall: Stall, person: Person, side: str, limit_fen: int, units: int, **how: Any
+) -> dict[str, Any]:
     body = {
         "listing": stall.listing, "side": side, "limit_fen": limit_fen, "quantity": units, "time_in_force": "gtc",
         "purpose": stall.purpose, "territory": stall.territory,
     }  # fmt: skip
-    person.post("/v1/orders", body)
+    placed: dict[str, Any] = person.post("/v1/orders", {**body, **how})
+    return placed
 
 
 def _called(lots: Lots, stall: Stall, bidder: Person, price_fen: int, units: int) -> None:
@@ -453,6 +492,8 @@ def _next_first_s(lots: Lots) -> int:
 
 STORIES: Final[tuple[Callable[[Lots], Story], ...]] = (
     tiered_price,
+    public_price,
+    book,
     off_venue_report,
     sealed_bid,
     ascending,
