@@ -33,14 +33,12 @@ def told(data: Path) -> dict[str, Any]:
     return day(data, PYTHONHASHSEED="1")
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: shuji day plays them all")
 def test_a_day_plays_every_mechanism(told: dict[str, Any]) -> None:
     played = told["mechanisms"]
     assert [name for name in MECHANISMS if not played.get(name)] == []
     assert told["differences"] == []
 
 
-@pytest.mark.xfail(strict=True, reason="issue 5: shuji day plays every board")
 def test_a_day_plays_every_board(told: dict[str, Any]) -> None:
     """`boards`: {name: how many trades}."""
     assert len([board for board, trades in told["boards"].items() if trades]) >= 7
