@@ -928,7 +928,8 @@ def _index(listing: ListingRecord) -> None:
         "grade": listing.grade,
         "mechanism": listing.mechanism,
     }
-    texts += tuple(text for value in listing.attributes.values() for text in _texts(value))
+    attributes = sorted(listing.attributes.items())  # jsonb gives them back in an order of its own
+    texts += tuple(text for _, value in attributes for text in _texts(value))
     listing.search_text = "\n".join([normalise(text) for text in texts])
     listing.grams = grams_of(texts, facets, attribute_grams(listing.attributes))
 
