@@ -413,7 +413,7 @@ def measure(extent: Extent) -> Iterator[Figure]:
     free = us_past(0, 1, extent.takers)
     for name, participants in (("one", 1), ("each", extent.barred)):
         yield Figure(
-            name=f"book_past_{extent.barred}_of_{name}",
+            name=f"book_barred_{extent.barred}_of_{name}",
             value=us_past(extent.barred, participants, extent.takers),
             unit="CPU us/taker",
             reference=free,
@@ -447,6 +447,8 @@ def _speeds(shape: Shape, extent: Extent) -> Iterator[Figure]:
             better="less",
         )
     for name, us in pieces(stream):
+        if us <= 0:  # what is left over of the others, which are timed alone
+            continue
         yield Figure(
             name=f"book_{shape.name}_{name}",
             value=us,

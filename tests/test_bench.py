@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from loadtests import bench_book
+
 ROOT = Path(__file__).parent.parent
 PIECES = (
     "decode",
@@ -18,7 +20,9 @@ PIECES = (
     "evidence",
     "flow",
 )
-TINY = {f"cpu_{mix}_{piece}" for mix in ("posted", "book") for piece in ("contract", "duties")}
+TINY = {f"cpu_{mix}_{piece}" for mix in ("posted", "book") for piece in ("contract", "duties")} | {
+    f"book_{shape}_deciding" for shape in ("deep", "thin")
+}
 """Too small to be told from their timers on some machines."""
 NAMES = {
     *(f"cpu_{mix}_{piece}" for mix in ("posted", "book") for piece in (*PIECES, "durable")),
@@ -49,6 +53,18 @@ NAMES = {
     *(f"catalogue_p50_{size}" for size in (1_000, 10_000)),
     *(f"feed_{what}_200" for what in ("messages", "orders", "cpu")),
     *(f"socket_{what}" for what in ("orders_16", "orders_pipelined", "cpu_pipelined")),
+    *(f"book_{shape}{what}" for shape in ("deep", "thin") for what in ("", "_p50", "_p99")),
+    *(
+        f"book_{shape}_{piece}"
+        for shape in ("deep", "thin")
+        for piece in ("orders", "events", "changing", "asking")
+    ),
+    "book_twin",
+    "book_lightmatchingengine",
+    *(f"book_us_resting_{size}" for size in bench_book.QUICK.sizes),
+    *(f"book_us_books_{books}" for books in bench_book.QUICK.books),
+    "book_bytes_an_order",
+    *(f"book_barred_{bench_book.QUICK.barred}_of_{whom}" for whom in ("one", "each")),
     "http_batches_100",
     "restart",
     "import",
