@@ -77,9 +77,6 @@ def test_two_exclusive_listings_of_one_product_sell_once(
     unlawful(venue.order(venue.buyer(), other), "B16")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 5: exclusivity is checked over all listings, however they are priced"
-)
 def test_an_auction_does_not_sell_what_is_exclusive(
     venue: Venue, merchant: Person, buyer: Person, taken: str
 ) -> None:
@@ -120,10 +117,6 @@ def test_nobody_resells_what_was_sold_already(venue: Venue, merchant: Person) ->
     refused(venue.order(reseller, book, 1, side="sell", limit_fen=900), 409, "units_insufficient")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="issue 5: holders of transferable units resell in the same book, also in its call",
-)
 def test_holders_resell_in_a_call_auction(venue: Venue, merchant: Person, buyer: Person) -> None:
     book = venue.book_listing(merchant)
     reseller = holder(venue, merchant, book, 5)
