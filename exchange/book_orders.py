@@ -8,7 +8,7 @@ An order that is refused at many doors is not refused at all of them: after `MOS
 whoever the law keeps apart from it without another refused trade; `apart` tells both sides why.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
@@ -120,7 +120,7 @@ def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[E
         return read
     return (
         _crossing_refusal(state, listing, command, asks, at_ns)
-        or _funds_refusal(state, listing, command, asks)
+        or _funds_refusal(state, listing, command, asks, at_ns)
         or _enter(state, listing, command, asks, at_ns)
     )
 
@@ -202,7 +202,9 @@ def _as_order(state: State, command: PlaceOrder, asks: Conditions) -> Order:
     return order
 
 
-def _funds_refusal(state: State, listing: Listing, command: PlaceOrder, asks: Conditions) -> Refusal | None:
+def _funds_refusal(
+    state: State, listing: Listing, command: PlaceOrder, asks: Conditions, at_ns: int
+) -> Refusal | None:
     if command.side == SELL:
         held = state.ledger.available(command.actor, unit_asset(listing.id))
         if held >= command.quantity:
@@ -210,13 +212,13 @@ def _funds_refusal(state: State, listing: Listing, command: PlaceOrder, asks: Co
         return Refusal(
             Refused.units_insufficient, f"{command.quantity} units are offered, {held} are available"
         )
-    needed = _reserved(state, listing, command, asks)
+    needed = _reserved(state, listing, command, asks, at_ns)
     if state.ledger.available(command.actor, CNY) >= needed:
         return None
     return orders.lacking(state, command.actor, needed)
 
 
-def _reserved(state: State, listing: Listing, command: PlaceOrder, asks: Conditions) -> int:
+def _reserved(state: State, listing: Listing, command: PlaceOrder, asks: Conditions, at_ns: int) -> int:
     """What is set aside: a sale's units; of a purchase its limit, or at market the sweep of the book as it stands.
 
     A purchase that waits for its stop without a limit sets nothing aside until it comes in.
@@ -226,14 +228,20 @@ def _reserved(state: State, listing: Listing, command: PlaceOrder, asks: Conditi
     per_units = listing.terms.price_per_units
     if command.limit_fen:
         return amount_fen(command.limit_fen, per_units, command.quantity)
-    return 0 if asks.stop_fen else _sweep(state, listing, _as_order(state, command, asks))
+    return 0 if asks.stop_fen else _sweep(state, Law(state, listing, at_ns), _as_order(state, command, asks))
 
 
-def _sweep(state: State, listing: Listing, order: Order) -> int:
-    """What it would cost to buy at market what there is; nobody is asked whether a fill would stand."""
-    per_units = listing.terms.price_per_units
-    fills = foreseen(state.books[listing.id], _anybody, order)
-    return sum(amount_fen(price, per_units, quantity) for price, quantity in fills)
+def _sweep(state: State, law: "Law", order: Order, most: int = 0) -> int:
+    """What it would cost to buy at market what there is, or so much of it. Nobody is asked whether a fill would stand, but
+    where it has to be filled whole or to its minimum: of those that the law lets it trade with."""
+    per_units, left, cost = law.listing.terms.price_per_units, most or order.remaining, 0
+    counts = order.conditions.time_in_force == "fok" or order.conditions.minimum
+    for price, quantity in foreseen(state.books[law.listing.id], law if counts else _anybody, order):
+        cost += amount_fen(price, per_units, min(quantity, left))
+        left -= min(quantity, left)
+        if not left:
+            break
+    return cost
 
 
 def _anybody(buyer: str, seller: str) -> bool:
@@ -255,7 +263,7 @@ def _enter(
         listing.terms.purposes[0],
         listing.terms.territories[0],
         command.accepts_prior,
-        _reserved(state, listing, command, asks),
+        _reserved(state, listing, command, asks, at_ns),
         command.key,
         None if asks in orders.UNCONDITIONED.values() else asks,
     )
@@ -277,23 +285,24 @@ def _go(state: State, law: "Law", steps: Iterator[Step], at_ns: int) -> Iterator
             if event is not None:
                 yield event
                 law.refused += type(event) is TradeRefused
-            if event is None or event.quantity < step.quantity:
+            if event is None or (type(event) is not TradeRefused and event.quantity < step.quantity):
                 yield OrderClosed(step.buy, "funds", state.orders[step.buy].remaining)
         elif isinstance(step, Rests | Waits):
             orders.rest(state)
         else:
-            yield SAID[type(step)](state, step)
+            yield SAID[type(step)](state, law, step)
 
 
 def _cleared(
     state: State, listing: Listing, step: Filled, at_ns: int
 ) -> Settled | Held | TradeRefused | None:
-    """What clearing makes of a fill. A market order's is as much as its money pays, and none where that is nothing."""
+    """What clearing makes of a fill. A market order's is as much as its money pays, and none where that is nothing, or
+    less than all of a maker that is sold whole or not at all."""
     buy, sell = state.orders[step.buy], state.orders[step.sell]
     per_units, quantity = listing.terms.price_per_units, step.quantity
     if not buy.price_fen:
         quantity = min(quantity, _payable_units(state, buy.id, step.price_fen, per_units))
-        if not quantity:
+        if not quantity or (sell.conditions.all_or_none and quantity < step.quantity):
             return None
     rest = (buy.price_fen - step.price_fen) * quantity // per_units if buy.price_fen else 0
     terms = listing.terms
@@ -323,13 +332,15 @@ def _payable_units(state: State, order: str, price_fen: int, per_units: int) -> 
     return 0 if reservation is None else reservation.amount // price_fen * per_units
 
 
-def _came_in(state: State, step: CameIn) -> Event:
-    """A purchase that waited for its stop without a limit has as much set aside as the book costs now, or what there is."""
+def _came_in(state: State, law: "Law", step: CameIn) -> Event:
+    """A purchase that waited for its stop without a limit has as much set aside as the book costs now, or what there is;
+    nothing where that does not pay its minimum."""
     order = state.orders[step.order]
     reserved = 0
     if order.side == BUY and not order.price_fen:
-        cost = _sweep(state, state.listings[order.listing], order)
-        reserved = min(cost, state.ledger.available(order.participant, CNY))
+        least, available = order.conditions.minimum, state.ledger.available(order.participant, CNY)
+        if not least or available >= _sweep(state, law, order, least):
+            reserved = min(_sweep(state, law, order), available)
     return OrderCameIn(
         order.id,
         step.cause,
@@ -344,7 +355,7 @@ def _came_in(state: State, step: CameIn) -> Event:
     )
 
 
-def _closed(state: State, step: Closed) -> Event:
+def _closed(state: State, law: "Law", step: Closed) -> Event:
     """An order that comes in rests nowhere: where it came from is said already."""
     order = state.orders[step.order]
     if order is state.incoming:
@@ -352,19 +363,19 @@ def _closed(state: State, step: Closed) -> Event:
     return closing(order, step.reason)
 
 
-def _reduced(state: State, step: Reduced) -> Event:
+def _reduced(state: State, law: "Law", step: Reduced) -> Event:
     order = state.orders[step.order]
     hidden = order.remaining - order.shown
     less_shown = 0 if order is state.incoming else max(0, step.quantity - hidden)
     return OrderReduced(order.id, order.listing, order.side, order.price_fen, step.quantity, less_shown)
 
 
-def _refilled(state: State, step: Refilled) -> Event:
+def _refilled(state: State, law: "Law", step: Refilled) -> Event:
     order = state.orders[step.order]
     return OrderRefilled(order.id, order.listing, order.side, order.price_fen, step.shown)
 
 
-SAID: Final[dict[type, Callable[[State, Any], Event]]] = {
+SAID: Final[dict[type, Callable[[State, "Law", Any], Event]]] = {
     CameIn: _came_in,
     Closed: _closed,
     Reduced: _reduced,
@@ -500,34 +511,48 @@ def follow(state: State, at_ns: int) -> Iterator[Event]:
     """What else happens in an entry: stops come in that a settled hold has reached, and orders that the law kept apart
     are tried again when it may say otherwise (`State.crossed`)."""
     orders.rest(state)
-    for key in dict.fromkeys((*state.repriced, *state.crossed)):
+    for key in in_order({*state.repriced, *state.crossed}):
         listing, book = state.listings[key], state.books[key]
         if not is_crossed(book):
             state.crossed.pop(key, None)
-        if _phase(state, listing) == "continuous" and orders.closed_refusal(state, listing) is None:
+            if key not in state.repriced:
+                continue
+        if takes_orders(state, listing):
             law = Law(state, listing, at_ns)
-            yield from _go(state, law, open_trading(book, law), at_ns)
+            yield from _go(state, law, open_trading(book, law, again=True), at_ns)
 
 
-def go_on(state: State, at_ns: int) -> Iterator[Event]:
-    """A halt is over: books that gathered orders for an auction while they stood still have it now."""
-    for key, book in state.books.items():
-        listing = state.listings[key]
-        if state.phase_of(listing.board) != "continuous" or orders.closed_refusal(state, listing) is not None:
+def in_order(listings: Iterable[str]) -> list[str]:
+    """By their numbers: a snapshot keeps books in another order than that in which they were opened."""
+    return sorted(listings, key=lambda key: (len(key), key))
+
+
+def takes_orders(state: State, listing: Listing) -> bool:
+    """Whether its book trades continuously now: its board does, and nothing stands still."""
+    return _phase(state, listing) == "continuous" and orders.closed_refusal(state, listing) is None
+
+
+def stand_still(state: State) -> list[str]:
+    """Books that take nothing now, whatever the phase of their board."""
+    return [key for key in state.books if orders.closed_refusal(state, state.listings[key]) is not None]
+
+
+def go_on(state: State, stood: Iterable[str], at_ns: int) -> Iterator[Event]:
+    """A halt is over: those that stood still have the auction for which they gathered orders, and stops come in that were
+    reached meanwhile."""
+    for key in in_order(stood):
+        listing, book = state.listings[key], state.books[key]
+        if not takes_orders(state, listing):
             continue
-        if is_crossed(book):
-            if "call_auction" in state.boards[listing.board].mechanisms:
-                yield from uncross(state, listing, at_ns)
-            law = Law(state, listing, at_ns)
-            yield from _go(state, law, open_trading(book, law), at_ns)
+        if is_crossed(book) and "call_auction" in state.boards[listing.board].mechanisms:
+            yield from uncross(state, listing, at_ns)
+        law = Law(state, listing, at_ns)
+        yield from _go(state, law, open_trading(book, law), at_ns)
 
 
 def _books_of(state: State, board: str) -> list[Listing]:
-    return [
-        state.listings[key]
-        for key in state.books
-        if state.listings[key].board == board and orders.closed_refusal(state, state.listings[key]) is None
-    ]
+    listings = [state.listings[key] for key in in_order(state.books)]
+    return [row for row in listings if row.board == board and orders.closed_refusal(state, row) is None]
 
 
 def uncross(state: State, listing: Listing, at_ns: int) -> Iterator[Event]:

@@ -927,11 +927,13 @@ def close_without_standing(state: State, participant: str, at_ns: int) -> list[E
 
 
 def _reserves(state: State, participant: str) -> bool:
-    """Whether anything of a participant is set aside, as each resting order has it: spares a look at all orders where
-    many mandates end on one day."""
+    """Whether anything of a participant is set aside, as each resting order has it, or one waits for its stop without a
+    limit: spares a look at all orders where many mandates end on one day."""
     ledger = state.ledger
     assets = (CNY, *map(unit_asset, state.books))
-    return any(ledger.available(participant, asset) != ledger.balance(participant, asset) for asset in assets)
+    if any(ledger.available(participant, asset) != ledger.balance(participant, asset) for asset in assets):
+        return True
+    return any(order.participant == participant for book in state.books.values() for order in book.parked())
 
 
 def on_standing_due(state: State, participant: str, due_ns: int, at_ns: int) -> list[Event]:
@@ -944,6 +946,7 @@ def on_standing_due(state: State, participant: str, due_ns: int, at_ns: int) -> 
 
 def apply_placed(state: State, event: OrderPlaced, at_ns: int) -> None:
     state.took_id(event.order)
+    rest(state)
     participant = event.participant
     order = Order(
         event.order,

@@ -60,8 +60,9 @@ def move(state: State, command: MoveSession, at_ns: int) -> Refusal | Iterable[E
 
 def _set(state: State, board: Board, command: MoveSession, halted: bool, at_ns: int) -> Iterator[Event]:
     if halted:
+        stood = book_orders.stand_still(state)
         yield TradingResumed("board", board.id, command.reason, command.actor)
-        yield from book_orders.go_on(state, at_ns)
+        yield from book_orders.go_on(state, stood, at_ns)
     before = state.phase_of(board.id)
     if command.phase != before:
         next_ns = state.sessions[board.id].next_ns if board.id in state.sessions else 0

@@ -402,14 +402,16 @@ def _then_books(handler: Handler) -> Handler:
 
     def resumed(state: State, command: Any, at_ns: int) -> Decision:
         decision = handler(state, command, at_ns)
-        return decision if type(decision) is Refusal else _with_books(state, decision, at_ns)  # type: ignore[arg-type]
+        if type(decision) is Refusal or (type(command) is happened.MoveListing and command.step != "resume"):
+            return decision
+        return _with_books(state, decision, book_orders.stand_still(state), at_ns)  # type: ignore[arg-type]
 
     return resumed
 
 
-def _with_books(state: State, first: Iterable[Event], at_ns: int) -> Iterator[Event]:
+def _with_books(state: State, first: Iterable[Event], stood: list[str], at_ns: int) -> Iterator[Event]:
     yield from first
-    yield from book_orders.go_on(state, at_ns)
+    yield from book_orders.go_on(state, stood, at_ns)
 
 
 def _then_standing(handler: Handler) -> Handler:
@@ -532,7 +534,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.EnterRecord: _then_parties(registers.enter),
     happened.CreateListing: listing.create,
     happened.ReviseListing: listing.revise,
-    happened.MoveListing: listing.move,
+    happened.MoveListing: _then_books(listing.move),
     happened.BookCashIn: bank.book_in,
     happened.ReportTrade: _unless_halted(trade.report),
     happened.WithdrawReport: trade.withdraw_report,

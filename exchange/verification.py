@@ -43,7 +43,7 @@ from clearing.ledger import BILLS, CNY, DEBT, DEBTOR_PREFIX, ESCROW, unit_asset
 from clearing.money import amount_fen
 from exchange import journal, projector, rejudging, venue
 from exchange.auction import price_id
-from exchange.book_orders import Law
+from exchange.book_orders import Law, takes_orders
 from exchange.events import SCHEMA_VERSION, Batch, Event
 from exchange.evidence import Leaf, Log, Row, edition_at, leaves_in, older_leaf
 from exchange.matching.book import Order
@@ -501,7 +501,7 @@ def invariants(state: State) -> Iterator[tuple[str, str, str]]:
     yield from _check_bills(state)
     for listing, book in state.books.items():
         of = state.listings[listing]
-        gathers = state.phase_of(of.board) != "continuous"
+        gathers = not takes_orders(state, of)
         law = None if gathers else Law(state, of, state.now_ns)
         wrong = _failing(partial(book.check, law, gathers))
         if wrong:

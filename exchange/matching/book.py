@@ -349,6 +349,10 @@ class Book:
     def orders(self) -> Iterator[Order]:
         """Every resting order as `resting` has them, then those that wait: the nearest stop first, then by time."""
         yield from self.resting()
+        yield from self.parked()
+
+    def parked(self) -> Iterator[Order]:
+        """Every order that waits for its stop: buys then sells, the nearest stop first, then by time."""
         yield from self._waiting_buys.values()
         yield from self._waiting_sells.values()
 

@@ -164,13 +164,22 @@ def settle_stops(book: Book, may_trade: MayTrade, elected: Elected) -> Iterator[
             yield from come_in(book, may_trade, order, elected)
 
 
-def open_trading(book: Book, may_trade: MayTrade) -> Iterator[Step]:
-    """Into continuous: what still crosses comes in, by its time in the book, then the stops that were reached before."""
+def open_trading(book: Book, may_trade: MayTrade, again: bool = False) -> Iterator[Step]:
+    """Into continuous: what still crosses comes in, by its time in the book, then the stops that were reached before.
+
+    `again`: the book trades already, and an all-or-none order that cannot be filled whole need not come in for that.
+    """
     elected, before = Elected(book), Elected(book)
     if book.last_fen:
         before.note(book.last_fen)
     for order in _crossed(book):
         if order.shown and next(_makers(book, may_trade, order, order.price_fen), None) is not None:
+            if (
+                again
+                and order.conditions.all_or_none
+                and not fillable(book, may_trade, order, order.remaining)
+            ):
+                continue
             yield CameIn(order.id, "crossed")
             yield from come_in(book, may_trade, order, elected, fresh=False)
             yield from settle_stops(book, may_trade, elected)
@@ -212,7 +221,7 @@ def meet(
         if taker.remaining == before:
             continue
         filled = True
-        if book.waiting():
+        if book.last_fen and book.waiting():  # a fill that is held is no last price yet
             elected.note(book.last_fen)
         if maker.remaining and not maker.shown:
             yield Refilled(maker.id, min(maker.conditions.display, maker.remaining))

@@ -7,17 +7,20 @@ show what the book shows.
 import random
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from msgspec.structs import replace
 
-from exchange import book_orders, session, tape
+from clearing.registers import Pledge
+from exchange import book_orders, session, tape, venue
 from exchange import events as e
 from exchange.board import Step
 from exchange.matching import orders as m
 from exchange.matching.market import Market as Bare
-from tests.exchange.world import OPERATOR, World, kinds, only
+from exchange.state import State, decode_state, encode_state
+from exchange.verification import invariants
+from tests.exchange.world import EVIDENCE, OPERATOR, World, boards, kinds, only, rulebook
 
 CASH = 10**12
 UNITS = 100_000
@@ -553,3 +556,196 @@ def test_the_example_of_the_call_auction(floor: Floor) -> None:
     held = only(outcome, e.CallAuctionHeld)
     assert (held.reference_fen, held.price_fen, held.traded, held.surplus) == (1_000, 850, 12, 3)
     assert sum(row.amount_fen for row in outcome.events if isinstance(row, e.Settled)) == 10_200
+
+
+# ---- what a review of the book found
+
+
+def copy_of(world: World) -> State:
+    """The venue as it starts anew from a snapshot."""
+    return decode_state(encode_state(world.state), boards(), rulebook(), "CN-46")
+
+
+def pledge(floor: Floor, said: Literal["pledged", "released"]) -> Any:
+    """While the product is pledged without the pledgee's word, its trades are held (B15)."""
+    return floor.must(
+        e.EnterRecord(
+            actor=floor.world.reviewer,
+            facts=Pledge(number="ZY-1", state=said),
+            product=floor.world.state.listings[floor.book].product,
+            evidence_sha256=EVIDENCE,
+            reason="as the papers say",
+        )
+    )
+
+
+def test_books_are_gone_through_in_one_order_also_from_a_snapshot() -> None:
+    """L10 before L2 was the order of a snapshot's keys, and no longer that in which the books were opened."""
+    world = World()
+    shop, buyer = world.merchant(cash_fen=CASH), world.buyer()
+    books = [world.book(shop) for _ in range(11)]
+    board = world.state.listings[books[0]].board
+    world.must(e.MoveSession(actor=OPERATOR, board=board, phase="pre_open", reason="a test"))
+    for book in books:
+        world.bid(buyer, book, 1, 100)
+        world.ask(shop, book, 1, 100)
+    command = e.MoveSession(actor=OPERATOR, board=board, phase="continuous", reason="a test")
+    anew = venue.execute(copy_of(world), command, world.at_ns + 1_000)
+    outcome = world.must(command)
+    assert anew.entry == outcome.entry
+    assert [row.listing for row in outcome.events if isinstance(row, e.CallAuctionHeld)] == books
+
+
+def test_whoever_may_not_buy_any_more_has_no_stop_waiting(floor: Floor) -> None:
+    """A stop without a limit has nothing set aside."""
+    buyer = floor.world.buyer(cash_fen=1_000)
+    floor.world.agree(buyer, floor.book)
+    floor.order(buyer, "buy", 5, stop_fen=110)
+    floor.world.ban(buyer)
+    assert not floor.world.state.orders
+
+
+def test_a_market_order_that_has_to_be_whole_sets_aside_what_those_cost_whom_it_may_meet(
+    floor: Floor,
+) -> None:
+    """Otherwise it was filled in part: the cheapest seller is the buyer's own owner by now."""
+    world, (one, two) = floor.world, floor.dealers[:2]
+    floor.order(one, "sell", 5, 100)
+    floor.order(two, "sell", 5, 200)
+    rich, poor = world.buyer(cash_fen=1_000), world.buyer(cash_fen=999)
+    for buyer, expected in ((poor, []), (rich, [(200, 5)])):
+        world.agree(buyer, floor.book)
+        world.verify(one, owner_id=buyer)
+        assert fills(floor.order(buyer, "buy", 5, time_in_force="fok")) == expected
+    world.check()
+
+
+def test_an_order_that_is_sold_whole_is_not_sold_in_part_for_want_of_money(floor: Floor) -> None:
+    one, two, three = floor.dealers[:3]
+    poor = floor.world.buyer(cash_fen=250)
+    floor.world.agree(poor, floor.book)
+    floor.order(poor, "buy", 5, stop_fen=110)
+    floor.order(one, "sell", 1, 110)
+    floor.order(three, "sell", 5, 115, all_or_none=True)
+    outcome = floor.order(two, "buy", 1, 110)
+    assert (fills(outcome), why(outcome)) == ([(110, 1)], ["funds"])
+    assert floor.shown() == ([], [(115, 5)])
+    floor.world.check()
+
+
+def test_a_stop_whose_money_does_not_pay_its_minimum_buys_nothing(floor: Floor) -> None:
+    one, two = floor.dealers[:2]
+    poor = floor.world.buyer(cash_fen=250)
+    floor.world.agree(poor, floor.book)
+    floor.order(poor, "buy", 5, stop_fen=110, minimum=3)
+    floor.order(one, "sell", 1, 110)
+    floor.order(one, "sell", 5, 115)
+    outcome = floor.order(two, "buy", 1, 110)
+    assert (fills(outcome), why(outcome)) == ([(110, 1)], ["funds"])
+    floor.world.check()
+
+
+def test_a_market_order_that_is_refused_at_one_door_goes_on_with_its_money(floor: Floor) -> None:
+    world, (one, two, three) = floor.world, floor.dealers[:3]
+    poor = world.buyer(cash_fen=250)
+    world.agree(poor, floor.book)
+    floor.order(poor, "buy", 5, stop_fen=110)
+    for who, quantity, limit in ((one, 1, 110), (one, 5, 115), (three, 5, 120)):
+        floor.order(who, "sell", quantity, limit)
+    world.verify(one, owner_id=poor)
+    outcome = floor.order(two, "buy", 1, 110)
+    assert only(outcome, e.TradeRefused).seller == one
+    assert (fills(outcome), why(outcome)) == ([(110, 1), (120, 2)], ["funds"])
+    world.check()
+
+
+def test_an_all_or_none_order_that_cannot_be_filled_says_nothing_by_the_clock(floor: Floor) -> None:
+    one, two = floor.dealers[:2]
+    floor.order(one, "sell", 5, 100)
+    floor.order(two, "buy", 10, 101, all_or_none=True)
+    floor.must(e.Tick(actor=e.VENUE))
+    assert kinds(floor.must(e.Tick(actor=e.VENUE))) == []
+
+
+def test_a_hold_before_the_first_trade_elects_no_stop() -> None:
+    world = World()
+    shop, buyer = world.merchant(cash_fen=CASH), world.buyer()
+    book = world.book(shop)
+    entry = {"product": world.state.listings[book].product, "evidence_sha256": EVIDENCE, "reason": "papers"}
+    world.must(
+        e.EnterRecord(actor=world.reviewer, facts=Pledge(number="ZY-1", state="pledged"), **entry)  # type: ignore[arg-type]
+    )
+    world.ask(shop, book, 5, 100)
+    world.ask(shop, book, 5, 10, conditions=m.Conditions("gtc", stop_fen=10))
+    assert kinds(world.bid(buyer, book, 2, 100)) == ["OrderPlaced", "Held"]
+    world.check()
+
+
+def test_a_stop_that_was_reached_in_a_halt_comes_in_when_it_ends(floor: Floor) -> None:
+    one, two, three = floor.dealers[:3]
+    pledge(floor, "pledged")
+    floor.order(one, "sell", 10, 103)
+    floor.order(two, "buy", 3, 103)
+    floor.order(three, "buy", 3, stop_fen=103)
+    scope: dict[str, str] = {"scope": "listing", "subject": floor.book, "reason": "looked into"}
+    floor.must(e.HaltTrading(actor=OPERATOR, **scope))
+    assert kinds(pledge(floor, "released")) == ["RecordEntered", "Settled"]
+    outcome = floor.must(e.ResumeTrading(actor=OPERATOR, **scope))
+    assert kinds(outcome) == ["TradingResumed", "OrderCameIn", "Settled"]
+    floor.world.check()
+
+
+def test_a_listing_that_was_suspended_in_its_auction_has_it_when_it_goes_on(floor: Floor) -> None:
+    one, two = floor.dealers[:2]
+    floor.move("pre_open")
+    floor.order(one, "sell", 5, 99)
+    floor.order(two, "buy", 5, 103)
+    step: dict[str, Any] = {"listing": floor.book, "reasons": ("looked into",)}
+    floor.must(e.MoveListing(actor=OPERATOR, step="suspend", **step))
+    floor.move("continuous")
+    floor.world.check()
+    assert not [row for row in invariants(floor.world.state) if row[0] == "book"], "it may cross meanwhile"
+    outcome = floor.must(e.MoveListing(actor=OPERATOR, step="resume", **step))
+    assert kinds(outcome) == ["ListingMoved", "Settled", "CallAuctionHeld"]
+    floor.world.check()
+
+
+def test_only_what_stood_still_goes_on(floor: Floor) -> None:
+    """Another listing's halt ends: this book has no auction for that."""
+    world, (one, two) = floor.world, floor.dealers[:2]
+    other = world.book(floor.shop)
+    floor.order(one, "sell", 5, 100)
+    world.verify(one, owner_id=two)
+    floor.order(two, "buy", 5, 101)
+    scope: dict[str, str] = {"scope": "listing", "subject": other, "reason": "looked into"}
+    floor.must(e.HaltTrading(actor=OPERATOR, **scope))
+    assert kinds(floor.must(e.ResumeTrading(actor=OPERATOR, **scope))) == ["TradingResumed"]
+
+
+def test_a_stop_that_came_in_rests_in_the_replay_too_where_an_auction_ends_in_the_same_tick(
+    floor: Floor,
+) -> None:
+    """Friday: the board goes into continuous at 09:30, an auction's hammer falls at 09:31, the clock is looked at later."""
+    world, one = floor.world, floor.dealers[0]
+    table = world.state.boards
+    row = table[floor.board]
+    rows = (Step(at="09:30", phase="continuous"), Step(at="15:00", phase="closed"))
+    table[floor.board] = replace(row, sessions=rows)
+    world.at_ns = ns_of("2025-11-25T09:31:00+08:00")
+    floor.must(e.FollowTimetables(actor=e.VENUE))
+    terms = e.AuctionTerms(
+        kind="ascending", days=3, start_fen=10_000, increment_fen=500, extension_minutes=10
+    )
+    lot = world.listing(floor.shop, mechanism="lawful_auction", supply="exclusive", auction=terms)
+    world.agree(one, lot)
+    world.must(e.PlaceBid(actor=one, listing=lot, quantity=1, price_fen=10_000))
+    world.at_ns = ns_of("2025-11-27T16:00:00+08:00")
+    world.tick_all()
+    world.at_ns = ns_of("2025-11-28T09:20:00+08:00")
+    floor.move("pre_open")
+    floor.order(one, "buy", 3, 90, stop_fen=100)
+    world.at_ns = ns_of("2025-11-28T09:40:00+08:00")
+    said = kinds(floor.must(e.Tick(actor=e.VENUE)))
+    assert said.index("OrderCameIn") < said.index("OrderPlaced"), said
+    assert floor.shown() == ([(90, 3)], [])
+    world.check()

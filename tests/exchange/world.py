@@ -27,7 +27,7 @@ from clearing.notrade import load as load_rulebook
 from clearing.registers import AnyFacts, Assessment, RecipientNotice
 from exchange import board, venue
 from exchange import events as e
-from exchange.book_orders import Law
+from exchange.book_orders import Law, takes_orders
 from exchange.contract import draft
 from exchange.matching.metering import Plan
 from exchange.state import DAY_NS, Bill, State, Trade, decode_state, encode_state
@@ -519,7 +519,7 @@ class World:
         state = self.state
         state.ledger.check()
         for listing, book in state.books.items():
-            gathers = state.phase_of(state.listings[listing].board) != "continuous"
+            gathers = not takes_orders(state, state.listings[listing])
             law = None if gathers else Law(state, state.listings[listing], self.at_ns)
             book.check(law, gathers)
         assert reservations(state) == wanted_reservations(state)
