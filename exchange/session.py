@@ -66,6 +66,8 @@ def _set(state: State, board: Board, command: MoveSession, halted: bool, at_ns: 
     before = state.phase_of(board.id)
     if command.phase != before:
         next_ns = state.sessions[board.id].next_ns if board.id in state.sessions else 0
+        if next_ns and board.sessions:  # not the minute at which a halted board is looked at again
+            next_ns = next_of(state, board, at_ns)
         through = way(before, command.phase)
         yield from _moved(state, board, through, command.reason, command.actor, next_ns, at_ns)
 

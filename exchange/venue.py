@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from exchange import (
     attestation,
@@ -96,7 +97,7 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
     """Decide a command at an instant and apply what follows. A refusal that is not kept changes nothing."""
     digest = b""
     if command.key:
-        digest = hashlib.blake2b(_ENCODER.encode(command), digest_size=8).digest()
+        digest = _digest(command)
         known = _known(state, command, digest, at_ns)
         if known is not None:
             return known
@@ -191,13 +192,21 @@ def _kept_order(command: PlaceOrder, refusal: Refusal) -> OrderRefused:
 def quarantine(state: State, command: Any, reason: str, at_ns: int) -> Outcome:
     """Set aside a command that raised, or that SQL refused: it is journaled by hash and changes nothing."""
     encoded = _ENCODER.encode(command)
-    digest = hashlib.blake2b(encoded, digest_size=8).digest() if command.key else b""
+    digest = _digest(command) if command.key else b""
     event = happened.Quarantined(type(command).__name__, hashlib.sha256(encoded).hexdigest(), reason)
     refusal = Refusal(Refused.quarantined, "this command is set aside: tell the operator its id")
     return _finish(state, command, digest, (event,), refusal, at_ns)
 
 
 # ---- command ids
+
+
+def _digest(command: Any) -> bytes:
+    """Of what a command asks. The connection that an order came by is none of that: it is sent again over another one."""
+    asks = command.conditions if type(command) is PlaceOrder else None
+    if asks is not None and asks.session:
+        command = replace(command, conditions=replace(asks, session="-"))
+    return hashlib.blake2b(_ENCODER.encode(command), digest_size=8).digest()
 
 
 def _known(state: State, command: Any, digest: bytes, at_ns: int) -> Outcome | None:

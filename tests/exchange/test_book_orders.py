@@ -749,3 +749,33 @@ def test_a_stop_that_came_in_rests_in_the_replay_too_where_an_auction_ends_in_th
     assert said.index("OrderCameIn") < said.index("OrderPlaced"), said
     assert floor.shown() == ([(90, 3)], [])
     world.check()
+
+
+def test_an_order_that_is_sent_again_over_another_connection_is_the_same(floor: Floor) -> None:
+    one, world = floor.dealers[0], floor.world
+    key = world.new_id()
+    placed = []
+    for connection in ("a", "b"):
+        asks = m.Conditions("gtc", session=connection)
+        command = e.PlaceOrder(
+            actor=one, key=key, listing=floor.book, side="buy", quantity=1, limit_fen=90, conditions=asks
+        )
+        placed.append(world.must(command))
+        world.must(e.EndConnection(actor=e.VENUE, session=connection))
+    assert (placed[1].repeated, placed[1].events) == (True, placed[0].events)
+    other = replace(command, conditions=None)
+    assert world.code(other) == "id_conflict", "without the condition it is another order"
+
+
+def test_an_operators_move_out_of_a_halt_lasts_to_the_next_row(floor: Floor) -> None:
+    """Not to the next minute, at which a halted board is looked at again."""
+    world, boards = floor.world, floor.world.state.boards
+    boards[floor.board] = replace(boards[floor.board], sessions=DAY)
+    world.at_ns = ns_of("2025-11-28T09:20:00+08:00")
+    floor.must(e.FollowTimetables(actor=e.VENUE))
+    floor.move("halted")
+    world.at_ns = ns_of("2025-11-28T09:25:00+08:00")
+    floor.must(e.Tick(actor=e.VENUE))
+    assert day_text(world.state.sessions[floor.board].next_ns) == "11-28 09:26"
+    floor.move("continuous")
+    assert day_text(world.state.sessions[floor.board].next_ns) == "11-28 09:30"
