@@ -117,12 +117,12 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
         for further in following:
             APPLY[type(further)](state, further, at_ns)
             decided.append(further)
-    if state.ledger.stirred:
-        for event in _set_off(state, at_ns):
-            APPLY[type(event)](state, event, at_ns)
-            decided.append(event)
     if state.repriced or (state.crossed and (state.law_version != law_version or type(command) is Tick)):
         for event in book_orders.follow(state, at_ns):
+            APPLY[type(event)](state, event, at_ns)
+            decided.append(event)
+    if state.ledger.stirred:
+        for event in _set_off(state, at_ns):
             APPLY[type(event)](state, event, at_ns)
             decided.append(event)
     return _finish(state, command, digest, tuple(decided), None, at_ns)

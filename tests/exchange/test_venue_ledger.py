@@ -6,11 +6,13 @@ import pytest
 
 from clearing.bank import BankEntry
 from clearing.ledger import CASH, CNY, DEBT, FEES, debtor_owner, deposit_owner
+from clearing.registers import Pledge
 from exchange import events as e
 from exchange.debt import debts_of
+from exchange.matching.orders import Conditions
 from exchange.state import DAY_NS
 from exchange.verification import invariants
-from tests.exchange.world import OPERATOR, World, changed, kinds, only
+from tests.exchange.world import EVIDENCE, OPERATOR, World, changed, kinds, only
 
 
 class Shop:
@@ -776,3 +778,28 @@ def test_what_a_statement_has_shown_is_an_open_break_after_its_reversal(shop: Sh
     world.must(close)
     assert shop.money(shop.merchant, shop.buyer) == [777, 100_000]
     assert list(invariants(world.state)) == []
+
+
+def test_what_a_debtor_sells_to_a_stop_that_a_settled_hold_reached_is_set_off_too(shop: Shop) -> None:
+    """In the same entry: nothing of it stays with the debtor."""
+    world = shop.world
+    trade = paid(shop, 0, 0)
+    book = world.book(shop.merchant)
+    entry: dict[str, Any] = {
+        "product": world.state.listings[book].product,
+        "evidence_sha256": EVIDENCE,
+        "reason": "papers",
+    }
+    pledged, released = (
+        e.EnterRecord(actor=world.reviewer, facts=Pledge(number="ZY-1", state=said), **entry)
+        for said in ("pledged", "released")
+    )
+    world.must(pledged)
+    world.ask(shop.merchant, book, 6, 103)
+    only(world.bid(world.buyer(), book, 3, 103), e.Held)
+    world.order(world.buyer(), book, 3, time_in_force="gtc", conditions=Conditions("gtc", stop_fen=103))
+    shop.agree(trade, 7_000)
+    outcome = world.must(released)
+    assert kinds(outcome) == ["RecordEntered", "Settled", "OrderCameIn", "Settled", "DebtSetOff"]
+    assert world.money(shop.merchant)[0] == 0
+    world.check()
