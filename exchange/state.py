@@ -278,6 +278,7 @@ class Subscription(Struct, kw_only=True):
     units of months that are not billed, by their names. `seen`: by month, of each record in it twelve bytes, sorted (see
     `exchange.subscription.mark_of`). `stopped_ns`: when its entitlement ended, 0 while that lives, and `stopped` how.
     `base_paid`: the fee that came with its price is not used up yet; `base_left`: how many are still to be asked for.
+    `paid_base_fen`: what that fee was, once `plan` is another than it was paid under.
     """
 
     id: str
@@ -306,6 +307,7 @@ class Subscription(Struct, kw_only=True):
     stopped: str = ""
     next_plan: Plan | None = None
     next_plan_ns: int = 0
+    paid_base_fen: int | UnsetType = UNSET
 
 
 class Bill(Struct, kw_only=True, gc=False):

@@ -29,7 +29,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from clearing.calendar import DAY_NS, month_begins, month_name, month_of
@@ -697,7 +697,7 @@ def _month_bill(state: State, row: Subscription, at_ns: int) -> Iterator[Event]:
     base = _base(row, barred)
     plan = plan_in(row, row.month)
     first = opening(row.plan, bool(row.follows)) if row.month == month_of(row.from_ns) else ()
-    billed = bill(plan, units, packaged, base, first)
+    billed = bill(plan, units, packaged, base, first, _paid_base_fen(row))
     return _made(state, row, "month", row.month, billed, (units, packaged), base, barred, at_ns)
 
 
@@ -708,6 +708,11 @@ def _base(row: Subscription, barred: tuple[str, ...]) -> Base:
     if row.base_paid:
         return "paid"
     return "due" if row.base_left else "none"
+
+
+def _paid_base_fen(row: Subscription) -> int:
+    """The base fee that came with the price: of the plan under which it was paid, whatever the plan is by now."""
+    return row.plan.base_fee_fen if isinstance(row.paid_base_fen, UnsetType) else row.paid_base_fen
 
 
 def _made(
@@ -1046,10 +1051,14 @@ def _close_month(state: State, row: Subscription, event: BillMade, at_ns: int) -
     row.base_paid = row.base_paid and event.base != "paid"
     row.base_left -= event.base == "due"
     row.month = event.month + 1
-    row.plan = plan_in(row, row.month)
-    if row.plan is row.next_plan:
-        row.next_plan, row.next_plan_ns = None, 0
+    if row.next_plan is not None and row.next_plan_ns <= month_begins(row.month):
+        _take_next_plan(row, row.next_plan)
     state.start_timer(month_begins(row.month + 1), "subscription", row.id)
+
+
+def _take_next_plan(row: Subscription, plan: Plan) -> None:
+    row.paid_base_fen = _paid_base_fen(row) if row.base_paid else UNSET
+    row.plan, row.next_plan, row.next_plan_ns = plan, None, 0
 
 
 def apply_paid(state: State, event: BillPaid, at_ns: int) -> None:

@@ -206,13 +206,22 @@ def usage_cost(tiers: Iterable[UsageTier], units: int) -> Fraction:
     return sum(parts, Fraction(0))
 
 
-def bill(plan: Plan, units: int, packaged: int = 0, base: Base = "due", first: Sequence[Line] = ()) -> Billed:
+def bill(
+    plan: Plan,
+    units: int,
+    packaged: int = 0,
+    base: Base = "due",
+    first: Sequence[Line] = (),
+    paid_base_fen: int | None = None,
+) -> Billed:
     """A month with so many metered units and so many out of packages. `first`: what else came with the subscription
-    (`opening`), in its first month. O(tiers)."""
+    (`opening`), in its first month. `paid_base_fen`: what a base fee that is paid was, where that is not the plan's: what
+    was paid neither rises nor falls with the plan. O(tiers)."""
     assert units >= 0 <= packaged, "nobody uses less than nothing"
     lines = [*first]
+    base_fen = _base_fen(plan, base, paid_base_fen)
     if base != "none":
-        lines.append(Line(kind="base", units=1, price_fen=plan.base_fee_fen, amount_fen=plan.base_fee_fen))
+        lines.append(Line(kind="base", units=1, price_fen=base_fen, amount_fen=base_fen))
     exact, rounded = Fraction(0), 0
     for tier, count in tier_units(plan.tiers, units):
         exact += Fraction(tier.price_fen * count, tier.per_units)
@@ -229,10 +238,10 @@ def bill(plan: Plan, units: int, packaged: int = 0, base: Base = "due", first: S
         )
     if packaged:
         lines.append(Line(kind="packaged", units=packaged, amount_fen=0))
-    over_fen = _over_cap(plan, rounded, base)
+    over_fen = _over_cap(plan, rounded, base_fen)
     if over_fen:
         lines.append(Line(kind="cap", price_fen=plan.monthly_cap_fen or 0, amount_fen=-over_fen))
-    prepaid_fen = sum(line.amount_fen for line in first) + (plan.base_fee_fen if base == "paid" else 0)
+    prepaid_fen = sum(line.amount_fen for line in first) + (base_fen if base == "paid" else 0)
     return Billed(tuple(lines), sum(line.amount_fen for line in lines), prepaid_fen)
 
 
@@ -266,12 +275,18 @@ def quote(plan: Plan, units: int) -> Billed:
     return Billed(billed.lines, billed.total_fen)
 
 
-def _over_cap(plan: Plan, usage_fen: int, base: Base) -> int:
-    """What base fee and usage are beyond the cap; a base fee that was paid ahead counts to its month."""
+def _base_fen(plan: Plan, base: Base, paid_base_fen: int | None) -> int:
+    if base == "none":
+        return 0
+    return plan.base_fee_fen if base == "due" or paid_base_fen is None else paid_base_fen
+
+
+def _over_cap(plan: Plan, usage_fen: int, base_fen: int) -> int:
+    """What base fee and usage are beyond the cap; a base fee that was paid ahead counts to its month, and stays paid where it
+    alone is beyond."""
     if plan.monthly_cap_fen is None:
         return 0
-    base_fen = 0 if base == "none" else plan.base_fee_fen
-    return max(0, base_fen + usage_fen - plan.monthly_cap_fen)
+    return min(usage_fen, max(0, base_fen + usage_fen - plan.monthly_cap_fen))
 
 
 def month_cost(plan: Plan, units: int) -> Fraction:

@@ -800,3 +800,64 @@ def test_the_published_bills_of_the_page_are_those_of_the_arithmetic() -> None:
 def test_the_notice_of_the_page_is_counted_so() -> None:
     assert "A rise that is told on 25 November 2025 binds this subscriber from 1 March 2026." in PAGE
     assert rise_binds_ns(START_NS) == month_begins(2026 * 12 + 2)
+
+
+# ---- a base fee that was paid before its plan changed
+
+
+@pytest.mark.parametrize("base_fen", [400, 3_000])
+def test_a_base_fee_that_was_paid_stays_what_it_was(base_fen: int) -> None:
+    """Renewed under one plan and metered from a later month on: the bill asks for no difference, and states what was paid."""
+    shop = Shop(months=6)
+    world = shop.world
+    renewed = only(world.must(_again(shop)), e.Subscribed).subscription
+    paid_fen = PLAN.base_fee_fen
+    world.deliver(world.state.subscriptions[renewed].trade)
+    world.accept(world.state.subscriptions[renewed].trade)
+    other = replace(PLAN, base_fee_fen=base_fen)
+    world.must(e.SetPlan(actor=shop.merchant, listing=shop.listing, plan=other))
+    first = world.state.subscriptions[renewed].month
+    events = world.until(month_begins(first + 2))
+    made = [bill for bill in every(events, e.BillMade) if bill.subscription == renewed]
+    assert [(bill.base, bill.lines[0].amount_fen, bill.prepaid_fen, bill.amount_fen) for bill in made] == [
+        ("paid", paid_fen, paid_fen, 0),
+        ("due", base_fen, 0, base_fen),
+    ]
+    shop.check()
+
+
+def test_a_paid_base_fee_outlives_months_that_could_not_be_used() -> None:
+    """November and December pass under the merchant's own suspension; the plan has changed when the fee is used up."""
+    shop = Shop(months=6)
+    world = shop.world
+    moved = {"actor": shop.merchant, "entitlement": shop.row.entitlement, "reason": "an audit"}
+    world.must(e.SuspendEntitlement(**moved, evidence_sha256=EVIDENCE))
+    world.must(e.SetPlan(actor=shop.merchant, listing=shop.listing, plan=replace(PLAN, base_fee_fen=400)))
+    assert [shop.bill().base, shop.bill().base] == ["none", "none"]
+    world.must(e.ResumeEntitlement(**moved, evidence_sha256=EVIDENCE))
+    january, february = shop.bill(), shop.bill()
+    assert (january.base, january.prepaid_fen, january.amount_fen) == ("paid", 1_000, 0)
+    assert (february.base, february.amount_fen) == ("due", 400)
+    shop.check()
+
+
+def test_a_paid_base_fee_above_a_later_cap_leaves_nothing_to_ask_for() -> None:
+    capped = replace(PLAN, base_fee_fen=400, monthly_cap_fen=800)
+    billed = bill_of(capped, 50, 0, "paid", (), 1_000)
+    assert (billed.total_fen, billed.prepaid_fen, billed.asked_fen) == (1_000, 1_000, 0)
+
+
+def test_a_plan_that_is_announced_again_waits_for_its_day() -> None:
+    """The very plan that is in force: whether it is the same object is nothing that a replay knows."""
+    shop = Shop(months=9)
+    later = shop.world.at_ns + 130 * DAY_NS
+    shop.world.must(
+        e.SetPlan(actor=shop.merchant, listing=shop.listing, plan=shop.row.plan, effective_from_ns=later)
+    )
+    shop.bill()
+    assert shop.row.next_plan == PLAN
+    shop.check()
+
+
+def _again(shop: Shop) -> e.RenewSubscription:
+    return e.RenewSubscription(actor=shop.buyer, subscription=shop.subscription, months=3)
