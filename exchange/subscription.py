@@ -83,7 +83,7 @@ from exchange.events import (
     UsageTaken,
 )
 from exchange.halt import halted_refusal
-from exchange.listing import VISIBLE, cell_of
+from exchange.listing import VISIBLE, attributes_of, board_refusal, cell_of
 from exchange.matching.metering import (
     MOST_MONTHS,
     MOST_UNITS,
@@ -643,6 +643,8 @@ def set_plan(state: State, command: SetPlan, at_ns: int) -> Refusal | list[Event
         return Refusal(Refused.out_of_bounds, detail)
     if fault := plan_fault(command.plan):
         return Refusal(Refused.out_of_bounds, fault)
+    if (refusal := _review_refusal(state, listing, command.plan, at_ns)) is not None:
+        return refusal
     told = _plan_set(state, listing, command, from_ns, at_ns)
     earliest_ns = rise_binds_ns(at_ns)
     if command.effective_from_ns and told.dearer and from_ns < earliest_ns:
@@ -652,6 +654,18 @@ def set_plan(state: State, command: SetPlan, at_ns: int) -> Refusal | list[Event
         )
         return Refusal(Refused.outside_terms, detail)
     return [told]
+
+
+def _review_refusal(state: State, listing: Listing, plan: Plan, at_ns: int) -> Refusal | None:
+    """What was reviewed before the listing was published holds of a later plan as well: the board's own rules, and of
+    public data that no price rises above those that a reviewer held against the tariff (发改价格〔2025〕65号)."""
+    product, board, old = state.products[listing.product], state.boards[listing.board], _plan_of(listing)
+    terms = replace(listing.terms, plan=plan, price_fen=plan.first_fen)
+    refusal = board_refusal(state, product, board, terms, attributes_of(listing), at_ns, unknown_too=False)
+    if refusal is None and listing.tariff_sha256 and (plan.first_fen > old.first_fen or is_dearer(old, plan)):
+        detail = "public data is approved with its tariff (发改价格〔2025〕65号): a dearer plan is a listing of its own"
+        return Refusal(Refused.outside_terms, detail)
+    return refusal
 
 
 def _plan_set(state: State, listing: Listing, command: SetPlan, from_ns: int, at_ns: int) -> PlanSet:

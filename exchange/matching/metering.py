@@ -282,8 +282,8 @@ def _base_fen(plan: Plan, base: Base, paid_base_fen: int | None) -> int:
 
 
 def _over_cap(plan: Plan, usage_fen: int, base_fen: int) -> int:
-    """What base fee and usage are beyond the cap; a base fee that was paid ahead counts to its month, and stays paid where it
-    alone is beyond."""
+    """What base fee and usage are beyond the cap; a base fee that was paid ahead counts to its month, and
+    stays paid where it alone is beyond."""
     if plan.monthly_cap_fen is None:
         return 0
     return min(usage_fen, max(0, base_fen + usage_fen - plan.monthly_cap_fen))

@@ -9,13 +9,24 @@ from msgspec.structs import replace
 from clearing.calendar import month_begins, month_name, month_of
 from clearing.ledger import BILLS, CNY, FEES
 from exchange import events as e
+from exchange.attributes import Rule
 from exchange.matching.metering import Base, Package, Plan, UsageTier, rise_binds_ns
 from exchange.matching.metering import bill as bill_of
 from exchange.state import DAY_NS
 from exchange.subscription import BILL_LIFE, DISPUTE_NS, LATE_NS, LIFE, MOST_A_LOT
 from exchange.verification import invariants
 from tests.exchange.test_metering import BAIDU, SNOWFLAKE, THREE_SCALE
-from tests.exchange.world import EVIDENCE, OPERATOR, START_NS, World, consent_of, kinds, only, personal
+from tests.exchange.world import (
+    EVIDENCE,
+    OPERATOR,
+    START_NS,
+    World,
+    classification,
+    consent_of,
+    kinds,
+    only,
+    personal,
+)
 from tests.exchange.world import terms as terms_of
 
 PLAN = Plan(
@@ -807,7 +818,7 @@ def test_the_notice_of_the_page_is_counted_so() -> None:
 
 @pytest.mark.parametrize("base_fen", [400, 3_000])
 def test_a_base_fee_that_was_paid_stays_what_it_was(base_fen: int) -> None:
-    """Renewed under one plan and metered from a later month on: the bill asks for no difference, and states what was paid."""
+    """Renewed under one plan, metered from a later month on: the bill asks for no difference."""
     shop = Shop(months=6)
     world = shop.world
     renewed = only(world.must(_again(shop)), e.Subscribed).subscription
@@ -861,3 +872,32 @@ def test_a_plan_that_is_announced_again_waits_for_its_day() -> None:
 
 def _again(shop: Shop) -> e.RenewSubscription:
     return e.RenewSubscription(actor=shop.buyer, subscription=shop.subscription, months=3)
+
+
+def test_a_plan_of_public_data_does_not_rise_above_what_was_approved() -> None:
+    """What the reviewer held against the tariff was this plan; a cheaper one needs nobody."""
+    shop = Shop(classification=classification(origin="public", open_class="unconditional"))
+    ask = e.SetPlan(actor=shop.merchant, listing=shop.listing, plan=PLAN)
+    for dearer in (replace(PLAN, setup_fen=501), replace(PLAN, tiers=(UsageTier(price_fen=11),))):
+        assert shop.world.code(replace(ask, plan=dearer)) == "outside_terms"
+    shop.world.must(replace(ask, plan=replace(PLAN, base_fee_fen=900)))
+    shop.check()
+
+
+def test_a_plan_keeps_its_boards_rules() -> None:
+    """A board that lets nothing cost more than 50 yuan at once."""
+    shop = Shop()
+    state = shop.world.state
+    rule = Rule(
+        id="CHEAP",
+        when="terms.price_fen > 5000",
+        source="x",
+        zh="价格过高",
+        en="too dear",
+        breaks={},
+        passes={},
+    )
+    state.boards = {**state.boards, "general": replace(state.boards["general"], rules=(rule,))}
+    ask = e.SetPlan(actor=shop.merchant, listing=shop.listing, plan=replace(PLAN, setup_fen=5_000))
+    assert shop.world.code(ask) == "board_rule"
+    shop.world.must(replace(ask, plan=PLAN))
