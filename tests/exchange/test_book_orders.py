@@ -475,8 +475,7 @@ DAY = (
 def test_a_timetable_moves_its_board_on_trading_days(floor: Floor) -> None:
     """Friday 28 to Monday 1 December 2025, Beijing time; nothing on the weekend."""
     world = floor.world
-    boards = world.state.boards
-    boards[floor.board] = replace(boards[floor.board], sessions=DAY)
+    keep_hours(floor)
     seen: list[tuple[str, str]] = []
     world.at_ns = ns_of("2025-11-28T09:20:00+08:00")
     floor.must(e.FollowTimetables(actor=e.VENUE))
@@ -494,14 +493,20 @@ def test_a_timetable_moves_its_board_on_trading_days(floor: Floor) -> None:
 
 
 def test_a_venue_that_was_down_catches_up_through_the_phases_between(floor: Floor) -> None:
-    world, boards = floor.world, floor.world.state.boards
-    boards[floor.board] = replace(boards[floor.board], sessions=DAY)
+    world = floor.world
+    keep_hours(floor)
     world.at_ns = ns_of("2025-11-28T15:30:00+08:00")
     floor.must(e.FollowTimetables(actor=e.VENUE))
     assert not session.is_behind(world.state, world.at_ns)
     world.at_ns = ns_of("2025-12-01T09:26:00+08:00")
     moved = [row.phase for row in floor.must(e.Tick(actor=e.VENUE)).events if isinstance(row, e.SessionMoved)]
     assert moved == ["pre_open", "call_auction"]
+
+
+def keep_hours(floor: Floor, rows: tuple[Step, ...] = DAY) -> None:
+    """This venue's board has a timetable; the boards of other tests are others."""
+    state = floor.world.state
+    state.boards = state.boards | {floor.board: replace(state.boards[floor.board], sessions=rows)}
 
 
 def ns_of(text: str) -> int:
@@ -727,10 +732,7 @@ def test_a_stop_that_came_in_rests_in_the_replay_too_where_an_auction_ends_in_th
 ) -> None:
     """Friday: the board goes into continuous at 09:30, an auction's hammer falls at 09:31, the clock is looked at later."""
     world, one = floor.world, floor.dealers[0]
-    table = world.state.boards
-    row = table[floor.board]
-    rows = (Step(at="09:30", phase="continuous"), Step(at="15:00", phase="closed"))
-    table[floor.board] = replace(row, sessions=rows)
+    keep_hours(floor, (Step(at="09:30", phase="continuous"), Step(at="15:00", phase="closed")))
     world.at_ns = ns_of("2025-11-25T09:31:00+08:00")
     floor.must(e.FollowTimetables(actor=e.VENUE))
     terms = e.AuctionTerms(
@@ -769,8 +771,8 @@ def test_an_order_that_is_sent_again_over_another_connection_is_the_same(floor: 
 
 def test_an_operators_move_out_of_a_halt_lasts_to_the_next_row(floor: Floor) -> None:
     """Not to the next minute, at which a halted board is looked at again."""
-    world, boards = floor.world, floor.world.state.boards
-    boards[floor.board] = replace(boards[floor.board], sessions=DAY)
+    world = floor.world
+    keep_hours(floor)
     world.at_ns = ns_of("2025-11-28T09:20:00+08:00")
     floor.must(e.FollowTimetables(actor=e.VENUE))
     floor.move("halted")
