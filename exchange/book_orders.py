@@ -118,11 +118,11 @@ def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[E
     read = orders.lawful(state, listing, _cell(state, listing, at_ns), command, at_ns, True)
     if isinstance(read, Refusal):
         return read
-    return (
-        _crossing_refusal(state, listing, command, asks, at_ns)
-        or _funds_refusal(state, listing, command, asks, at_ns)
-        or _enter(state, listing, command, asks, at_ns)
-    )
+    law = Law(state, listing, at_ns)
+    if asks.post_only and would_meet(state.books[listing.id], law, _as_order(state, command, asks)):
+        return Refusal(Refused.would_cross, "post_only: it would trade at once; place it at another price")
+    reserved = _reserved(state, law, command, asks)
+    return _funds_refusal(state, command, reserved) or _enter(state, law, command, asks, reserved, at_ns)
 
 
 def _cell(state: State, listing: Listing, at_ns: int) -> Cell:
@@ -181,18 +181,6 @@ def _amount_refusal(listing: Listing, limit_fen: int, quantity: int) -> Refusal 
     )
 
 
-def _crossing_refusal(
-    state: State, listing: Listing, command: PlaceOrder, asks: Conditions, at_ns: int
-) -> Refusal | None:
-    """post_only: said before anything is set aside."""
-    if not asks.post_only:
-        return None
-    order = _as_order(state, command, asks)
-    if not would_meet(state.books[listing.id], Law(state, listing, at_ns), order):
-        return None
-    return Refusal(Refused.would_cross, "post_only: it would trade at once; place it at another price")
-
-
 def _as_order(state: State, command: PlaceOrder, asks: Conditions) -> Order:
     """What it would come in as, to look at the book with."""
     owner = orders.owner_of(state, command.actor)
@@ -202,33 +190,27 @@ def _as_order(state: State, command: PlaceOrder, asks: Conditions) -> Order:
     return order
 
 
-def _funds_refusal(
-    state: State, listing: Listing, command: PlaceOrder, asks: Conditions, at_ns: int
-) -> Refusal | None:
-    if command.side == SELL:
-        held = state.ledger.available(command.actor, unit_asset(listing.id))
-        if held >= command.quantity:
-            return None
-        return Refusal(
-            Refused.units_insufficient, f"{command.quantity} units are offered, {held} are available"
-        )
-    needed = _reserved(state, listing, command, asks, at_ns)
-    if state.ledger.available(command.actor, CNY) >= needed:
+def _funds_refusal(state: State, command: PlaceOrder, reserved: int) -> Refusal | None:
+    """`reserved`: what is to be set aside, units of a sale and fen of a purchase."""
+    if command.side == BUY:
+        enough = state.ledger.available(command.actor, CNY) >= reserved
+        return None if enough else orders.lacking(state, command.actor, reserved)
+    held = state.ledger.available(command.actor, unit_asset(command.listing))
+    if held >= reserved:
         return None
-    return orders.lacking(state, command.actor, needed)
+    return Refusal(Refused.units_insufficient, f"{reserved} units are offered, {held} are available")
 
 
-def _reserved(state: State, listing: Listing, command: PlaceOrder, asks: Conditions, at_ns: int) -> int:
+def _reserved(state: State, law: "Law", command: PlaceOrder, asks: Conditions) -> int:
     """What is set aside: a sale's units; of a purchase its limit, or at market the sweep of the book as it stands.
 
     A purchase that waits for its stop without a limit sets nothing aside until it comes in.
     """
     if command.side == SELL:
         return command.quantity
-    per_units = listing.terms.price_per_units
     if command.limit_fen:
-        return amount_fen(command.limit_fen, per_units, command.quantity)
-    return 0 if asks.stop_fen else _sweep(state, Law(state, listing, at_ns), _as_order(state, command, asks))
+        return amount_fen(command.limit_fen, law.listing.terms.price_per_units, command.quantity)
+    return 0 if asks.stop_fen else _sweep(state, law, _as_order(state, command, asks))
 
 
 def _sweep(state: State, law: "Law", order: Order, most: int = 0) -> int:
@@ -249,9 +231,9 @@ def _anybody(buyer: str, seller: str) -> bool:
 
 
 def _enter(
-    state: State, listing: Listing, command: PlaceOrder, asks: Conditions, at_ns: int
+    state: State, law: "Law", command: PlaceOrder, asks: Conditions, reserved: int, at_ns: int
 ) -> Iterator[Event]:
-    identifier = state.next_id("O")
+    identifier, listing = state.next_id("O"), law.listing
     yield OrderPlaced(
         identifier,
         command.actor,
@@ -263,14 +245,13 @@ def _enter(
         listing.terms.purposes[0],
         listing.terms.territories[0],
         command.accepts_prior,
-        _reserved(state, listing, command, asks, at_ns),
+        reserved,
         command.key,
         None if asks in orders.UNCONDITIONED.values() else asks,
     )
-    book, elected = state.books[listing.id], Elected(state.books[listing.id])
-    law = Law(state, listing, at_ns)
+    book = state.books[listing.id]
     order, phase = state.orders[identifier], _phase(state, listing)
-    steps = enter(book, law.patient(book, asks), phase, order, elected)
+    steps = enter(book, law.patient(book, asks), phase, order, Elected(book))
     yield from _go(state, law, steps, at_ns)
 
 
@@ -561,14 +542,16 @@ def uncross(state: State, listing: Listing, at_ns: int) -> Iterator[Event]:
     found = auction_price(book)
     if not found.quantity:
         return
-    law, before, traded = Law(state, listing, at_ns), _levels(book), 0
+    law, before, traded, icebergs = Law(state, listing, at_ns), _levels(book), 0, list[str]()
     reference = book.last_fen or book.instrument.reference_fen
     for step in allocate(book, law, found.price_fen):
-        if type(step) is Filled:
+        if isinstance(step, Filled):
             event = _cleared(state, listing, step, at_ns)
             assert event is not None, "orders of an auction have limits"
             yield event
             traded += 0 if type(event) is TradeRefused else step.quantity
+        else:
+            icebergs.append(step.order)
     yield CallAuctionHeld(
         listing.id,
         found.price_fen,
@@ -576,18 +559,19 @@ def uncross(state: State, listing: Listing, at_ns: int) -> Iterator[Event]:
         found.surplus,
         reference,
         traded,
-        _changes(before, _levels(book, anew=True)),
+        _changes(before, _levels(book, icebergs)),
+        tuple(icebergs),
     )
 
 
 Shown = dict[tuple[str, int], int]
 
 
-def _levels(book: Book, anew: bool = False) -> Shown:
-    """(side, price): what is shown there; `anew`: once icebergs show their parts again."""
+def _levels(book: Book, anew: Iterable[str] = ()) -> Shown:
+    """(side, price): what is shown there; `anew`: icebergs, once they show their parts again."""
     shown: Shown = {}
     for order in book.resting():
-        part = min(order.conditions.display or order.remaining, order.remaining) if anew else order.shown
+        part = min(order.conditions.display, order.remaining) if order.id in anew else order.shown
         shown[order.side, order.price_fen] = shown.get((order.side, order.price_fen), 0) + part
     return shown
 
@@ -647,9 +631,11 @@ def apply_reduced(state: State, event: OrderReduced, at_ns: int) -> None:
 
 
 def apply_auction(state: State, event: CallAuctionHeld, at_ns: int) -> None:
+    """Of journals that do not say which icebergs were filled, all of them show their part anew."""
     book = state.books[event.listing]
     for order in book.resting():
-        book.show_anew(order)
+        if event.icebergs is None or order.id in event.icebergs:
+            book.show_anew(order)
 
 
 # ---- what ends orders
@@ -759,12 +745,13 @@ def apart(
     state: State, order_id: str, at_ns: int, most: int
 ) -> Iterator[tuple[str, int, int, tuple[str, ...], str]]:
     """Orders on the other side that this one's price would match and that it does not meet: id, price (fen), what is
-    shown, the rules, and why: rules, same_owner, refused_before, whole."""
+    shown, the rules, and why: rules, same_owner, refused_before, whole, or session, where nothing meets now."""
     order = state.orders.get(order_id)
     book = None if order is None else state.books.get(order.listing)
     if order is None or book is None or order_id not in book:
         return
-    law = Law(state, state.listings[order.listing], at_ns)
+    listing = state.listings[order.listing]
+    law, left = Law(state, listing, at_ns), "whole" if takes_orders(state, listing) else "session"
     for maker in islice(book.makers(order.side, order.price_fen), most):
         buyer, seller = (order, maker) if order.side == BUY else (maker, order)
         rules = law.broken(buyer.participant, seller.participant)
@@ -772,5 +759,5 @@ def apart(
         if order.owner == maker.owner:
             why = "same_owner"
         elif not rules:
-            why = "refused_before" if kept_apart(order, maker) else "whole"
+            why = "refused_before" if kept_apart(order, maker) else left
         yield maker.id, maker.price_fen, maker.shown, rules, why

@@ -2436,6 +2436,8 @@ class CallAuctionHeld(Event, frozen=True):
     reference_fen: int
     traded: int
     levels: tuple[tuple[str, int, int], ...] = ()
+    icebergs: tuple[str, ...] | None = None
+    """Those that were filled in part and show their next part where they stand; None in journals older than this."""
 
 
 class Subscribed(Event, frozen=True):

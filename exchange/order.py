@@ -219,7 +219,7 @@ def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[E
     terms = listing.terms
     purpose = command.purpose or terms.purposes[0]
     territory = command.territory or terms.territories[0]
-    refusal = _terms_refusal(listing, command, purpose, territory, False)
+    refusal = _terms_refusal(listing, command, purpose, territory)
     if refusal is not None:
         return refusal
     cell = cell_of(state, listing, purpose, territory, at_ns)
@@ -251,25 +251,21 @@ def lawful(
     return law_refusal(state, listing, read, command, at_ns) or standing or read
 
 
-def _terms_refusal(
-    listing: Listing, command: PlaceOrder, purpose: str, territory: str, in_book: bool
-) -> Refusal | None:
+def _terms_refusal(listing: Listing, command: PlaceOrder, purpose: str, territory: str) -> Refusal | None:
     """What of the order does not fit the listing's terms."""
     terms = listing.terms
-    if not in_book and (terms.mechanism in INSTEAD or command.side != BUY):
+    if terms.mechanism in INSTEAD or command.side != BUY:
         detail = INSTEAD.get(terms.mechanism, "this listing takes buy orders only")
         return Refusal(Refused.mechanism_not_allowed, detail)
-    if command.side not in (BUY, SELL) or command.time_in_force not in ("gtc", "ioc") or command.conditions:
-        detail = "at a posted price side is buy, time_in_force gtc or ioc, and nothing else is asked"
+    if command.time_in_force not in ("gtc", "ioc") or command.conditions:
+        detail = "at a posted price time_in_force is gtc or ioc, and nothing else is asked"
         return Refusal(Refused.malformed, detail)
     if purpose not in terms.purposes or territory not in terms.territories:
         return Refusal(
             Refused.outside_terms,
             f"offered are purposes {', '.join(terms.purposes)} and territories {', '.join(terms.territories)}",
         )
-    reason = refuse_amount(
-        max(command.limit_fen, terms.price_fen), terms.price_per_units, command.quantity, exact=in_book
-    )
+    reason = refuse_amount(max(command.limit_fen, terms.price_fen), terms.price_per_units, command.quantity)
     if reason is not None or command.limit_fen < 0:
         return Refusal(
             Refused.out_of_bounds, MONEY_REFUSALS.get(reason or "", "quantity and price are positive")

@@ -483,7 +483,8 @@ class ManyCancelled(Struct):
 class Apart(Struct, frozen=True):
     """An order on the other side, in a place where price would match, and what keeps the two apart: the `rules` that a
     trade between their participants would break now or that lack a fact, `refused_before` where clearing refused it,
-    `same_owner` where one owner is behind both, `whole` where one is all-or-none and the other smaller."""
+    `same_owner` where one owner is behind both, `whole` where one is all-or-none and the other smaller, `session` where
+    nothing meets now (before a call auction, or halted)."""
 
     order: str
     price_fen: int

@@ -463,6 +463,31 @@ def test_a_listing_that_was_halted_in_its_auction_has_it_when_it_goes_on(floor: 
     floor.world.check()
 
 
+def test_only_icebergs_that_an_auction_has_filled_show_their_part_anew(floor: Floor) -> None:
+    """One that showed less before, and got nothing, goes on showing that."""
+    one, two, three = floor.dealers[:3]
+    floor.order(one, "sell", 10, 110, display=5)
+    floor.order(two, "buy", 3, 110)
+    assert floor.shown() == ([], [(110, 2)])
+    floor.move("pre_open")
+    floor.order(one, "sell", 9, 100, display=4)
+    floor.order(two, "buy", 7, 100)
+    outcome = floor.move("continuous")
+    assert len(only(outcome, e.CallAuctionHeld).icebergs or ()) == 1
+    assert floor.shown() == ([], [(100, 2), (110, 2)])
+    assert fills(floor.order(three, "buy", 9, 110)) == [(100, 2), (110, 2), (110, 5)]
+    floor.world.check()
+
+
+def test_before_an_auction_the_session_keeps_apart_what_crosses(floor: Floor) -> None:
+    one, two = floor.dealers[:2]
+    floor.move("pre_open")
+    bid = only(floor.order(one, "buy", 5, 100), e.OrderPlaced).order
+    offer = only(floor.order(two, "sell", 5, 100), e.OrderPlaced).order
+    state = floor.world.state
+    assert list(book_orders.apart(state, bid, floor.world.at_ns, 9)) == [(offer, 100, 5, (), "session")]
+
+
 # ---- timetables
 
 
