@@ -1,7 +1,7 @@
 """What every request may need, put together once by `exchange.app`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
@@ -41,6 +41,8 @@ class Desk:
     sessions: Sessions
     prover: Prover
     name: str = VENUE_NAME
+    indicative: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """Listing before a call auction: as of which journal entry, the price that it would make, and how much at it."""
     backup_age_s: Callable[[], float | None] = _never
     """How far the backup folder is behind; None where there is none."""
 

@@ -79,7 +79,8 @@ async def market(call: Call, asked: None) -> Market:
     day = sheet.bars.get("1d")
     traded = day is not None and day.start_ns == start_of("1d", now_ns)
     before = sheet.last.price_fen if sheet.last is not None else 0
-    phase, indicative = await call.desk.engine.read(lambda state: _session(state, identifier))
+    known = call.desk.indicative
+    phase, indicative = await call.desk.engine.read(lambda state: _session(state, identifier, known))
     return Market(
         listing=identifier,
         state=sheet.state,
@@ -97,13 +98,20 @@ async def market(call: Call, asked: None) -> Market:
     )
 
 
-def _session(state: State, listing: str) -> tuple[str, Level | None]:
-    """The phase of a listing's board, and before a call auction what it would make of the book."""
+def _session(state: State, listing: str, known: dict[str, tuple[int, int, int]]) -> tuple[str, Level | None]:
+    """The phase of a listing's board, and before a call auction what it would make of the book.
+
+    That costs as much as the book is deep, so readers between two entries get what the first of them was told.
+    """
     phase, book = state.phase_of(state.listings[listing].board), state.books.get(listing)
     if book is None or phase not in GATHERING:
+        known.pop(listing, None)
         return phase, None
-    found = auction_price(book)
-    return phase, Level(found.price_fen, found.quantity) if found.quantity else None
+    told = known.get(listing)
+    if told is None or told[0] != state.sequence:
+        found = auction_price(book)
+        told = known[listing] = (state.sequence, found.price_fen, found.quantity)
+    return phase, Level(*told[1:]) if told[2] else None
 
 
 async def _public(call: Call) -> str:
