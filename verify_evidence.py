@@ -46,6 +46,9 @@ LATER = {
     "RefundPaid": "付款后退款 refunded after payout, fen: deposit {deposit_fen}, cash {cash_fen}, debt {debt_fen}",
     "EntitlementEnded": "许可 {entitlement} 已撤销 entitlement {entitlement} revoked",
     "FactRecorded": "登记状态变更 {entry}",
+    "BidEnded": "保证金已归 {paid_to} deposit of {deposit_fen} fen forfeited to {paid_to}",
+    "BillLowered": "已减收 {amount_fen} 分 lowered by {amount_fen} fen",
+    "BillRefunded": "付款后退款 refunded after payment, fen: deposit {deposit_fen}, cash {cash_fen}, debt {debt_fen}",
 }
 """Event of a leaf: what has become of what has its id, with what the leaf says."""
 VERDICTS = ("trade", "verdict")

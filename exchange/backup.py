@@ -36,7 +36,7 @@ from exchange.archive import (
     read_kept,
     write_kept,
 )
-from exchange.postgres import Database, binaries_of, open_database
+from exchange.postgres import Database, binaries_of, die_with_owner, open_database
 
 LEFT_S: Final = 30.0
 ARRIVAL_S: Final = 120.0
@@ -231,6 +231,7 @@ def _run_basebackup(major: int, dsn: str, target: Path) -> None:
         text=True,
         check=False,
         umask=0o077,
+        preexec_fn=die_with_owner(),
     )
     if done.returncode != 0:
         raise BackupRefused(f"pg_basebackup failed: {done.stderr.strip()}")

@@ -423,7 +423,7 @@ def _process_table() -> Iterator[tuple[int, int, list[str]]]:
             yield int(pid), int(uid), command.split(" ")
 
 
-def _die_with_owner() -> Callable[[], None] | None:
+def die_with_owner() -> Callable[[], None] | None:
     """What the child runs between fork and exec on Linux, else None.
 
     The signal is asked for after the user has changed, since that change clears it. It follows the *thread*
@@ -677,7 +677,7 @@ class Supervisor:
             "umask": 0o077,
             "stdin": subprocess.DEVNULL,
             "start_new_session": True,
-            "preexec_fn": _die_with_owner(),
+            "preexec_fn": die_with_owner(),
             **_identity(self.account),
         }
 

@@ -24,6 +24,10 @@ class DayBroken(Exception):
     """The day cannot go on: the venue is gone for good, or refused what every day needs. The text says which."""
 
 
+class DayRefused(DayBroken):
+    """The venue refused what was asked; the text says what."""
+
+
 class Keeper(Protocol):
     """Whoever sees that the venue runs."""
 
@@ -47,8 +51,9 @@ class Answer:
         return 200 <= self.status < 300
 
     def must(self) -> Any:
+        """The body. Raises DayRefused."""
         if not self.done:
-            raise DayBroken(f"{self.place}: {self.status} {self.body}")
+            raise DayRefused(f"{self.place}: {self.status} {self.body}")
         return self.body
 
 

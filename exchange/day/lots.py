@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from exchange.day import prices
-from exchange.day.door import Person
+from exchange.day.door import DayRefused, Person
 from exchange.day.expectation import Deal, Expectation, Fate
 from exchange.day.people import DAY_S, HONEST, Town, sha256_of
 from exchange.day.stalls import BOOK_PRICE_FEN, Builder, Stall
@@ -70,7 +70,12 @@ class Lots:
             self._go(now_s, number, story)
 
     def _go(self, now_s: int, number: int, story: Story) -> None:
-        due_s = next(story, None)
+        """A story that is refused what it needs ends there, and the day says so."""
+        try:
+            due_s = next(story, None)
+        except DayRefused as refused:
+            self.book.step(f"lot of {STORIES[number].__name__}", "goes on", str(refused))
+            return
         if due_s is not None:
             heapq.heappush(self._waiting, (max(due_s, now_s), number, story))
 

@@ -9,16 +9,19 @@ import importlib
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+import pytest
+
 BREAKS: Final = ("unlawful", "held", "fell")
 """Calls that assert by exactly which rules something was refused or held."""
 PASSES: Final = ("settled", "trade", "done")
 """Calls that assert that an order was settled, or an answer a success."""
+PARAM: Final = type(pytest.param())
 RULE: Final = re.compile(r"[A-Z]\d\d")
 
 Test = Callable[..., Any]
@@ -56,11 +59,17 @@ def _parameters(test: Test) -> dict[str, list[Any]]:
     for mark in getattr(test, "pytestmark", ()):
         if mark.name == "parametrize":
             names, values = mark.args[:2]
-            if isinstance(names, str):
-                names, values = [names], [(value,) for value in values]
-            for number, name in enumerate(names):
-                found[name] = [value[number] for value in values]
+            single = isinstance(names, str)
+            for number, name in enumerate([names] if single else names):
+                found[name] = [_given(value, single)[number] for value in values]
     return found
+
+
+def _given(value: Any, single: bool) -> Sequence[Any]:
+    """One set of values: as `pytest.param` has it, or as it is written."""
+    if isinstance(value, PARAM):
+        return value.values
+    return (value,) if single else tuple(value)
 
 
 def _broken_alone(test: Test) -> set[str]:

@@ -164,7 +164,7 @@ def test_a_sale_in_the_book(world: World) -> None:
         wrong,
         [
             ("malformed", {"side": "sell"}),
-            ("out_of_bounds", {"quantity": 10}),
+            ("lot", {"quantity": 10}),
             ("not_accredited", {"actor": world.merchant()}),
             ("units_insufficient", {"actor": shop}),
         ],
