@@ -63,7 +63,9 @@ def _is_expected(error: Exception) -> bool:
     """
     if isinstance(error, keys.KeyFileError | OSError):
         return True
+    from clearing.notrade import RulebookError
     from exchange.archive import BackupRefused
+    from exchange.board import BoardError
     from exchange.client import Refusal, VenueUnreachable
     from exchange.day.door import DayBroken
     from exchange.engine import Simulated
@@ -74,7 +76,7 @@ def _is_expected(error: Exception) -> bool:
 
     if isinstance(error, Refusal | VenueUnreachable | DayBroken):
         return True
-    if isinstance(error, BackupRefused | RecoveryRefused):
+    if isinstance(error, BackupRefused | RecoveryRefused | BoardError | RulebookError):
         return True
     return isinstance(error, Simulated | Fenced | MigrationRefused | DatabaseUnavailable)
 

@@ -29,6 +29,7 @@ import asyncpg
 import msgspec
 
 from exchange import journal, venue
+from exchange.board import BoardError
 from exchange.book_orders import has_connections
 from exchange.clock import Clock
 from exchange.duty import is_stale
@@ -162,6 +163,7 @@ class Engine:
             self.epoch = await self._take_over(standby_seconds)
             await self._recover()
             self._refuse_other_clock()
+            self._refuse_missing_boards()
         except BaseException:
             self._connection.terminate()
             raise
@@ -175,6 +177,13 @@ class Engine:
             await self.submit(FollowTimetables(actor=VENUE))
         if has_connections(self.state):
             await self.submit(EndConnection(actor=VENUE))
+
+    def _refuse_missing_boards(self) -> None:
+        """What is listed keeps the rules of its board, so its file stays."""
+        missing = {one.board for one in self.state.listings.values()} - self.state.boards.keys()
+        if missing:
+            names = ", ".join(f"{board}.toml" for board in sorted(missing))
+            raise BoardError(f"there are listings on boards that have no file any more: put {names} back")
 
     def _refuse_other_clock(self) -> None:
         if self.state.bureau.participants and self.state.simulated != self.simulated:

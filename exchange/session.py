@@ -82,15 +82,24 @@ def _follow_all(state: State, at_ns: int) -> Iterator[Event]:
     for board in state.boards.values():
         if board.sessions:
             yield from _follow(state, board, at_ns)
+        elif _has_lost_its_timetable(state, board):
+            through = way(state.phase_of(board.id), "continuous")
+            yield from _moved(state, board, through, "no timetable any more", VENUE, 0, at_ns)
+
+
+def _has_lost_its_timetable(state: State, board: Board) -> bool:
+    """It would stay in the phase in which its timetable left it, and trades at any hour instead."""
+    session = state.sessions.get(board.id)
+    waits = session is not None and session.next_ns != 0
+    return waits and not board.sessions and not _is_halted(state, board.id)
 
 
 def is_behind(state: State, at_ns: int) -> bool:
-    """Whether a board has a timetable that it does not follow yet."""
+    """Whether a board has a timetable that it does not follow yet, or follows one that it does not have any more."""
     return any(
-        board.sessions
-        and (
-            board.id not in state.sessions or state.sessions[board.id].next_ns != next_of(state, board, at_ns)
-        )
+        state.sessions[board.id].next_ns != next_of(state, board, at_ns)
+        if board.sessions and board.id in state.sessions
+        else bool(board.sessions) or _has_lost_its_timetable(state, board)
         for board in state.boards.values()
     )
 

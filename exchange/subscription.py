@@ -637,6 +637,8 @@ def set_plan(state: State, command: SetPlan, at_ns: int) -> Refusal | list[Event
     if listing.state not in ("published", "suspended"):
         detail = f"the listing is {listing.state}: revise its terms before it is published, and no plan after its end"
         return Refusal(Refused.wrong_state, detail)
+    if (refusal := standing_refusal(state, command.actor, "list", at_ns)) is not None:
+        return refusal
     from_ns = command.effective_from_ns or at_ns
     if not at_ns <= from_ns <= at_ns + MOST_AHEAD_DAYS * DAY_NS:
         detail = f"effective_from is not past, and at most {MOST_AHEAD_DAYS} days ahead"

@@ -528,6 +528,20 @@ def test_a_venue_that_was_down_catches_up_through_the_phases_between(floor: Floo
     assert moved == ["pre_open", "call_auction"]
 
 
+def test_a_board_without_its_timetable_trades_at_any_hour_again(floor: Floor) -> None:
+    world = floor.world
+    keep_hours(floor)
+    world.at_ns = ns_of("2025-11-28T15:30:00+08:00")
+    floor.must(e.FollowTimetables(actor=e.VENUE))
+    assert world.state.phase_of(floor.board) == "closed"
+    keep_hours(floor, ())
+    assert session.is_behind(world.state, world.at_ns)
+    floor.must(e.FollowTimetables(actor=e.VENUE))
+    assert world.state.phase_of(floor.board) == "continuous"
+    assert not session.is_behind(world.state, world.at_ns)
+    world.check()
+
+
 def keep_hours(floor: Floor, rows: tuple[Step, ...] = DAY) -> None:
     """This venue's board has a timetable; the boards of other tests are others."""
     state = floor.world.state

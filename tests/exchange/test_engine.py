@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from exchange import cash, engine, journal, snapshot, venue
+from exchange.board import BoardError
 from exchange.engine import BATCH_LIMIT, QUEUE_LIMIT, QUEUE_RESERVE, Engine, Simulated
 from exchange.events import (
     VENUE,
@@ -1010,6 +1011,19 @@ async def test_a_venue_never_changes_its_clock(database_dsn: str, simulated: boo
         await other.start()
     async with engine_on(database_dsn, simulated) as writer:
         assert writer.simulated == simulated, "it can be started as before"
+
+
+async def test_what_is_listed_keeps_its_board(database_dsn: str) -> None:
+    small = found()
+    await lay(database_dsn, small)
+
+    def without() -> State:
+        state = empty()
+        state.boards = {name: board for name, board in state.boards.items() if name != "general"}
+        return state
+
+    with pytest.raises(BoardError, match=r"put general\.toml back"):
+        await Engine(database_dsn, without, False).start()
 
 
 async def test_what_cannot_be_recovered_leaves_no_connection(database_dsn: str, small: Small) -> None:

@@ -671,6 +671,16 @@ def test_a_plan_can_wait_for_its_day() -> None:
     shop.check()
 
 
+def test_who_may_not_list_announces_no_plan() -> None:
+    shop = Shop()
+    ban = e.SetBan(
+        actor=OPERATOR, participant=shop.merchant, until_ns=shop.world.at_ns + DAY_NS, reason="it cheated"
+    )
+    shop.world.must(ban)
+    command = e.SetPlan(actor=shop.merchant, listing=shop.listing, plan=PLAN)
+    assert shop.world.code(command) == "standing_denied"
+
+
 # ---- disputes
 
 
