@@ -3,8 +3,9 @@
 What the checks expect; more members are welcome:
 
     POST /v1/credit/cases {participant, kind, reference, text, evidence_sha256}    by a reviewer -> 201
-    GET  /v1/credit/cases/{case}    its subject and the offices: case (F1), participant, kind, severity, state (noticed,
-         in_force, objected, upheld, rejected, corrected, repaired, faded), decider, effective_at, decide_by (once objected)
+    GET  /v1/credit/cases/{case}    its subject and the offices: case (F1), participant, kind, severity, reference, state
+         (noticed, in_force, objected, upheld, rejected, corrected, repaired, faded), decider, effective_at, and once
+         objected decide_by
     POST .../objection {text, evidence_sha256}   one a case;  .../decision {decision: uphold | reject, text}
     POST .../correction {evidence_sha256};  .../repair {commitment_sha256};  .../repair/decision {decision, text}
     GET  /v1/credit/me              grade: the one in force; next: null or {grade, from}; score and reasons as they are now

@@ -276,7 +276,7 @@ def test_certificates_and_entitlements_are_issued_the_same_way(venue: Venue, mer
     for found in (document(owner, "registration"), sold):
         assert_signed_by_the_venue(venue, found)
     suspension = {"reason": "misuse is looked into", "evidence_sha256": "0" * 64}
-    done(venue.operator.post(f"/v1/entitlements/{entitlement}/suspend", suspension))
+    done(owner.post(f"/v1/entitlements/{entitlement}/suspend", suspension))
     assert is_set(status_list(venue, "suspension"), sold)
     assert not is_set(status_list(venue, "revocation"), sold)
 
