@@ -22,7 +22,9 @@ from credit.merchant import (
     Credential,
     Identity,
     Participant,
+    Restriction,
     Step,
+    left,
     may,
     same_controller,
     step,
@@ -51,9 +53,11 @@ Hindering = Literal[
     "not_merchant",
     "credential_none",
     "credential_applied",
+    "credential_under_review",
     "credential_suspended",
     "credential_revoked",
     "credential_expired",
+    "credential_other_class",
 ]
 
 
@@ -130,6 +134,12 @@ HINDRANCES: Final[Mapping[Hindering, Hindrance]] = {
             "The application for accreditation is under review.",
         ),
         Hindrance(
+            "credential_under_review",
+            ("list",),
+            "数据商资格正在审核；如要求补充材料，请提交。",
+            "The application for accreditation is under review: hand in the documents that were asked for.",
+        ),
+        Hindrance(
             "credential_suspended",
             ("list",),
             "数据商资格已暂停。",
@@ -147,6 +157,12 @@ HINDRANCES: Final[Mapping[Hindering, Hindrance]] = {
             "数据商资格已到期，请续期。",
             "The accreditation has expired: renew it.",
         ),
+        Hindrance(
+            "credential_other_class",
+            ("list",),
+            "资格不含数据商类别，请申请该类别。",
+            "The accreditation is not for data merchants: apply for that class.",
+        ),
     )
 }
 
@@ -158,9 +174,12 @@ _IDENTITY_HINDRANCE: Final[Mapping[Identity, Hindering | None]] = {
 _CREDENTIAL_HINDRANCE: Final[Mapping[Credential, Hindering | None]] = {
     "none": "credential_none",
     "applied": "credential_applied",
+    "under_review": "credential_under_review",
     "accredited": None,
+    "restricted": None,
     "suspended": "credential_suspended",
     "revoked": "credential_revoked",
+    "expired": "credential_expired",
 }
 
 
@@ -217,13 +236,14 @@ class Bureau:
         decider_id: str,
         at_ns: int,
         changes: Mapping[str, str] | None = None,
+        classes: tuple[str, ...] = ("merchant",),
     ) -> Code | None:
-        """Why a step cannot be taken now, or None."""
+        """Why a step cannot be taken now, or None. `classes` as in merchant.may."""
         participant = self.participants.get(participant_id)
         if participant is None:
             return "unknown_participant"
         decider = self.participants.get(decider_id)
-        code = may(participant, taken, decider, at_ns)
+        code = may(participant, taken, decider, at_ns, classes)
         if code is None and taken in ("verify", "resubmit"):
             return self._code_refusal(participant, (changes or {}).get("uscc", participant.uscc))
         return code
@@ -239,6 +259,7 @@ class Bureau:
         number: str = "",
         reasons: tuple[str, ...] = (),
         changes: Mapping[str, str] | None = None,
+        scope: Restriction | None = None,
     ) -> None:
         """Take a step that refusal() let pass, and keep the indexes true. Parameters as in merchant.step."""
         participant = self.participants[participant_id]
@@ -252,6 +273,7 @@ class Bureau:
             number=number,
             reasons=reasons,
             changes=changes,
+            scope=scope,
         )
         self._index(participant)
         if taken in IDENTITY_STEPS:
@@ -426,6 +448,8 @@ def _listing_hindrances(participant: Participant, at_ns: int) -> Iterator[Hinder
         yield credential
     elif participant.credential_until_ns <= at_ns:
         yield "credential_expired"
+    elif "merchant" not in left(participant).classes:
+        yield "credential_other_class"
 
 
 @cache

@@ -4,7 +4,7 @@ A participant has three lives that run side by side, each written below as a tab
 cannot happen.
 
     identity     unverified -> verified | refused      is this the legal person it says, with a mandated agent
-    credential   none -> applied -> accredited ...     may it list data products as a data merchant (数据商)
+    credential   none -> applied -> accredited ...     for which classes (数据商, 经纪 ...) and on which boards
     status       active <-> suspended -> closed        is the account open at all
 
 A ban is not a state but a date: it ends by itself and leaves the three lives as they are.
@@ -12,13 +12,13 @@ A ban is not a state but a date: it ends by itself and leaves the three lives as
 A credit code names one verified participant. Registration is open to everybody, so neither an unverified row nor
 a refused one keeps the code from the company it belongs to: the reviewer's acceptance decides.
 
-Two rules run through all of it. Nobody decides their own case: a decision on a participant is taken by
-somebody who is neither that participant nor under the same controller. And no personal data lives here: the
-agent's name, contact and id number are in an erasable row elsewhere, and this register keeps only its
-salted hash.
+Three rules run through all of it. Nobody decides their own case: a decision on a participant is taken by
+somebody who is neither that participant nor under the same controller. A credential is suspended or revoked by
+two people (`PROPOSED`). And no personal data lives here: the agent's name, contact and id number are in an
+erasable row elsewhere, and this register keeps only its salted hash.
 
 Sources: 海南 12 (建立数据商登记、审核、认定等资质认证服务), 海南 22 (失信行为认定、失信惩戒、信用修复、
-异议处理).
+异议处理), 江西 31 (数据集成、数据经纪、合规认证、安全审计、数据公证、数据保险、数据托管、资产评估、争议仲裁).
 """
 
 import base64
@@ -28,24 +28,34 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from stdnum.cn import uscc as uscc_standard
 from stdnum.exceptions import InvalidChecksum, InvalidFormat, InvalidLength, ValidationError
 
 Role = Literal["merchant", "buyer", "reviewer", "operator", "auditor"]
 Identity = Literal["unverified", "verified", "refused"]
-Credential = Literal["none", "applied", "accredited", "suspended", "revoked"]
+Credential = Literal[
+    "none", "applied", "under_review", "accredited", "restricted", "suspended", "revoked", "expired"
+]
 Status = Literal["active", "suspended", "closed"]
 Step = Literal[
     "verify",
     "refuse_identity",
     "resubmit",
     "apply",
+    "request_documents",
+    "answer_documents",
     "refuse_credential",
     "accredit",
     "renew",
+    "renew_restricted",
+    "restrict",
+    "unrestrict",
     "suspend_credential",
     "restore_credential",
+    "restore_restricted",
     "revoke",
+    "expire",
     "suspend",
     "resume",
     "close",
@@ -64,6 +74,8 @@ Code = Literal[
     "identity_not_verified",
     "mandate_expired",
     "not_merchant",
+    "not_legal_person",
+    "documents_missing",
     "duplicate_id",
     "duplicate_key",
     "duplicate_uscc",
@@ -79,18 +91,67 @@ IDENTITY: Final[Mapping[tuple[Identity, Step], Identity]] = {
 
 CREDENTIAL: Final[Mapping[tuple[Credential, Step], Credential]] = {
     ("none", "apply"): "applied",
+    ("applied", "request_documents"): "under_review",
+    ("under_review", "request_documents"): "under_review",
+    ("under_review", "answer_documents"): "under_review",
     ("applied", "refuse_credential"): "none",
+    ("under_review", "refuse_credential"): "none",
     ("applied", "accredit"): "accredited",
+    ("under_review", "accredit"): "accredited",
     ("accredited", "renew"): "accredited",
+    ("restricted", "renew"): "restricted",
+    ("expired", "renew"): "accredited",
+    ("expired", "renew_restricted"): "restricted",  # its restriction outlives the date
+    ("accredited", "restrict"): "restricted",
+    ("restricted", "restrict"): "restricted",
+    ("restricted", "unrestrict"): "accredited",
     ("accredited", "suspend_credential"): "suspended",
-    ("accredited", "revoke"): "revoked",
+    ("restricted", "suspend_credential"): "suspended",
     ("suspended", "restore_credential"): "accredited",
+    ("suspended", "restore_restricted"): "restricted",  # so does it a suspension
+    ("accredited", "revoke"): "revoked",
+    ("restricted", "revoke"): "revoked",
     ("suspended", "revoke"): "revoked",
-    (
-        "revoked",
-        "apply",
-    ): "applied",  # a revocation that was to last carries a ban, and may() waits for its end
+    ("expired", "revoke"): "revoked",
+    ("accredited", "expire"): "expired",
+    ("restricted", "expire"): "expired",
+    ("expired", "apply"): "applied",
+    ("revoked", "apply"): "applied",  # one that was to last carries a ban, and may() waits for its end
 }
+
+IN_FORCE: Final[tuple[Credential, ...]] = ("accredited", "restricted")
+"""States in which a credential opens something, until its date."""
+
+PROPOSED: Final[tuple[Step, ...]] = ("suspend_credential", "revoke")
+"""Steps that one proposes and another, of another house, confirms."""
+
+Class = Literal[
+    "merchant",
+    "broker",
+    "data_integration",
+    "compliance_certification",
+    "security_audit",
+    "notary",
+    "insurance",
+    "custody",
+    "valuation",
+    "arbitration",
+    "ethics_review",
+]
+CLASSES: Final[Mapping[Class, tuple[str, str]]] = {
+    "merchant": ("数据商", "data merchant"),
+    "broker": ("数据经纪", "data broker"),
+    "data_integration": ("数据集成", "data integration"),
+    "compliance_certification": ("合规认证", "compliance certification"),
+    "security_audit": ("安全审计", "security audit"),
+    "notary": ("数据公证", "notary"),
+    "insurance": ("数据保险", "insurance"),
+    "custody": ("数据托管", "custody"),
+    "valuation": ("资产评估", "asset valuation"),
+    "arbitration": ("争议仲裁", "arbitration"),
+    "ethics_review": ("伦理审查", "ethics review"),
+}
+"""What a credential may be for: 数据商 (海南 12), 数据经纪 and the services of 江西 31; 伦理审查 by the venue's rule."""
 
 STATUS: Final[Mapping[tuple[Status, Step], Status]] = {
     ("active", "suspend"): "suspended",
@@ -103,17 +164,25 @@ STATUS: Final[Mapping[tuple[Status, Step], Status]] = {
     ("suspended", "lift_ban"): "suspended",
 }
 
-OWN_STEPS: Final[tuple[Step, ...]] = ("resubmit", "apply")
+OWN_STEPS: Final[tuple[Step, ...]] = ("resubmit", "apply", "answer_documents")
 """Steps the participant takes for itself."""
+
+CLOCK_STEPS: Final[tuple[Step, ...]] = ("expire",)
+"""Steps that nobody takes: a date does."""
 
 DECIDING_ROLES: Final[Mapping[Step, tuple[Role, ...]]] = {
     "verify": ("reviewer",),
     "refuse_identity": ("reviewer",),
+    "request_documents": ("reviewer",),
     "refuse_credential": ("reviewer",),
     "accredit": ("reviewer",),
     "renew": ("reviewer",),
+    "renew_restricted": ("reviewer",),
+    "restrict": ("reviewer",),
+    "unrestrict": ("reviewer",),
     "suspend_credential": ("reviewer", "operator"),
     "restore_credential": ("reviewer", "operator"),
+    "restore_restricted": ("reviewer", "operator"),
     "revoke": ("reviewer", "operator"),
     "suspend": ("operator",),
     "resume": ("operator",),
@@ -146,6 +215,14 @@ WORDS: Final[Mapping[Code, tuple[str, str]]] = {
         "The agent's mandate has run out: submit a new one.",
     ),
     "not_merchant": ("未以数据商身份登记。", "The participant is not registered as a merchant."),
+    "not_legal_person": (
+        "该类资质只授予法人：请先登记统一社会信用代码。",
+        "This class is for legal persons: register with a unified social credit code first.",
+    ),
+    "documents_missing": (
+        "要求补充的材料尚未提交。",
+        "Documents were asked for and are not there: wait for the answer, or refuse.",
+    ),
     "duplicate_id": ("该编号已被使用。", "The id is taken."),
     "duplicate_key": ("该公钥已被登记。", "The public key is registered already."),
     "duplicate_uscc": (
@@ -153,6 +230,44 @@ WORDS: Final[Mapping[Code, tuple[str, str]]] = {
         "A verified participant has this unified social credit code: if it is yours, tell a reviewer.",
     ),
 }
+
+
+class Paper(msgspec.Struct, frozen=True):
+    """A document that was handed in: what it is, and its hash."""
+
+    name: str
+    sha256: str
+
+
+class Restriction(msgspec.Struct, frozen=True):
+    """What of a credential is left for now; empty: as it was given."""
+
+    classes: tuple[str, ...] = ()
+    boards: tuple[str, ...] = ()
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A step of `PROPOSED` that one decider has asked for; `step` is the API's name of it."""
+
+    step: str
+    reasons: tuple[str, ...]
+    evidence_sha256: str
+    by: str
+    until_ns: int
+
+
+class Accreditation(msgspec.Struct, kw_only=True):
+    """What a credential is applied for or given for (`boards` empty: on all), and what is going on about it.
+
+    `asked` are the documents that a reviewer wants, `answered` those that came; both are of this application.
+    """
+
+    classes: tuple[str, ...]
+    boards: tuple[str, ...] = ()
+    restricted: Restriction | None = None
+    asked: tuple[str, ...] = ()
+    answered: tuple[Paper, ...] = ()
+    proposal: Proposal | None = None
 
 
 class Participant(msgspec.Struct, kw_only=True):
@@ -192,6 +307,8 @@ class Participant(msgspec.Struct, kw_only=True):
     personal_sha256: str = ""
     verified_by: str = ""
     accredited_by: str = ""
+    accreditation: Accreditation | UnsetType = UNSET
+    """Not there before an application, and of credentials of before there were classes: as merchant, on all boards."""
 
 
 AMENDABLE: Final[tuple[str, ...]] = (
@@ -261,6 +378,35 @@ def holds(participant: Participant, role: Role, at_ns: int) -> bool:
     return role in participant.roles and participant.status == "active" and at_ns >= participant.ban_until_ns
 
 
+def file_of(participant: Participant) -> Accreditation:
+    """The accreditation's file, made where there is none yet."""
+    if isinstance(participant.accreditation, UnsetType):
+        participant.accreditation = Accreditation(classes=("merchant",))
+    return participant.accreditation
+
+
+def given(participant: Participant) -> Restriction:
+    """Classes and boards (empty: all) of a credential, whatever is restricted of it."""
+    file = participant.accreditation
+    return (
+        Restriction(("merchant",)) if isinstance(file, UnsetType) else Restriction(file.classes, file.boards)
+    )
+
+
+def left(participant: Participant) -> Restriction:
+    """Classes and boards (empty: all) that a credential is good for while it is in force."""
+    whole, file = given(participant), participant.accreditation
+    if isinstance(file, UnsetType) or file.restricted is None:
+        return whole
+    return Restriction(file.restricted.classes or whole.classes, file.restricted.boards or whole.boards)
+
+
+def accredited_for(participant: Participant, wanted: Class, at_ns: int) -> bool:
+    """Whether a credential in force is for this class now."""
+    in_force = participant.credential in IN_FORCE and at_ns < participant.credential_until_ns
+    return in_force and wanted in left(participant).classes
+
+
 def identity_as_of(participant: Participant, as_of_ns: int) -> Identity:
     """The identity state at an instant; before the first change it is unverified."""
     state: Identity = "unverified"
@@ -278,17 +424,37 @@ def verified_since_ns(participant: Participant, as_of_ns: int) -> int | None:
     return min(at_ns for at_ns, state in participant.identity_log if state == "verified")
 
 
-def may(participant: Participant, step: Step, decider: Participant | None, at_ns: int) -> Code | None:
+def may(
+    participant: Participant,
+    step: Step,
+    decider: Participant | None,
+    at_ns: int,
+    classes: tuple[str, ...] = ("merchant",),
+) -> Code | None:
     """Why a step is not allowed now, or None. Codes in order: state, decider, then the step's own
-    conditions."""
+    conditions. `classes` are those that are applied for."""
     if participant.status == "closed":
         return "participant_closed"
     if not _in_a_table(participant, step):
         return "step_impossible"
     refusal = _decider_refusal(participant, step, decider, at_ns)
-    if refusal is None and step in ("apply", "accredit", "renew", "restore_credential"):
-        return _credential_refusal(participant, at_ns)
-    return refusal
+    if refusal is not None or step not in ADVANCING:
+        return refusal
+    wanted = classes if step == "apply" else given(participant).classes
+    if step == "accredit" and _lacks_documents(participant):
+        return "documents_missing"
+    return _credential_refusal(participant, wanted, at_ns)
+
+
+ADVANCING: Final[tuple[Step, ...]] = (
+    "apply", "accredit", "renew", "renew_restricted", "restore_credential", "restore_restricted",
+)  # fmt: skip
+"""Steps by which a credential moves forward."""
+
+
+def _lacks_documents(participant: Participant) -> bool:
+    file = participant.accreditation
+    return not isinstance(file, UnsetType) and bool(file.asked) and not file.answered
 
 
 def step(
@@ -301,12 +467,13 @@ def step(
     number: str = "",
     reasons: tuple[str, ...] = (),
     changes: Mapping[str, str] | None = None,
+    scope: Restriction | None = None,
 ) -> None:
     """Take a step that may() allowed, on the row itself.
 
     `until_ns` is the mandate's end for verify, the credential's end for accredit and renew, the ban's end
-    for ban. `number` is the credential's number. `changes` are `AMENDABLE` fields. A step outside
-    the tables is a bug.
+    for ban. `number` is the credential's number. `changes` are `AMENDABLE` fields. `scope` are the classes and
+    boards that are applied for, given, or left. A step outside the tables is a bug.
     """
     assert participant.status != "closed", (participant.id, taken)
     assert _in_a_table(participant, taken), (participant.id, taken)
@@ -314,6 +481,7 @@ def step(
         _step_identity(participant, taken, at_ns, decider_id, until_ns, reasons, changes or {})
     elif (participant.credential, taken) in CREDENTIAL:
         _step_credential(participant, taken, decider_id, until_ns, number, reasons)
+        _step_file(participant, taken, scope)
     else:
         _step_status(participant, taken, until_ns, reasons)
 
@@ -338,10 +506,12 @@ def _decider_refusal(
     return "own_case" if same_controller(participant, decider) else None
 
 
-def _credential_refusal(participant: Participant, at_ns: int) -> Code | None:
-    """What a data merchant must be before its credential moves forward (海南 12: 登记、审核、认定)."""
-    if "merchant" not in participant.roles:
+def _credential_refusal(participant: Participant, classes: tuple[str, ...], at_ns: int) -> Code | None:
+    """What it must be before its credential moves forward (海南 12: 登记、审核、认定)."""
+    if "merchant" in classes and "merchant" not in participant.roles:
         return "not_merchant"
+    if not participant.uscc and classes != ("merchant",):
+        return "not_legal_person"
     if at_ns < participant.ban_until_ns:
         return "participant_banned"
     if participant.status != "active":
@@ -380,9 +550,34 @@ def _step_credential(
 ) -> None:
     participant.credential = CREDENTIAL[participant.credential, taken]
     participant.credential_reasons = reasons
-    if taken in ("accredit", "renew"):
+    if taken in ("accredit", "renew", "renew_restricted"):
         participant.accredited_by, participant.credential_until_ns = decider_id, until_ns
         participant.credential_number = number or participant.credential_number
+
+
+def _step_file(participant: Participant, taken: Step, scope: Restriction | None) -> None:
+    """Of credentials of before there were classes nothing is written down."""
+    if taken == "apply":
+        participant.accreditation = UNSET
+    if scope is None:
+        return
+    file = file_of(participant)
+    if taken == "restrict":
+        file.restricted = scope
+    else:
+        file.classes, file.boards = scope.classes, scope.boards
+    if taken == "unrestrict":
+        file.restricted = None
+
+
+def variant(participant: Participant, taken: Step) -> Step:
+    """The step as it is for whoever was restricted before: a suspension or a date takes no restriction away."""
+    file = participant.accreditation
+    if isinstance(file, UnsetType) or file.restricted is None:
+        return taken
+    if taken == "renew" and participant.credential == "expired":
+        return "renew_restricted"
+    return "restore_restricted" if taken == "restore_credential" else taken
 
 
 def _step_status(participant: Participant, taken: Step, until_ns: int, reasons: tuple[str, ...]) -> None:

@@ -5,8 +5,9 @@
                                                      ├─ what a rule reads of the product changes: that rule it cures no more
                                                      └─ revoked by it or an operator: cures nothing from then on
 
-An attestation names the product, a buyer or all, and the rules whose evidence it confirms; a rule says itself which kinds
-confirm it (`clearing.notrade.Cure`). 江西 31 names such services (合规认证、安全审计、数据公证、资产评估);
+A credential for a class of services (`exchange.accreditation.ATTESTS`) makes its holder a provider too, for as long as it
+is in force. An attestation names the product, a buyer or all, and the rules whose evidence it confirms; a rule says itself
+which kinds confirm it (`clearing.notrade.Cure`). 江西 31 names such services (合规认证、安全审计、数据公证、资产评估);
 what they cure is the venue's rule. An attestation given while its provider was accredited stands until its own date; an
 operator who takes the accreditation away for a reason ends them all.
 """
@@ -14,8 +15,11 @@ operator who takes the accreditation away for a reason ends them all.
 from collections.abc import Iterable, Iterator
 from typing import Final, get_args
 
+from msgspec import UNSET
+
 from clearing.contract import canonical
 from clearing.notrade import Confirmer, Rule
+from credit.merchant import IN_FORCE
 from exchange.events import (
     AccreditProvider,
     Attest,
@@ -109,10 +113,12 @@ def _provider_refusal(state: State, command: Attest, at_ns: int) -> Refusal | No
     provider = state.providers.get(command.actor)
     if provider is None or provider.revoked or provider.valid_until_ns <= at_ns:
         return Refusal(Refused.forbidden, "only an accredited provider attests: an operator accredits it")
+    credential = state.bureau.participants[command.actor].credential
+    if provider.classes is not UNSET and credential not in IN_FORCE:
+        return Refusal(Refused.forbidden, f"your accreditation is {credential}: nothing is attested under it")
     if command.kind not in provider.kinds:
-        return Refusal(
-            Refused.forbidden, f"you are accredited for {', '.join(provider.kinds)}, not for {command.kind}"
-        )
+        kinds = ", ".join(provider.kinds) or "nothing that attests"
+        return Refusal(Refused.forbidden, f"you are accredited for {kinds}, not for {command.kind}")
     if state.bureau.participants[command.actor].public_key != command.public_key:
         return Refusal(Refused.signature_wrong, "your key was replaced: sign with the one that stands now")
     return None

@@ -380,17 +380,28 @@ class DecideIdentity(Command, frozen=True, kw_only=True):
 
 
 class ApplyForAccreditation(Command, frozen=True, kw_only=True):
+    """For `classes` of `credit.merchant.CLASSES`, on `boards`; none: on all."""
+
     evidence_sha256: str
+    classes: tuple[str, ...] = ("merchant",)
+    boards: tuple[str, ...] = ()
 
 
 class DecideAccreditation(Command, frozen=True, kw_only=True):
-    """`step`: accredit, refuse, suspend, restore, revoke."""
+    """`step` of `exchange.accreditation.STEPS`; suspend and revoke are proposed, confirm and withdraw answer that.
+
+    `classes` and `boards`: what is given, or left of it; none: as applied for, or as it is. `documents`: what is asked for.
+    """
 
     participant: str
     step: str
     valid_until_ns: int = 0
     evidence_sha256: str = ""
     reasons: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    boards: tuple[str, ...] = ()
+    number: str = ""
+    documents: tuple[str, ...] = ()
 
 
 class SetBan(Command, frozen=True, kw_only=True):
@@ -1138,6 +1149,12 @@ class AnswerDispute(Command, frozen=True, kw_only=True):
     reason: str
 
 
+class AnswerDocuments(Command, frozen=True, kw_only=True):
+    """By an applicant whom a reviewer has asked: (name, SHA-256) of what it hands in."""
+
+    documents: tuple[tuple[str, str], ...]
+
+
 # ------------------------------------------------------------------------------------------------ events
 
 
@@ -1239,11 +1256,21 @@ class IdentityDecided(Event, frozen=True):
 
 
 class AccreditationApplied(Event, frozen=True):
+    """Without classes: of before there were any, as merchant on all boards."""
+
     participant: str
     evidence_sha256: str
+    classes: tuple[str, ...] = ()
+    boards: tuple[str, ...] = ()
 
 
 class AccreditationDecided(Event, frozen=True):
+    """`step`: accredit, renew, refuse, restrict, unrestrict, suspend, restore, revoke; by the venue itself, expire.
+
+    `classes` and `boards` (none: all): what was given or is left; only of accredit, renew, restrict and unrestrict.
+    `state` is what it led to. `proposed_by`: who proposed what `by` confirmed. Older journals have none of these fields.
+    """
+
     participant: str
     step: str
     credential_number: str
@@ -1251,6 +1278,10 @@ class AccreditationDecided(Event, frozen=True):
     evidence_sha256: str
     reasons: tuple[str, ...]
     by: str
+    classes: tuple[str, ...] = ()
+    boards: tuple[str, ...] = ()
+    state: str = ""
+    proposed_by: str = ""
 
 
 class BanSet(Event, frozen=True):
@@ -2632,6 +2663,48 @@ class BillFiled(Event, frozen=True):
     bill: str
 
 
+class DocumentsRequested(Event, frozen=True):
+    """The application waits for these; what was handed in before counts no more."""
+
+    participant: str
+    documents: tuple[str, ...]
+    reasons: tuple[str, ...]
+    by: str
+
+
+class DocumentsAnswered(Event, frozen=True):
+    """(name, SHA-256) of each."""
+
+    participant: str
+    documents: tuple[tuple[str, str], ...]
+
+
+class AccreditationProposed(Event, frozen=True):
+    """`step` is suspend or revoke, and takes effect when somebody of another house confirms it before `until_ns`.
+
+    `state` is the credential's, which stays as it is.
+    """
+
+    participant: str
+    step: str
+    reasons: tuple[str, ...]
+    evidence_sha256: str
+    by: str
+    until_ns: int
+    state: str
+
+
+class AccreditationProposalEnded(Event, frozen=True):
+    """`how`: withdrawn, or expired (then by the venue). What is confirmed is an `AccreditationDecided`."""
+
+    participant: str
+    step: str
+    how: str
+    reasons: tuple[str, ...]
+    by: str
+    state: str
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -2760,6 +2833,10 @@ AnyEvent = (
     | BillLowered
     | BillRefunded
     | BillFiled
+    | DocumentsRequested
+    | DocumentsAnswered
+    | AccreditationProposed
+    | AccreditationProposalEnded
 )
 
 

@@ -46,6 +46,7 @@ from exchange.events import (
 from exchange.gathering import PAIR_UNSAID, central_approved, export_of, licensed_to
 from exchange.matching import posted
 from exchange.matching.metering import plan_fault
+from exchange.participant import board_refusal as accredited_refusal
 from exchange.participant import has_role, party_of, standing_refusal
 from exchange.product import RIGHTS, cell_facts, evidence_refusal, gainers, own_case_refusal
 from exchange.state import DAY_NS, Listing, Product, State, closing, new_book
@@ -131,7 +132,8 @@ def create(state: State, command: CreateListing, at_ns: int) -> Refusal | list[E
         )
     board, terms = state.boards[command.board], command.terms
     refusal = (
-        transfer_refusal(product, command.actor, terms)
+        accredited_refusal(state, command.actor, board.id)
+        or transfer_refusal(product, command.actor, terms)
         or terms_refusal(state, command.board, terms, at_ns)
         or drafted_refusal(state, product, board, terms, command.attributes, at_ns)
     )
@@ -382,6 +384,10 @@ def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event
     product = state.products[listing.product]
     if (refusal := _tariff_refusal(product, command)) is not None:
         return refusal
+    if command.step in ("submit", "approve", "resume"):
+        refusal = accredited_refusal(state, listing.merchant, listing.board)
+        if refusal is not None:
+            return refusal
     if command.step in ("submit", "approve"):
         if product.state != "registered":
             return Refusal(Refused.wrong_state, f"the product is {product.state}: have it registered first")

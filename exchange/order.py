@@ -70,7 +70,7 @@ from exchange.listing import (
 from exchange.matching import posted
 from exchange.matching.book import Order
 from exchange.matching.orders import BUY, PLAIN, SELL, Conditions
-from exchange.participant import party_of, standing_refusal, ultimate_owner
+from exchange.participant import board_refusal, party_of, standing_refusal, ultimate_owner
 from exchange.product import protected_kinds
 from exchange.state import (
     DAY_NS,
@@ -245,6 +245,8 @@ def lawful(
 ) -> Read | Refusal:
     """What the rules have read of an order that they let pass; or why its participant may not place it."""
     standing = standing_refusal(state, command.actor, "buy" if command.side == BUY else "list", at_ns)
+    if standing is None and command.side != BUY:
+        standing = board_refusal(state, command.actor, listing.board)
     if standing is not None and standing.code is not Refused.standing_denied:
         return standing
     read = read_of(state, listing, cell, command, at_ns, in_book)
@@ -930,11 +932,6 @@ def _reserves(state: State, participant: str) -> bool:
     if any(ledger.available(participant, asset) != ledger.balance(participant, asset) for asset in assets):
         return True
     return any(order.participant == participant for book in state.books.values() for order in book.parked())
-
-
-def on_standing_due(state: State, participant: str, due_ns: int, at_ns: int) -> list[Event]:
-    """A mandate or a credential has run out, unless it was renewed since."""
-    return close_without_standing(state, participant, at_ns)
 
 
 # ---- events

@@ -20,15 +20,12 @@ from credit.merchant import (
     check_region,
     check_uscc,
     holds,
+    left,
     same_controller,
 )
 from exchange.events import (
     VENUE,
-    AccreditationApplied,
-    AccreditationDecided,
-    ApplyForAccreditation,
     BanSet,
-    DecideAccreditation,
     DecideIdentity,
     Event,
     GrantRole,
@@ -64,20 +61,12 @@ GRANTED_ROLES: Final = ("auditor", "operator", "reviewer")
 STATUS_STEPS: Final = ("suspend", "resume", "close")
 """Steps of `credit.merchant.STATUS` that have a command of their own; a ban leaves the status as it is."""
 
-ACCREDITATION_STEPS: Final = {
-    "accredit": "accredit",
-    "renew": "renew",
-    "refuse": "refuse_credential",
-    "suspend": "suspend_credential",
-    "restore": "restore_credential",
-    "revoke": "revoke",
-}
-"""Step of the API: step of `credit.merchant.CREDENTIAL`."""
-
 _CODES: Final = {
     "unknown_participant": Refused.not_found,
     "step_impossible": Refused.wrong_state,
     "not_due": Refused.wrong_state,
+    "documents_missing": Refused.wrong_state,
+    "not_legal_person": Refused.identity_invalid,
     "decider_required": Refused.forbidden,
     "decider_not_entitled": Refused.forbidden,
     "own_case": Refused.own_case,
@@ -89,8 +78,13 @@ _CODES: Final = {
 }
 """The bureau's codes in the venue's words; what is not here is `standing_denied`."""
 
-_CREDENTIAL_FACT: Final[dict[str, Any]] = {"applied": "registered"}
-"""Credential state as `seller.credential` where the names differ."""
+_CREDENTIAL_FACT: Final[dict[str, Any]] = {
+    "applied": "registered",
+    "under_review": "registered",
+    "restricted": "accredited",
+    "expired": "accredited",
+}
+"""Credential state as `seller.credential` where the names differ: one that has expired has its date for that."""
 
 
 def has_role(state: State, participant: str, role: str, at_ns: int) -> bool:
@@ -146,6 +140,24 @@ def standing_refusal(state: State, participant: str, deed: str, at_ns: int) -> R
     return Refusal(code, " ".join(f"{reason.en} {reason.zh}" for reason in hindered))
 
 
+def board_refusal(state: State, participant: str, board: str) -> Refusal | None:
+    """Why a merchant's credential is not for this board; that there is one in force is `standing_refusal`'s."""
+    boards = left(state.bureau.participants[participant]).boards
+    if not boards or board in boards:
+        return None
+    detail = (
+        f"资质只适用于板块 {'、'.join(boards)}，不含 {board}。"
+        f"The accreditation is for the boards {', '.join(boards)}, not for {board}: have it widened (renew)."
+    )
+    return Refusal(Refused.not_accredited, detail)
+
+
+def merchant_credential(row: Participant) -> Any:
+    """The state of a participant's credential as a data merchant, as the rules read it."""
+    fact = _CREDENTIAL_FACT.get(row.credential, row.credential)
+    return fact if "merchant" in left(row).classes or fact == "none" else "none"
+
+
 def is_active(state: State, participant: str) -> bool:
     """Neither suspended nor closed."""
     return state.bureau.participants[participant].status == "active"
@@ -156,10 +168,11 @@ def account_refusal(state: State, participant: str) -> Refusal | None:
     if is_active(state, participant):
         return None
     status = state.bureau.participants[participant].status
-    return _bureau_refusal("participant_closed" if status == "closed" else "participant_suspended")
+    return bureau_refusal("participant_closed" if status == "closed" else "participant_suspended")
 
 
-def _bureau_refusal(code: Any) -> Refusal:
+def bureau_refusal(code: Any) -> Refusal:
+    """The bureau's refusal in the venue's words."""
     zh, en = WORDS[code]
     return Refusal(_CODES.get(code, Refused.standing_denied), f"{en} {zh}")
 
@@ -188,7 +201,7 @@ def register(state: State, command: RegisterParticipant, at_ns: int) -> Refusal 
         id=participant, legal_name=command.legal_name, uscc=command.uscc, public_key=command.public_key
     )
     if (code := state.bureau.admission_refusal(row)) is not None:
-        return _bureau_refusal(code)
+        return bureau_refusal(code)
     return [
         ParticipantRegistered(
             participant,
@@ -217,7 +230,7 @@ def resubmit_identity(state: State, command: ResubmitIdentity, at_ns: int) -> Re
     """A refused identity is mended and waits for a reviewer again. Before a decision nothing changes under its eyes."""
     code = state.bureau.refusal(command.actor, "resubmit", command.actor, at_ns, {"uscc": command.uscc})
     if code is not None:
-        return _bureau_refusal(code)
+        return bureau_refusal(code)
     row = state.bureau.participants[command.actor]
     if (refusal := _said_refusal(command, bool(row.roles))) is not None:
         return refusal
@@ -279,7 +292,7 @@ def set_status(state: State, command: SetStatus, at_ns: int) -> Refusal | list[E
         return Refusal(Refused.malformed, f"step is one of {', '.join(STATUS_STEPS)}, and needs a reason")
     code = state.bureau.refusal(command.participant, command.step, command.actor, at_ns)  # type: ignore[arg-type]
     if code is not None:
-        return _bureau_refusal(code)
+        return bureau_refusal(code)
     if command.step == "close" and (refusal := _closing_refusal(state, command.participant)) is not None:
         return refusal
     row = state.bureau.participants[command.participant]
@@ -334,11 +347,11 @@ def replace_key(state: State, command: ReplaceKey, at_ns: int) -> Refusal | list
     if (refusal := _replacer_refusal(state, command, row, at_ns)) is not None:
         return refusal
     if row.status == "closed":
-        return _bureau_refusal("participant_closed")
+        return bureau_refusal("participant_closed")
     if (wrong := check_public_key(command.public_key)) is not None:
         return Refusal(Refused.identity_invalid, f"public_key: {wrong}")
     if command.public_key in state.bureau.by_key:
-        return _bureau_refusal("duplicate_key")
+        return bureau_refusal("duplicate_key")
     return [KeyReplaced(command.participant, command.public_key, command.reason, command.actor)]
 
 
@@ -359,7 +372,7 @@ def _replacer_refusal(state: State, command: ReplaceKey, row: Participant, at_ns
     if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
         return refusal
     if same_house(state, row.id, command.actor):
-        return _bureau_refusal("own_case")
+        return bureau_refusal("own_case")
     return None if command.reason.strip() else Refusal(Refused.malformed, "give the reason")
 
 
@@ -367,7 +380,7 @@ def decide_identity(state: State, command: DecideIdentity, at_ns: int) -> Refusa
     step = "verify" if command.accept else "refuse_identity"
     code = state.bureau.refusal(command.participant, step, command.actor, at_ns)  # type: ignore[arg-type]
     if code is not None:
-        return _bureau_refusal(code)
+        return bureau_refusal(code)
     if command.accept and command.mandate_until_ns <= at_ns:
         return Refusal(Refused.out_of_bounds, "mandate_until, the end of the agent's mandate, must lie ahead")
     if command.accept and not command.evidence_sha256:
@@ -391,47 +404,11 @@ def decide_identity(state: State, command: DecideIdentity, at_ns: int) -> Refusa
     ]
 
 
-def apply_for_accreditation(
-    state: State, command: ApplyForAccreditation, at_ns: int
-) -> Refusal | list[Event]:
-    code = state.bureau.refusal(command.actor, "apply", command.actor, at_ns)
-    if code is not None:
-        return _bureau_refusal(code)
-    return [AccreditationApplied(command.actor, command.evidence_sha256)]
-
-
-def decide_accreditation(state: State, command: DecideAccreditation, at_ns: int) -> Refusal | list[Event]:
-    step: Any = ACCREDITATION_STEPS.get(command.step)
-    if step is None:
-        return Refusal(Refused.malformed, f"step is one of {', '.join(ACCREDITATION_STEPS)}")
-    code = state.bureau.refusal(command.participant, step, command.actor, at_ns)
-    if code is not None:
-        return _bureau_refusal(code)
-    if command.step in ("accredit", "renew"):
-        if command.valid_until_ns <= at_ns:
-            return Refusal(Refused.out_of_bounds, "valid_until, the end of the credential, must lie ahead")
-    elif command.step != "restore" and not command.reasons:
-        return Refusal(Refused.malformed, "give the reasons of the decision")
-    row = state.bureau.participants[command.participant]
-    number = row.credential_number or f"DM-{command.participant[1:].zfill(6)}"
-    return [
-        AccreditationDecided(
-            command.participant,
-            command.step,
-            number,
-            command.valid_until_ns,
-            command.evidence_sha256,
-            command.reasons,
-            command.actor,
-        )
-    ]
-
-
 def set_ban(state: State, command: SetBan, at_ns: int) -> Refusal | list[Event]:
     step = "ban" if command.until_ns else "lift_ban"
     code = state.bureau.refusal(command.participant, step, command.actor, at_ns)  # type: ignore[arg-type]
     if code is not None:
-        return _bureau_refusal(code)
+        return bureau_refusal(code)
     if command.until_ns and command.until_ns <= at_ns:
         return Refusal(Refused.out_of_bounds, "until must lie ahead; null lifts the ban")
     return [BanSet(command.participant, command.until_ns, command.reason, command.actor)]
@@ -535,26 +512,6 @@ def apply_identity(state: State, event: IdentityDecided, at_ns: int) -> None:
         state.start_timer(event.mandate_until_ns, "standing", event.participant)
 
 
-def apply_application(state: State, event: AccreditationApplied, at_ns: int) -> None:
-    state.bureau.step(event.participant, "apply", at_ns, event.participant)
-    state.forget_participant(event.participant)
-
-
-def apply_accreditation(state: State, event: AccreditationDecided, at_ns: int) -> None:
-    state.bureau.step(
-        event.participant,
-        ACCREDITATION_STEPS[event.step],  # type: ignore[arg-type]
-        at_ns,
-        event.by,
-        until_ns=event.valid_until_ns,
-        number=event.credential_number,
-        reasons=event.reasons,
-    )
-    state.forget_participant(event.participant)
-    if event.step in ("accredit", "renew"):
-        state.start_timer(event.valid_until_ns, "standing", event.participant)
-
-
 def apply_ban(state: State, event: BanSet, at_ns: int) -> None:
     state.bureau.step(
         event.participant,
@@ -603,7 +560,7 @@ def _new_party(state: State, participant: str, at_ns: int) -> Party:
         ubo_id=owner,
         group_id=group,
         status=row.status,
-        credential=_CREDENTIAL_FACT.get(row.credential, row.credential),
+        credential=merchant_credential(row),
         credential_until=row.credential_until_ns,
         credit_ban=dates[0] > at_ns,
         recorded_licensee=False,

@@ -54,6 +54,10 @@ from clearing.ledger import (
 from exchange.attributes import Attributes, Value
 from exchange.auction import BID_LIFE
 from exchange.events import (
+    AccreditationApplied,
+    AccreditationDecided,
+    AccreditationProposalEnded,
+    AccreditationProposed,
     AnyEvent,
     AuctionClosed,
     AuctionOpened,
@@ -80,6 +84,8 @@ from exchange.events import (
     DepositPaid,
     DepositTaken,
     DisputeAnswered,
+    DocumentsAnswered,
+    DocumentsRequested,
     DutyBroken,
     DutyMoved,
     DutyOpened,
@@ -637,6 +643,32 @@ class UsageRow(Struct, gc=False):
     month: int
 
 
+class AccreditationRow(Struct, gc=False, kw_only=True):
+    """A step in the life of a participant's credential, in the order in which they came (`exchange.accreditation`).
+
+    `step`: apply, request_documents, answer_documents, a decision, expire; of a proposal propose_suspend,
+    suspend_withdrawn, suspend_expired, and so of revoke. `state` is what the credential is afterwards. `documents`: what
+    was asked for, or the names of what came, whose `hashes` stand beside.
+    """
+
+    sequence: int
+    position: int
+    at_ns: int
+    participant: str
+    step: str
+    state: str
+    by: str
+    proposed_by: str = ""
+    classes: tuple[str, ...] = ()
+    boards: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+    hashes: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    evidence_sha256: str = ""
+    credential_number: str = ""
+    valid_until_ns: int = 0
+
+
 class PostingRecord(Struct, gc=False):
     """One movement: `amount` (fen, or units of `asset`) left `source` and reached `target`. Never zero.
 
@@ -750,6 +782,7 @@ class View:
         self.subscriptions: Kept[SubscriptionRecord] = Kept()
         self.bills: Kept[BillRecord] = Kept()
         self.usage: list[UsageRow] = []
+        self.accreditations: list[AccreditationRow] = []
         self.postings: list[PostingRecord] = []
         self.refusals: list[RefusalRecord] = []
         self.call_auctions: list[CallAuctionRecord] = []
@@ -764,12 +797,13 @@ class View:
         self.proved = 0
         self.used = 0
         self.auctioned = 0
+        self.accredited = 0
 
     def begin(self, sequence: int) -> None:
         """What follows is in this journal row."""
         self.sequence = sequence
         self.edition = edition_at(self.editions, sequence)
-        self.used = self.posted = self.refused = self.proved = self.auctioned = 0
+        self.used = self.posted = self.refused = self.proved = self.auctioned = self.accredited = 0
 
     def post(
         self,
@@ -1492,6 +1526,88 @@ def _duty_rescheduled(view: View, event: DutyRescheduled, at_ns: int) -> None:
     duty.due_ns, duty.provisional, duty.updated_at_ns = event.due_ns, event.provisional, at_ns
 
 
+# ----------------------------------------------------------------------------------------- accreditations
+
+LED_TO: Final = {
+    "accredit": "accredited",
+    "renew": "accredited",
+    "refuse": "none",
+    "suspend": "suspended",
+    "restore": "accredited",
+    "revoke": "revoked",
+}
+"""What a decision led to in journals of before it said so."""
+
+
+def _accreditation(
+    view: View, at_ns: int, participant: str, step: str, state: str, by: str, **said: Any
+) -> None:
+    view.accredited += 1
+    view.accreditations.append(
+        AccreditationRow(
+            sequence=view.sequence,
+            position=view.accredited,
+            at_ns=at_ns,
+            participant=participant,
+            step=step,
+            state=state,
+            by=by,
+            **said,
+        )
+    )
+
+
+def _accreditation_applied(view: View, event: AccreditationApplied, at_ns: int) -> None:
+    said = {
+        "classes": event.classes or ("merchant",),
+        "boards": event.boards,
+        "evidence_sha256": event.evidence_sha256,
+    }
+    _accreditation(view, at_ns, event.participant, "apply", "applied", event.participant, **said)
+
+
+def _accreditation_decided(view: View, event: AccreditationDecided, at_ns: int) -> None:
+    _accreditation(
+        view,
+        at_ns,
+        event.participant,
+        event.step,
+        event.state or LED_TO[event.step],
+        event.by,
+        proposed_by=event.proposed_by,
+        classes=event.classes,
+        boards=event.boards,
+        reasons=event.reasons,
+        evidence_sha256=event.evidence_sha256,
+        credential_number=event.credential_number,
+        valid_until_ns=event.valid_until_ns,
+    )
+
+
+def _documents_requested(view: View, event: DocumentsRequested, at_ns: int) -> None:
+    said = {"documents": event.documents, "reasons": event.reasons}
+    _accreditation(view, at_ns, event.participant, "request_documents", "under_review", event.by, **said)
+
+
+def _documents_answered(view: View, event: DocumentsAnswered, at_ns: int) -> None:
+    said = {
+        "documents": tuple(name for name, _ in event.documents),
+        "hashes": tuple(sha256 for _, sha256 in event.documents),
+    }
+    who = event.participant
+    _accreditation(view, at_ns, who, "answer_documents", "under_review", who, **said)
+
+
+def _accreditation_proposed(view: View, event: AccreditationProposed, at_ns: int) -> None:
+    said = {"reasons": event.reasons, "evidence_sha256": event.evidence_sha256}
+    _accreditation(view, at_ns, event.participant, f"propose_{event.step}", event.state, event.by, **said)
+
+
+def _accreditation_proposal_ended(view: View, event: AccreditationProposalEnded, at_ns: int) -> None:
+    step = f"{event.step}_{event.how}"
+    _accreditation(view, at_ns, event.participant, step, event.state, event.by, reasons=event.reasons)
+
+
 # ----------------------------------------------------------------------------------------------- reports
 
 
@@ -1968,5 +2084,11 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     DisputeAnswered: _dispute_answered,
     BillLowered: _bill_lowered,
     BillRefunded: _bill_refunded,
+    AccreditationApplied: _accreditation_applied,
+    AccreditationDecided: _accreditation_decided,
+    DocumentsRequested: _documents_requested,
+    DocumentsAnswered: _documents_answered,
+    AccreditationProposed: _accreditation_proposed,
+    AccreditationProposalEnded: _accreditation_proposal_ended,
 }
 """Events that the query tables do not tell of are not in it."""

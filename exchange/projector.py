@@ -92,6 +92,7 @@ from exchange.journal import SHARD, editions, entries_of
 from exchange.matching.metering import Line, Plan
 from exchange.matching.negotiation import Criterion
 from exchange.projection import (
+    AccreditationRow,
     AuctionRecord,
     BidRecord,
     BillRecord,
@@ -267,6 +268,7 @@ SUBSCRIPTIONS: Final = Table(
 )
 BILLS: Final = Table("bill", BillRecord, ("number",), {"lines": tuple[Line, ...], "shares": Shares})
 USAGE: Final = Table("usage_record", UsageRow, ("sequence", "position"))
+ACCREDITATIONS: Final = Table("accreditation_step", AccreditationRow, ("sequence", "position"))
 LEAVES: Final = Table("evidence_leaf", LeafRecord, ("id", "sequence", "position"))
 POSTINGS: Final = Table("posting", PostingRecord, ("sequence", "position"))
 REFUSALS: Final = Table("refusal", RefusalRecord, ("sequence", "position"), {"unknown": Unknown})
@@ -487,6 +489,7 @@ async def write(connection: Any, view: View) -> None:
             await _copy(connection, table, f"changed_{table.name}", kept.changed.values())
             await connection.execute(table.update())
     await _copy(connection, USAGE, USAGE.name, view.usage)
+    await _copy(connection, ACCREDITATIONS, ACCREDITATIONS.name, view.accreditations)
     await _copy(connection, POSTINGS, POSTINGS.name, view.postings)
     await _copy(connection, REFUSALS, REFUSALS.name, view.refusals)
     await _copy(connection, CALL_AUCTIONS, CALL_AUCTIONS.name, view.call_auctions)
@@ -755,6 +758,7 @@ async def _compare_tables(connection: Any, view: View) -> Difference | None:
             return difference
     return (
         await _compare_table(connection, USAGE, view.usage)
+        or await _compare_table(connection, ACCREDITATIONS, view.accreditations)
         or await _compare_table(connection, POSTINGS, view.postings)
         or await _compare_table(connection, REFUSALS, view.refusals)
         or await _compare_table(connection, CALL_AUCTIONS, view.call_auctions)
@@ -917,6 +921,9 @@ AUCTIONS_OF: Final = CALL_AUCTIONS.select(
 FILLS_OF: Final = TRADES.select("WHERE buy_order = $1 OR sell_order = $1 ORDER BY number LIMIT $2")
 SUBSCRIPTIONS_OF: Final = _either(SUBSCRIPTIONS, "buyer", "seller", "number < $3", BY_NUMBER)
 BILLS_OF: Final = BILLS.select("WHERE subscription = $2 AND number > $3 ORDER BY number LIMIT $1")
+ACCREDITATIONS_OF: Final = ACCREDITATIONS.select(
+    "WHERE participant = $2 AND (sequence, position) > ($3, $4) ORDER BY sequence, position LIMIT $1"
+)
 USAGE_OF: Final = USAGE.select(f"WHERE subscription = $2 AND {BELOW} ORDER BY {BY_PLACE} LIMIT $1")
 ENTITLEMENTS_OF: Final = _either(ENTITLEMENTS, "buyer", "seller", "number < $3", BY_NUMBER)
 DUTIES_OF: Final = _either(
@@ -1207,3 +1214,11 @@ async def usage_of(
 ) -> Page[UsageRow]:
     """Records of use that were counted, the last told first."""
     return await _page_of(pool, USAGE, USAGE_OF, limit, subscription, *_place_before(cursor))
+
+
+async def accreditation_of(
+    pool: Pool, participant: str, limit: int = 50, cursor: str | None = None
+) -> Page[AccreditationRow]:
+    """The steps of a participant's credential, the oldest first."""
+    place = _place_before(cursor) if cursor else (0, 0)
+    return await _page_of(pool, ACCREDITATIONS, ACCREDITATIONS_OF, limit, participant, *place)

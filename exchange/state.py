@@ -596,6 +596,8 @@ class Provider(Struct, kw_only=True):
     by: str
     since_ns: int
     revoked: str = ""
+    classes: tuple[str, ...] | UnsetType = UNSET
+    """Where its credential is for these classes: it attests while that is in force. Else an operator has appointed it."""
 
 
 class Attestation(Struct, kw_only=True):

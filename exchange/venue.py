@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from exchange import (
+    accreditation,
     attestation,
     auction,
     bank,
@@ -442,6 +443,12 @@ def _with_standing(state: State, first: Iterable[Event], changed: str, at_ns: in
     yield from trade.judge_holds_of(state, changed, at_ns)
 
 
+def _standing_due(state: State, name: str, due_ns: int, at_ns: int) -> Iterator[Event]:
+    """A mandate or a credential has run out, unless it was renewed since."""
+    yield from accreditation.expire(state, name, at_ns)
+    yield from order.close_without_standing(state, name, at_ns)
+
+
 def _then_parties(handler: Handler) -> Handler:
     """A register of a product or a participant changes: the holds that it is about are judged again."""
 
@@ -531,8 +538,8 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.ReplaceKey: participant.replace_key,
     happened.ResubmitIdentity: participant.resubmit_identity,
     happened.DecideIdentity: _then_standing(participant.decide_identity),
-    happened.ApplyForAccreditation: participant.apply_for_accreditation,
-    happened.DecideAccreditation: _then_standing(participant.decide_accreditation),
+    happened.ApplyForAccreditation: accreditation.apply,
+    happened.DecideAccreditation: _then_standing(accreditation.decide),
     happened.SetBan: _then_standing(participant.set_ban),
     happened.SubmitProduct: product.submit,
     happened.DecideProduct: product.decide,
@@ -603,6 +610,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.PayBill: subscription.pay,
     happened.DisputeBill: subscription.dispute,
     happened.AnswerDispute: subscription.answer,
+    happened.AnswerDocuments: accreditation.answer,
 }
 """Command: who decides it."""
 
@@ -636,8 +644,8 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.KeyReplaced: participant.apply_key,
     happened.IdentityResubmitted: participant.apply_resubmitted,
     happened.IdentityDecided: participant.apply_identity,
-    happened.AccreditationApplied: participant.apply_application,
-    happened.AccreditationDecided: participant.apply_accreditation,
+    happened.AccreditationApplied: accreditation.apply_applied,
+    happened.AccreditationDecided: accreditation.apply_decided,
     happened.BanSet: participant.apply_ban,
     happened.ProductSubmitted: product.apply_submitted,
     happened.ProductDecided: product.apply_decided,
@@ -742,6 +750,10 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.BillLowered: subscription.apply_lowered,
     happened.BillRefunded: subscription.apply_refunded,
     happened.BillFiled: subscription.apply_filed,
+    happened.DocumentsRequested: accreditation.apply_requested,
+    happened.DocumentsAnswered: accreditation.apply_answered,
+    happened.AccreditationProposed: accreditation.apply_proposed,
+    happened.AccreditationProposalEnded: accreditation.apply_proposal_ended,
 }
 """Event: what it changes."""
 
@@ -776,7 +788,8 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "duty": duty.on_due,
     "duty_reminder": duty.on_reminder_due,
     "report": trade.on_report_due,
-    "standing": order.on_standing_due,
+    "standing": _standing_due,
+    "accreditation_proposal": accreditation.on_proposal_due,
     "order": book_orders.on_due,
     "session": session.on_due,
     "bank": bank.on_due,

@@ -383,6 +383,7 @@ class Venue(Site):
         self.process: subprocess.Popen[bytes] | None = None
         self._operator: Person | None = None
         self._desk: Person | None = None
+        self._pair: list[Person] = []
         self._personal: dict[str, dict[str, bool]] = {}
         self._offered: dict[str, str] = {}
         self._filled_in: dict[str, dict[str, Any]] = {}
@@ -607,6 +608,13 @@ class Venue(Site):
             **changes,
         }
         return (by or self.desk).post(f"/v1/participants/{person.participant}/accreditation", body)
+
+    def discipline(self, person: Person, step: str, **changes: Any) -> httpx.Response:
+        """Suspend or revoke an accreditation: one verified reviewer proposes, one of another house confirms."""
+        while len(self._pair) < 2:
+            self._pair.append(self.verified_official("reviewer"))
+        done(self.accreditation(person, step, by=self._pair[0], **changes))
+        return self.accreditation(person, "confirm", by=self._pair[1])
 
     def ban(self, person: Person, until: str | None) -> None:
         body = {"until": until, "reason": "失信惩戒"}

@@ -478,7 +478,7 @@ def at_registration(market: Market) -> None:
 
 
 def credential_suspended(market: Market) -> None:
-    done(market.venue.accreditation(market.api_merchant, "suspend"))
+    done(market.venue.discipline(market.api_merchant, "suspend"))
     expect(market, order_of(market, market.buyer, market.apis[6])(), "E01")
     done(market.venue.accreditation(market.api_merchant, "restore"))
 

@@ -177,9 +177,42 @@ def people(world: World) -> None:
         world.must(e.SetStatus(actor=OPERATOR, participant=late, step=step, reason="looked into"))
     stolen = e.ReplaceKey(actor=OPERATOR, participant=late, public_key=public_key("second"), reason="stolen")
     world.must(stolen)
+    accreditations(world)
     aide = world.person()
     world.must(e.GrantRole(actor=OPERATOR, participant=aide, role="auditor"))
     world.must(e.RevokeRole(actor=OPERATOR, participant=aide, role="auditor", reason="has left"))
+
+
+def accreditations(world: World) -> None:
+    """Documents asked for and answered, restricted and whole again, suspended, restored and revoked; two proposals end."""
+    notary = world.person("merchant")
+    world.verify(notary)
+    first, second = world.official("reviewer"), world.official("reviewer")
+    classes = ("merchant", "notary")
+    world.must(e.ApplyForAccreditation(actor=notary, evidence_sha256=EVIDENCE, classes=classes))
+    reason: dict[str, Any] = {
+        "participant": notary,
+        "reasons": ("as the papers say",),
+        "evidence_sha256": EVIDENCE,
+    }
+    asked = e.DecideAccreditation(actor=first, step="request_documents", documents=("report",), **reason)
+    world.must(asked)
+    world.must(e.AnswerDocuments(actor=notary, documents=(("report", EVIDENCE),)))
+    until_ns = world.at_ns + 100 * DAY_NS
+    for actor, step, more in (
+        (first, "accredit", {"valid_until_ns": until_ns, "boards": ("general", "computing")}),
+        (first, "restrict", {"boards": ("general",)}),
+        (first, "suspend", {}),
+        (second, "withdraw", {}),
+        (first, "suspend", {}),
+        (second, "confirm", {}),
+        (first, "restore", {}),
+        (first, "unrestrict", {}),
+        (first, "renew", {"valid_until_ns": until_ns}),
+        (second, "revoke", {}),
+    ):
+        world.must(e.DecideAccreditation(actor=actor, step=step, **reason, **more))
+    world.must(e.DecideAccreditation(actor=first, step="confirm", **reason))
 
 
 def sales(world: World, listing: str, buyer: str) -> None:

@@ -119,6 +119,20 @@ class Town:
         body = {"step": step, "evidence_sha256": sha256_of(step), "reasons": [f"{step}: 交易日演练"], **more}
         self.reviewer.post(f"/v1/participants/{person.participant}/accreditation", body)
 
+    def suspend_credential(self, person: Person) -> None:
+        """Under four eyes: one verified reviewer proposes, one of another house confirms."""
+        for step, actor in (("suspend", self._official("first")), ("confirm", self._official("second"))):
+            body = {"step": step, "evidence_sha256": sha256_of(step), "reasons": [f"{step}: 交易日演练"]}
+            actor.post(f"/v1/participants/{person.participant}/accreditation", body)
+
+    def _official(self, label: str) -> Person:
+        """A verified reviewer, who is none of the people that trade."""
+        person = self.newcomer(label)
+        del self.people[label]
+        self.operator.post(f"/v1/participants/{person.participant}/roles", {"role": "reviewer"})
+        self.verify(person)
+        return person
+
     def ban(self, person: Person) -> None:
         body = {"until": self.in_days(TWO_YEARS_DAYS), "reason": "失信惩戒（演练）"}
         self.operator.post(f"/v1/participants/{person.participant}/ban", body)

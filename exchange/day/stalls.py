@@ -436,7 +436,7 @@ class Builder:
                 else:
                     by = self.town.people[stall.seller] if kind == "own" else None
                     self.town.record(stall.product, what[0], by)
-        self.town.accreditation(self.town.people["suspended"], "suspend")
+        self.town.suspend_credential(self.town.people["suspended"])
         self.town.ban(self.town.people["banned-merchant"])
         self.town.ban(self.town.people["banned-buyer"])
         vetoed, listed = self.town.people["vetoed"].participant, self.town.people["listed"].participant

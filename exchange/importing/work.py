@@ -25,6 +25,8 @@ from exchange.terminal import Arguments, UsageError, print_json
 _TODO: Final = {
     "none": "apply first: POST /v1/participants/me/accreditation",
     "applied": "a reviewer has yet to decide on its application",
+    "under_review": "a reviewer waits for documents, or has yet to look at them (GET /v1/participants/me/accreditation)",
+    "expired": "its accreditation has expired: ask a reviewer to renew it",
 }
 SHOWN: Final = 20
 """Rejected lines that are printed; --json has all."""
@@ -109,7 +111,7 @@ def _items(
 def _check_people(merchant: Client, reviewer: Client | None, board: str) -> None:
     """Said once, before the first row. Raises UsageError."""
     me = ask(merchant, "GET", "/v1/participants/me")
-    if me["credential"] != "accredited":
+    if me["credential"] not in ("accredited", "restricted"):
         todo = _TODO.get(me["credential"], f"its accreditation is {me['credential']}: ask a reviewer")
         raise UsageError(f"{me['participant']} {me['legal_name']} is no accredited merchant: {todo}")
     boards = {row["board"]: row["mechanisms"] for row in ask(merchant, "GET", "/v1/boards")["items"]}

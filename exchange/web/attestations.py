@@ -69,6 +69,8 @@ class ProviderView(Struct, kw_only=True):
     accredited: str
     evidence_sha256: str
     revoked: str | None
+    classes: tuple[str, ...] = ()
+    """Of the credential that it attests by, and only while that is in force; empty: an operator has appointed it."""
 
 
 class ProviderList(Struct):
@@ -153,6 +155,7 @@ def _provider(call: Call, row: Provider) -> ProviderView:
         accredited=text_of(row.since_ns),
         evidence_sha256=row.evidence_sha256,
         revoked=row.revoked or None,
+        classes=row.classes or (),
     )
 
 
@@ -311,7 +314,12 @@ _UNTIL: Final = "2027-11-23T10:00:00Z"
 _KEY: Final = "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik="
 _SIGNATURE: Final = "8m0Fz1k4m6yZ2xC0l0g6m5qU9mYv4i8w0d1Y7u3V5b2K9a6s4D3f1G0h8J7k6L5z4X3c2V1b0N9m8Q7w6E5rBA=="
 _ASKED: Final = {"participant": "P6", "kinds": ["notary"], "valid_until": _UNTIL, "evidence_sha256": _SHA}
-_PROVIDER: Final = _ASKED | {"confirms": {"notary": ["C02"]}, "accredited": _WHEN, "revoked": None}
+_PROVIDER: Final[dict[str, Any]] = _ASKED | {
+    "confirms": {"notary": ["C02"]},
+    "accredited": _WHEN,
+    "revoked": None,
+    "classes": [],
+}
 _SAID: Final = {
     "kind": "notary", "product": "D1", "buyer": "", "rules": ["C02"], "valid_until": _UNTIL, "evidence_sha256": _SHA,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Participants: registration, login, keys, and the decisions on identity, accreditation, bans, offices and accounts.
+"""Participants: registration, login, keys, and the decisions on identity, bans, offices and accounts.
 
 Personal data (the agent's name, contact and id number) goes into an erasable row only; the command carries its
 salted hash. A row that was erased leaves the hash, from which nobody finds the person again, because the salt went
@@ -15,11 +15,7 @@ from msgspec import Meta, Struct
 
 from credit.merchant import Participant
 from exchange.events import (
-    AccreditationApplied,
-    AccreditationDecided,
-    ApplyForAccreditation,
     BanSet,
-    DecideAccreditation,
     DecideIdentity,
     GrantRole,
     IdentityDecided,
@@ -178,19 +174,6 @@ class IdentityDecision(Struct, kw_only=True, forbid_unknown_fields=True):
     reasons: Reasons = ()
 
 
-class Application(Struct, kw_only=True, forbid_unknown_fields=True):
-    evidence_sha256: Sha256
-
-
-class AccreditationDecision(Struct, kw_only=True, forbid_unknown_fields=True):
-    step: Annotated[
-        str, Meta(max_length=20, description="accredit, renew, refuse, suspend, restore or revoke")
-    ]
-    valid_until: Instant | None = None
-    evidence_sha256: Sha256 | None = None
-    reasons: Reasons = ()
-
-
 class Ban(Struct, kw_only=True, forbid_unknown_fields=True):
     """`until` null lifts the ban."""
 
@@ -302,14 +285,6 @@ class IdentityView(Struct):
     owner_id: str
     group_id: str
     mandate_until: str | None
-    reasons: tuple[str, ...]
-
-
-class AccreditationView(Struct):
-    participant: str
-    credential: str
-    credential_number: str | None
-    valid_until: str | None
     reasons: tuple[str, ...]
 
 
@@ -669,46 +644,6 @@ async def decide_identity(call: Call, body: IdentityDecision) -> IdentityView:
     )
 
 
-async def apply_for_accreditation(call: Call, body: Application) -> AccreditationView:
-    command = ApplyForAccreditation(
-        actor=call.participant, key=call.key, evidence_sha256=body.evidence_sha256
-    )
-    event = (await call.submit(command)).events[0]
-    assert isinstance(event, AccreditationApplied)
-    return AccreditationView(event.participant, "applied", None, None, ())
-
-
-_CREDENTIAL_AFTER: Final = {
-    "accredit": "accredited",
-    "renew": "accredited",
-    "refuse": "none",
-    "suspend": "suspended",
-    "restore": "accredited",
-    "revoke": "revoked",
-}
-
-
-async def decide_accreditation(call: Call, body: AccreditationDecision) -> AccreditationView:
-    command = DecideAccreditation(
-        actor=call.participant,
-        key=call.key,
-        participant=call.path["participant"],
-        step=body.step,
-        valid_until_ns=optional_ns(body.valid_until, "valid_until"),
-        evidence_sha256=body.evidence_sha256 or "",
-        reasons=body.reasons,
-    )
-    event = (await call.submit(command)).events[0]
-    assert isinstance(event, AccreditationDecided)
-    return AccreditationView(
-        event.participant,
-        _CREDENTIAL_AFTER[event.step],
-        event.credential_number or None,
-        optional_text(event.valid_until_ns),
-        event.reasons,
-    )
-
-
 async def set_ban(call: Call, body: Ban) -> BanView:
     until_ns = ns_of(body.until, "until") if body.until is not None else 0
     command = SetBan(
@@ -785,13 +720,6 @@ OPERATIONS: Final = (
         answers=ParticipantView, refused=(Refused.not_found,), example_answer=_PUBLIC,
     ),
     Operation(
-        "POST", "/v1/participants/me/accreditation", apply_for_accreditation, "Apply for accreditation as a merchant",
-        "identity", status=201, asks=Application, answers=AccreditationView, example={"evidence_sha256": _SHA},
-        refused=(Refused.not_verified, Refused.standing_denied, Refused.wrong_state, Refused.not_found),
-        example_answer={"participant": "P2", "credential": "applied", "credential_number": None, "valid_until": None,
-                        "reasons": []},
-    ),
-    Operation(
         "POST", "/v1/participants/me/identity", resubmit_identity, "Mend a refused identity, with new evidence",
         "identity", status=201, asks=Resubmission, answers=ResubmissionView,
         refused=(Refused.already_exists, Refused.wrong_state, Refused.identity_invalid, Refused.not_found),
@@ -847,14 +775,6 @@ OPERATIONS: Final = (
                  "evidence_sha256": _SHA, "reasons": []},
         example_answer={"participant": "P2", "identity": "verified", "owner_id": "owner-7", "group_id": "group-7",
                         "mandate_until": _LATER, "reasons": []},
-    ),
-    Operation(
-        "POST", "/v1/participants/{participant}/accreditation", decide_accreditation,
-        "Decide on an accreditation (reviewer)", "identity", asks=AccreditationDecision, answers=AccreditationView,
-        refused=(Refused.forbidden, Refused.own_case, Refused.not_found, Refused.wrong_state, Refused.out_of_bounds),
-        example={"step": "accredit", "valid_until": _LATER, "evidence_sha256": _SHA, "reasons": []},
-        example_answer={"participant": "P2", "credential": "accredited", "credential_number": "DM-000002",
-                        "valid_until": _LATER, "reasons": []},
     ),
     Operation(
         "POST", "/v1/participants/{participant}/ban", set_ban, "Ban from trading until an instant, or lift (operator)",

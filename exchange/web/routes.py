@@ -7,6 +7,7 @@ from litestar import Request, Response, route
 from litestar.exceptions import HTTPException
 
 from exchange.web import (
+    accreditation,
     alerts,
     attestations,
     auctions,
@@ -57,6 +58,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *metrics.OPERATIONS,
     *console.OPERATIONS,
     *participants.OPERATIONS,
+    *accreditation.OPERATIONS,
     *products.OPERATIONS,
     *registers.OPERATIONS,
     *rulebook.OPERATIONS,

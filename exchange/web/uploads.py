@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from exchange.events import Refused
+from exchange.participant import merchant_credential
 from exchange.projector import ProjectorStopped
 from exchange.web import files
 from exchange.web.desk import Desk
@@ -27,8 +28,10 @@ KEPT_SECONDS: Final = 7 * 86_400
 
 async def room_of(call: Call, participant: str) -> int:
     """Bytes that the merchant's folder may hold in all. Refuses whoever has nothing to deliver, and may get nothing."""
-    credential = await call.read(lambda state: state.bureau.participants[participant].credential)
-    if credential != "accredited" and not await _sells(call, participant):
+    accredited = await call.read(
+        lambda state: merchant_credential(state.bureau.participants[participant]) == "accredited"
+    )
+    if not accredited and not await _sells(call, participant):
         raise Refusing(
             Refused.not_accredited,
             "uploads are for accredited merchants, and for others with a sale to deliver",

@@ -215,11 +215,11 @@ def test_an_accreditation_has_a_number_and_a_life(venue: Venue) -> None:
     merchant = venue.merchant()
     assert done(merchant.get("/v1/participants/me"), 200)["credential"] == "accredited"
     refused(venue.accreditation(merchant, "restore"), 409, "wrong_state")
-    done(venue.accreditation(merchant, "suspend"))
+    done(venue.discipline(merchant, "suspend"))
     refused(venue.submit_product(merchant), 403, "not_accredited")
     done(venue.accreditation(merchant, "restore"))
     done(venue.submit_product(merchant), 201)
-    done(venue.accreditation(merchant, "revoke"))
+    done(venue.discipline(merchant, "revoke"))
     refused(venue.accreditation(merchant, "restore"), 409, "wrong_state")
     refused(venue.submit_product(merchant), 403, "not_accredited")
 

@@ -422,7 +422,7 @@ def test_D06_public_good_is_free(venue: Venue, merchant: Person, buyer: Person, 
 def test_E01_the_sellers_credential(venue: Venue, buyer: Person) -> None:
     merchant = venue.merchant()
     listing = venue.listing(merchant)
-    done(venue.accreditation(merchant, "suspend"))
+    done(venue.discipline(merchant, "suspend"))
     unlawful(venue.order(buyer, listing), "E01")
     done(venue.accreditation(merchant, "restore"))
     venue.trade(buyer, listing)

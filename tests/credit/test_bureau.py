@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from credit import bureau as bureau_module
 from credit.bureau import HINDRANCES, Bureau, Hindering
 from credit.conduct import KINDS, Conduct
+from credit.merchant import Accreditation
 from credit.score import DAY_NS, Flow, Log, Rating, flows_before
 from tests.credit.register import FOREVER_NS, SOUND_USCC, START_NS, bureau_of, fact, key_of, verified
 
@@ -100,7 +101,15 @@ def test_the_unaccredited_cannot_list() -> None:
         ({"roles": ("buyer",)}, ["not_merchant"], (True, True, False)),
         ({"credential": "applied"}, ["credential_applied"], (True, True, False)),
         ({"credential": "suspended"}, ["credential_suspended"], (True, True, False)),
+        ({"credential": "under_review"}, ["credential_under_review"], (True, True, False)),
         ({"credential": "revoked"}, ["credential_revoked"], (True, True, False)),
+        ({"credential": "expired"}, ["credential_expired"], (True, True, False)),
+        ({"credential": "restricted"}, [], (True, True, True)),
+        (
+            {"accreditation": Accreditation(classes=("broker",))},
+            ["credential_other_class"],
+            (True, True, False),
+        ),
         ({"credential_until_ns": START_NS}, ["credential_expired"], (True, True, False)),
     ],
 )

@@ -6,25 +6,34 @@ from typing import get_args
 import pytest
 
 from credit.merchant import (
+    CLASSES,
+    CLOCK_STEPS,
     CREDENTIAL,
     DECIDING_ROLES,
     IDENTITY,
     OWN_STEPS,
     STATUS,
     WORDS,
+    Class,
     Code,
     Credential,
     Identity,
     Participant,
+    Restriction,
     Status,
     Step,
+    accredited_for,
     check_public_key,
     check_region,
     check_uscc,
+    file_of,
+    given,
     identity_as_of,
+    left,
     may,
     same_controller,
     step,
+    variant,
     verified_since_ns,
 )
 from tests.credit.register import FOREVER_NS, SOUND_USCC, START_NS, key_of, verified
@@ -92,7 +101,8 @@ def test_every_step_has_a_table_and_somebody_to_take_it() -> None:
     for taken in get_args(Step):
         tables = [table for table in (IDENTITY, CREDENTIAL, STATUS) if any(key[1] == taken for key in table)]
         assert len(tables) == 1, taken
-        assert (taken in OWN_STEPS) != (taken in DECIDING_ROLES)
+        takers = [taken in OWN_STEPS, taken in DECIDING_ROLES, taken in CLOCK_STEPS]
+        assert takers.count(True) == 1, taken
     assert set(WORDS) == set(get_args(Code))
 
 
@@ -145,6 +155,51 @@ def test_what_the_credential_waits_for() -> None:
     assert may(row, "apply", row, START_NS + 5) == "mandate_expired"
     row.roles = ("buyer",)
     assert may(row, "apply", row, START_NS + 5) == "not_merchant"
+
+
+def test_a_class_of_services_is_for_legal_persons() -> None:
+    row = verified("merchant", "buyer")
+    assert may(row, "apply", row, START_NS) == "not_merchant"
+    assert may(row, "apply", row, START_NS, ("notary",)) == "not_legal_person"
+    row.uscc = SOUND_USCC
+    assert may(row, "apply", row, START_NS, ("notary",)) is None
+    assert may(row, "apply", row, START_NS, ("merchant", "notary")) == "not_merchant"
+    assert set(CLASSES) == set(get_args(Class))
+
+
+def test_nothing_is_accredited_while_documents_are_missing() -> None:
+    row = verified("merchant", "merchant")
+    step(row, "apply", START_NS, scope=Restriction(("merchant",), ("general",)))
+    step(row, "request_documents", START_NS, "reviewer", reasons=("the report is missing",))
+    file_of(row).asked = ("the report",)
+    assert may(row, "accredit", REVIEWER, START_NS) == "documents_missing"
+    assert may(row, "refuse_credential", REVIEWER, START_NS) is None
+
+
+def test_what_is_restricted_is_left_over_by_suspension_and_date() -> None:
+    row = verified("merchant", "merchant")
+    whole = Restriction(("broker", "merchant"), ("general", "health"))
+    row.uscc = SOUND_USCC
+    step(row, "apply", START_NS, scope=whole)
+    step(row, "accredit", START_NS, "reviewer", until_ns=FOREVER_NS, scope=whole)
+    step(row, "restrict", START_NS, "reviewer", scope=Restriction(("merchant",), ("health",)))
+    assert (row.credential, given(row), left(row)) == (
+        "restricted",
+        whole,
+        Restriction(("merchant",), ("health",)),
+    )
+    assert accredited_for(row, "merchant", START_NS)
+    assert not accredited_for(row, "broker", START_NS)
+    assert not accredited_for(row, "merchant", FOREVER_NS)
+    step(row, "suspend_credential", START_NS, "reviewer")
+    assert not accredited_for(row, "merchant", START_NS)
+    step(row, variant(row, "restore_credential"), START_NS, "reviewer")
+    assert row.credential == "restricted"
+    step(row, "expire", START_NS)
+    step(row, variant(row, "renew"), START_NS, "reviewer", until_ns=FOREVER_NS)
+    assert (row.credential, left(row).boards) == ("restricted", ("health",))
+    step(row, "unrestrict", START_NS, "reviewer", scope=whole)
+    assert (row.credential, left(row)) == ("accredited", whole)
 
 
 def test_a_refused_row_is_mended_and_its_past_is_kept() -> None:

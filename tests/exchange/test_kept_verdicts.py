@@ -180,6 +180,7 @@ class KeptVerdicts(RuleBasedStateMachine):
         self.merchant = world.merchant(10**9)
         self.other = world.merchant(10**9, owner=self.merchant)
         self.people = [self.merchant, self.other, world.buyer(), self.from_abroad()]
+        self.officials = [world.official("reviewer"), world.official("reviewer")]
         abroad = authorisation(world.at_ns, territories=("CN", "CN-46", "HK"))
         self.goods = world.product(self.merchant, authorisation=abroad)
         people = {"classification": personal(), "consent": consent_of()}
@@ -335,16 +336,18 @@ class KeptVerdicts(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 1), step=st.sampled_from(STEPS), days=st.sampled_from((1, 3, 40)))
     def accreditation(self, who: int, step: str, days: int) -> None:
-        self.world.do(
-            e.DecideAccreditation(
-                actor=self.world.reviewer,
-                participant=self.people[who],
-                step=step,
-                valid_until_ns=self.world.at_ns + days * DAY_NS,
-                evidence_sha256=EVIDENCE,
-                reasons=("because",),
+        """Suspension and revocation are confirmed by the second of two; of any other step nothing is to be confirmed."""
+        for actor, taken in zip(self.officials, (step, "confirm"), strict=True):
+            self.world.do(
+                e.DecideAccreditation(
+                    actor=actor,
+                    participant=self.people[who],
+                    step=taken,
+                    valid_until_ns=self.world.at_ns + days * DAY_NS,
+                    evidence_sha256=EVIDENCE,
+                    reasons=("because",),
+                )
             )
-        )
 
     @rule(who=st.integers(0, 3), days=st.sampled_from((1, 3, 40)), passes=st.booleans())
     def mandate(self, who: int, days: int, passes: bool) -> None:

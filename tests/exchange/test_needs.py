@@ -703,11 +703,7 @@ def test_nobody_proposes_to_themselves_or_without_standing() -> None:
     asked = Asked()
     asked.buyer, asked.need = asked.merchants[0], asked.publish(actor=asked.merchants[0])
     assert asked.world.code(asked.proposing(0)) == "forbidden"
-    asked.world.must(
-        e.DecideAccreditation(
-            actor=asked.world.reviewer, participant=asked.merchants[1], step="suspend", reasons=("late",)
-        )
-    )
+    asked.world.discipline(asked.merchants[1], "suspend")
     assert asked.world.code(asked.proposing(1)) == "not_accredited"
     asked.world.move(OPERATOR, asked.listings[2], "suspend", "because")
     assert asked.world.code(asked.proposing(2)) == "listing_closed"

@@ -132,7 +132,7 @@ def test_a_start_removes_what_nobody_delivered_in_a_week(venue: Venue) -> None:
 def test_who_is_not_accredited_uploads_only_for_an_open_sale(venue: Venue) -> None:
     merchant, buyer = venue.merchant(), venue.buyer()
     trade = venue.trade(buyer, venue.listing(merchant))
-    done(venue.accreditation(merchant, "revoke"))
+    done(venue.discipline(merchant, "revoke"))
     digest = venue.hand_over(merchant, trade)
     venue.accept(buyer, trade)
     refused(venue.upload(merchant, b"more", sha256_of("more")), 403, "not_accredited")

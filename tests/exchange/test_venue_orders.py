@@ -10,7 +10,6 @@ import pytest
 from exchange import events as e
 from exchange.state import DAY_NS
 from tests.exchange.world import (
-    EVIDENCE,
     OPERATOR,
     World,
     authorisation,
@@ -229,10 +228,7 @@ def test_a_buyer_does_not_answer_for_what_is_the_merchants(world: World) -> None
     listings = [world.listing(lapsed), world.listing(banned), world.listing(shop, product)]
     world.ban(banned)
     world.record(product, "authorisation_withdrawn")
-    step = e.DecideAccreditation(
-        actor=world.reviewer, participant=lapsed, step="suspend", evidence_sha256=EVIDENCE, reasons=("late",)
-    )
-    world.must(step)
+    world.discipline(lapsed, "suspend")
     assert [violated_of(world.order(buyer, one)) for one in listings] == [("E01",), ("E03",), ("B01",)]
     assert conduct_of(world, buyer) == []
     world.check()
@@ -773,6 +769,8 @@ def test_one_judgement_a_counterparty_is_enough(market: Market) -> None:
 def lose_standing(world: World, participant: str, how: str) -> Any:
     """The outcome of a decision after which a participant may neither buy nor sell, or only not sell."""
     act: dict[str, Any] = {"actor": world.reviewer, "participant": participant, "reasons": ("because",)}
+    if how in ("credential", "revoked"):
+        return world.discipline(participant, "suspend" if how == "credential" else "revoke")
     commands: dict[str, Any] = {
         "ban": e.SetBan(
             actor=OPERATOR, participant=participant, until_ns=world.at_ns + DAY_NS, reason="cheated"
@@ -780,8 +778,6 @@ def lose_standing(world: World, participant: str, how: str) -> Any:
         "suspend": e.SetStatus(actor=OPERATOR, participant=participant, step="suspend", reason="stolen"),
         "close": e.SetStatus(actor=OPERATOR, participant=participant, step="close", reason="left"),
         "identity": e.DecideIdentity(accept=False, **act),
-        "credential": e.DecideAccreditation(step="suspend", **act),
-        "revoked": e.DecideAccreditation(step="revoke", **act),
     }
     return world.must(commands[how])
 

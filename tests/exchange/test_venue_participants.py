@@ -5,9 +5,9 @@ from typing import Any, get_args
 
 import pytest
 
-from credit.merchant import CREDENTIAL, IDENTITY, STATUS, Credential, Identity, Status
+from credit.merchant import IDENTITY, STATUS, Identity, Status
 from exchange import events as e
-from exchange.participant import ACCREDITATION_STEPS, STATUS_STEPS, ultimate_owner
+from exchange.participant import STATUS_STEPS, ultimate_owner
 from exchange.state import DAY_NS
 from tests.exchange.world import EVIDENCE, OPERATOR, World, changed, credit_code, kinds, only, public_key
 
@@ -37,17 +37,6 @@ def identity(world: World, participant: str, **fields: Any) -> e.DecideIdentity:
         **fields,
     }
     return e.DecideIdentity(participant=participant, **whole)
-
-
-def accreditation(world: World, participant: str, step: str, **fields: Any) -> e.DecideAccreditation:
-    whole: dict[str, Any] = {
-        "actor": world.reviewer,
-        "valid_until_ns": world.at_ns + DAY_NS,
-        "evidence_sha256": EVIDENCE,
-        "reasons": ("because",),
-        **fields,
-    }
-    return e.DecideAccreditation(participant=participant, step=step, **whole)
 
 
 # ---- registration
@@ -247,91 +236,6 @@ def test_every_entry_of_the_identity_life_that_a_reviewer_takes(world: World) ->
             world.must(decide)
             assert world.state.bureau.participants[buyer].identity == after
     world.check()
-
-
-# ---- accreditation
-
-WAY_TO: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "applied": ("apply",),
-    "accredited": ("apply", "accredit"),
-    "suspended": ("apply", "accredit", "suspend"),
-    "revoked": ("apply", "accredit", "revoke"),
-}
-
-
-def merchant_in(world: World, credential: str) -> str:
-    merchant = world.person("merchant")
-    world.verify(merchant)
-    for step in WAY_TO[credential]:
-        if step == "apply":
-            world.must(e.ApplyForAccreditation(actor=merchant, evidence_sha256=EVIDENCE))
-        else:
-            world.must(accreditation(world, merchant, step))
-    assert world.state.bureau.participants[merchant].credential == credential
-    return merchant
-
-
-@pytest.mark.parametrize("credential", get_args(Credential))
-@pytest.mark.parametrize("step", ["apply", *ACCREDITATION_STEPS])
-def test_every_entry_and_no_other_of_the_credential_life(world: World, credential: str, step: str) -> None:
-    merchant = merchant_in(world, credential)
-    command: Any = accreditation(world, merchant, step)
-    if step == "apply":
-        command = e.ApplyForAccreditation(actor=merchant, evidence_sha256=EVIDENCE)
-    after = CREDENTIAL.get((credential, ACCREDITATION_STEPS.get(step, step)))  # type: ignore[arg-type]
-    if after is None:
-        assert world.code(command) == "wrong_state"
-    else:
-        world.must(command)
-        assert world.state.bureau.participants[merchant].credential == after
-    world.check()
-
-
-def test_a_credential_has_a_number_that_stays(world: World) -> None:
-    merchant = merchant_in(world, "accredited")
-    number = world.state.bureau.participants[merchant].credential_number
-    assert number == f"DM-{int(merchant[1:]):06d}"
-    world.must(accreditation(world, merchant, "renew"))
-    assert world.state.bureau.participants[merchant].credential_number == number
-
-
-@pytest.mark.parametrize(
-    ("step", "fields", "code"),
-    [
-        ("crown", {}, "malformed"),
-        ("accredit", {"actor": OPERATOR}, "forbidden"),
-        ("accredit", {"valid_until_ns": 0}, "out_of_bounds"),
-        ("refuse", {"reasons": ()}, "malformed"),
-    ],
-)
-def test_an_accreditation_is_refused(world: World, step: str, fields: dict[str, Any], code: str) -> None:
-    merchant = merchant_in(world, "applied")
-    assert world.code(accreditation(world, merchant, step, **fields)) == code
-
-
-def test_only_a_verified_merchant_applies(world: World) -> None:
-    buyer, stranger = world.buyer(), world.person("merchant")
-    assert world.code(e.ApplyForAccreditation(actor=buyer, evidence_sha256=EVIDENCE)) == "standing_denied"
-    assert world.code(e.ApplyForAccreditation(actor=stranger, evidence_sha256=EVIDENCE)) == "not_verified"
-    assert world.code(e.ApplyForAccreditation(actor="P99", evidence_sha256=EVIDENCE)) == "not_found"
-
-
-def test_the_unaccredited_cannot_list(world: World) -> None:
-    for credential in WAY_TO:
-        merchant = merchant_in(world, credential)
-        if credential == "accredited":
-            world.must(world.submission(merchant))
-        else:
-            assert world.code(world.submission(merchant)) == "not_accredited", credential
-    assert world.code(world.submission(world.person("merchant"))) == "not_verified"
-
-
-def test_a_credential_ends_on_its_date(world: World) -> None:
-    merchant = merchant_in(world, "accredited")
-    until = world.state.bureau.participants[merchant].credential_until_ns
-    assert world.state.bureau.standing(merchant, until - 1).may_list
-    assert not world.state.bureau.standing(merchant, until).may_list
 
 
 # ---- bans

@@ -130,6 +130,7 @@ class World:
         self._people = 0
         self._bank = 0
         self._ids = 0
+        self._pair: list[str] = []
         self.must(e.OpenVenue(actor=e.VENUE, public_key=public_key("operator"), simulated=simulated))
         self.must(e.AdoptRulebook(actor=e.VENUE, sha256=rulebook().sha256))
         self.reviewer = self.person()
@@ -223,6 +224,23 @@ class World:
                 evidence_sha256=EVIDENCE,
             )
         )
+
+    def discipline(self, participant: str, step: str, reason: str = "because") -> Outcome:
+        """Suspend or revoke a credential: one proposes, another of another house confirms."""
+        while len(self._pair) < 2:
+            self._pair.append(self.official("reviewer"))
+        proposed, confirmed = (
+            e.DecideAccreditation(
+                actor=actor,
+                participant=participant,
+                step=taken,
+                evidence_sha256=EVIDENCE,
+                reasons=(reason,),
+            )
+            for actor, taken in zip(self._pair, (step, "confirm"), strict=True)
+        )
+        self.must(proposed)
+        return self.must(confirmed)
 
     def merchant(self, cash_fen: int = 0, owner: str = "", group: str = "") -> str:
         """Verified and accredited; may buy too."""
