@@ -82,7 +82,6 @@ def of_house(venue: Venue, house: str, role: str = "reviewer") -> Person:
 # -- the life in a table
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: under review, documents asked for and answered")
 def test_documents_are_asked_for_and_answered(venue: Venue) -> None:
     """Line: "applied, under review (documents asked for and answered), accredited for named classes ... and boards"."""
     person = applicant(venue, "merchant", "broker", boards=("general",))
@@ -110,7 +109,6 @@ def test_documents_are_asked_for_and_answered(venue: Venue) -> None:
     assert venue.buyer(cash_fen=0).get(path).status_code in (403, 404)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: accredited for named classes and boards, restricted")
 def test_a_listing_is_taken_on_the_boards_and_as_the_class_that_are_named(venue: Venue) -> None:
     """Line: "accredited for named classes (merchant, broker, ...) and boards, restricted"; and unrestricted again."""
     merchant = accredited(venue, "merchant", boards=("general", "transport"))
@@ -127,7 +125,6 @@ def test_a_listing_is_taken_on_the_boards_and_as_the_class_that_are_named(venue:
     refused(venue.submit_product(broker), 403)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: expired, renewed")
 def test_expired_and_renewed(venue: Venue) -> None:
     """Line: "expired, renewed": an accreditation that ended by its date is renewed, not applied for again."""
     merchant = venue.merchant(credential_days=1)
@@ -142,7 +139,6 @@ def test_expired_and_renewed(venue: Venue) -> None:
     done(venue.submit_product(merchant), 201)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: four eyes on suspension and revocation")
 @pytest.mark.parametrize("step", ["suspend", "revoke"])
 def test_four_eyes_on_suspension_and_revocation(venue: Venue, step: str) -> None:
     """Line: "four eyes on suspension and revocation": a second, of another house; neither in their own case."""
@@ -159,19 +155,17 @@ def test_four_eyes_on_suspension_and_revocation(venue: Venue, step: str) -> None
     for alone in (first, colleague):
         refused(venue.accreditation(merchant, "confirm", by=alone), 403)
     assert life(merchant, merchant)["state"] == "accredited"
-    done(venue.accreditation(merchant, "confirm", by=venue.reviewer()))
+    refused(venue.accreditation(merchant, "confirm", by=venue.reviewer()), 403, "not_verified")
+    done(venue.accreditation(merchant, "confirm", by=venue.verified_official("reviewer")))
     assert life(merchant, merchant)["state"] == {"suspend": "suspended", "revoke": "revoked"}[step]
     refused(venue.submit_product(merchant), 403, "not_accredited")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="issue 6: a proposal may be withdrawn; nobody confirms in their own case"
-)
 def test_what_was_proposed_may_be_withdrawn_and_nobody_confirms_it_of_themselves(venue: Venue) -> None:
     """Line: "a reviewer never decides their own case": not as the second pair of eyes either."""
     merchant = venue.merchant()
     done(venue.operator.post(f"/v1/participants/{merchant.participant}/roles", {"role": "reviewer"}))
-    done(venue.accreditation(merchant, "suspend"))
+    done(venue.accreditation(merchant, "suspend", by=venue.verified_official("reviewer")))
     for step in ("confirm", "withdraw"):
         refused(venue.accreditation(merchant, step, by=merchant), 403, "own_case")
     done(venue.accreditation(merchant, "withdraw"))

@@ -154,10 +154,9 @@ def status_list(venue: Venue, purpose: str) -> Document:
 
 
 def confirmed(venue: Venue, person: Person, step: str) -> None:
-    """A step that two reviewers of two houses take together; where one is enough, one."""
-    done(venue.accreditation(person, step))
-    if step in ("suspend", "revoke"):
-        done(venue.accreditation(person, "confirm", by=venue.reviewer()))
+    """A step that two verified reviewers of two houses take together; where one is enough, one."""
+    alone = step not in ("suspend", "revoke")
+    done(venue.accreditation(person, step) if alone else venue.discipline(person, step))
 
 
 class Files:
