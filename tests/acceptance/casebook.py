@@ -90,12 +90,25 @@ def decide(by: Person, case: Case, decision: str) -> httpx.Response:
 
 def upheld(venue: Venue, person: Person, *cases: Case) -> None:
     """Objected to, and the objection upheld by somebody of another house than the first decider's."""
-    second = venue.reviewer()
+    second = second_reviewer(venue)
     for case in cases:
         done(object_to(person, case))
         done(decide(second, case, "uphold"))
 
 
+def second_reviewer(venue: Venue) -> Person:
+    """Somebody new, whose identity and house are verified."""
+    return venue.verified_official("reviewer")
+
+
 def consequences(person: Person) -> dict[str, dict[str, Any]]:
     """The published list, by grade."""
     return {row["grade"]: row for row in done(person.get("/v1/credit/consequences"), 200)["items"]}
+
+
+def of_house(venue: Venue, house: str) -> Person:
+    """A reviewer whose verified owner is this house."""
+    person = venue.participant(owner_id=house, group_id=house)
+    done(venue.operator.post(f"/v1/participants/{person.participant}/roles", {"role": "reviewer"}))
+    done(venue.verify_identity(person, owner_id=house, group_id=house))
+    return person

@@ -21,6 +21,7 @@ from tests.acceptance.casebook import (
     grade,
     in_force,
     rating,
+    second_reviewer,
     until,
     upheld,
 )
@@ -97,6 +98,7 @@ def test_the_list_is_published_and_gets_no_easier_downwards(person: Person) -> N
     assert set(found) == set(LADDER)
     for row in found.values():
         assert set(row) >= COLUMNS
+    assert found["A"]["fee_bp"] < found["M"]["fee_bp"], "an incentive"
     for column in ("fee_bp", "deposit_fen", "pre_review", "suspended"):
         values = [found[one][column] for one in LADDER]
         assert values == sorted(values), column
@@ -256,7 +258,7 @@ def test_a_grade_comes_back_some_days_after_the_score(venue: Venue, person: Pers
     for case in cases:
         done(person.post(f"/v1/credit/cases/{case['case']}/correction", {"evidence_sha256": "0" * 64}))
     venue.advance(days=93)
-    second = venue.reviewer()
+    second = second_reviewer(venue)
     for case in cases:
         path = f"/v1/credit/cases/{case['case']}/repair"
         done(person.post(path, {"commitment_sha256": "0" * 64}))
