@@ -89,8 +89,7 @@ class Client:
         """Open a session with the key and keep it beside the key file; notes whose key it is."""
         assert self.key is not None, "signing in needs a key"
         key = keys.read(self.key)
-        named = participant or key.participant
-        who = {"participant": named} if named else {"public_key": key.public_key}
+        who = {"participant": participant} if participant else {"public_key": key.public_key}
         challenge = str(self._post("/v1/login/challenge", who)["challenge"])
         if challenge.startswith(REGISTRATION):
             raise VenueUnreachable(f"{self.url} asks for the signature of a registration; nothing was signed")

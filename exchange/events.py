@@ -1155,6 +1155,35 @@ class AnswerDocuments(Command, frozen=True, kw_only=True):
     documents: tuple[tuple[str, str], ...]
 
 
+class AddKey(Command, frozen=True, kw_only=True):
+    """A further key of one's own, by name; it opens no more than `scopes`. The door has seen both signatures."""
+
+    name: str
+    public_key: str
+    scopes: tuple[str, ...]
+
+
+class EndKey(Command, frozen=True, kw_only=True):
+    """A named key opens nothing any more, and neither do its tokens."""
+
+    named_key: str
+
+
+class SetAddresses(Command, frozen=True, kw_only=True):
+    """Networks (CIDR) from which a participant may be entered; none: from everywhere. An operator may only lift them."""
+
+    participant: str
+    allow: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class EndSessions(Command, frozen=True, kw_only=True):
+    """One session, whose tokens end by themselves at `until_ns`; an empty one: all that there are now."""
+
+    session: str = ""
+    until_ns: int = 0
+
+
 # ------------------------------------------------------------------------------------------------ events
 
 
@@ -2705,6 +2734,39 @@ class AccreditationProposalEnded(Event, frozen=True):
     state: str
 
 
+class KeyAdded(Event, frozen=True):
+    participant: str
+    named_key: str
+    name: str
+    public_key: str
+    scopes: tuple[str, ...]
+
+
+class NamedKeyEnded(Event, frozen=True):
+    participant: str
+    named_key: str
+
+
+class AddressesSet(Event, frozen=True):
+    participant: str
+    allow: tuple[str, ...]
+    reason: str
+    by: str
+
+
+class SessionEnded(Event, frozen=True):
+    participant: str
+    session: str
+    until_ns: int
+
+
+class SessionsEnded(Event, frozen=True):
+    """All that were open; `generation` counts how often that was done."""
+
+    participant: str
+    generation: int
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -2837,6 +2899,11 @@ AnyEvent = (
     | DocumentsAnswered
     | AccreditationProposed
     | AccreditationProposalEnded
+    | KeyAdded
+    | NamedKeyEnded
+    | AddressesSet
+    | SessionEnded
+    | SessionsEnded
 )
 
 

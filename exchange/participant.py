@@ -202,6 +202,8 @@ def register(state: State, command: RegisterParticipant, at_ns: int) -> Refusal 
     )
     if (code := state.bureau.admission_refusal(row)) is not None:
         return bureau_refusal(code)
+    if is_taken(state, command.public_key):
+        return bureau_refusal("duplicate_key")
     return [
         ParticipantRegistered(
             participant,
@@ -335,6 +337,11 @@ def _owed(state: State, participant: str) -> list[str]:
     ]
 
 
+def is_taken(state: State, public_key: str) -> bool:
+    """Whether it is somebody's key already, their own or a named one."""
+    return public_key in state.bureau.by_key or public_key in state.named_keys
+
+
 def replace_key(state: State, command: ReplaceKey, at_ns: int) -> Refusal | list[Event]:
     """A new key for a participant: by itself with the old one, or by an operator where that is lost or stolen.
 
@@ -350,7 +357,7 @@ def replace_key(state: State, command: ReplaceKey, at_ns: int) -> Refusal | list
         return bureau_refusal("participant_closed")
     if (wrong := check_public_key(command.public_key)) is not None:
         return Refusal(Refused.identity_invalid, f"public_key: {wrong}")
-    if command.public_key in state.bureau.by_key:
+    if is_taken(state, command.public_key):
         return bureau_refusal("duplicate_key")
     return [KeyReplaced(command.participant, command.public_key, command.reason, command.actor)]
 
@@ -477,7 +484,13 @@ def apply_status(state: State, event: StatusSet, at_ns: int) -> None:
 
 
 def apply_key(state: State, event: KeyReplaced, at_ns: int) -> None:
+    """What the key before has opened or set ends with it: whoever stole it may have added keys of its own."""
     state.bureau.replace_key(event.participant, event.public_key)
+    entrance = state.entrances.get(event.participant)
+    if entrance is not None:
+        for key in entrance.keys.values():
+            del state.named_keys[key.public_key]
+        entrance.keys.clear()
 
 
 def apply_resubmitted(state: State, event: IdentityResubmitted, at_ns: int) -> None:

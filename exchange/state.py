@@ -52,7 +52,7 @@ REMEMBERED: Final = 200_000
 LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
     "postponed", "settled_over", "suspended", "bought", "needs", "proposals", "auctions", "sessions",
-    "subscriptions", "bills", "plans",
+    "subscriptions", "bills", "plans", "entrances",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -654,6 +654,30 @@ class Reversal(Struct, kw_only=True):
     at_ns: int = 0
 
 
+class NamedKey(Struct, frozen=True, kw_only=True):
+    """A key beside a participant's own: of a person or a program of it. It opens no more than `scopes`."""
+
+    id: str
+    name: str
+    public_key: str
+    scopes: tuple[str, ...]
+    added_at_ns: int
+
+
+class Entrance(Struct, kw_only=True):
+    """How a participant may be entered, beside by its own key.
+
+    `keys` by id. `generation` counts how often all sessions were ended: those opened before it open nothing. `ended`:
+    sessions that were ended one by one, and when their tokens end by themselves; then they leave. `addresses` are
+    networks, none: everywhere.
+    """
+
+    keys: dict[str, NamedKey] = {}
+    generation: int = 0
+    ended: dict[str, int] = {}
+    addresses: tuple[str, ...] = ()
+
+
 def offer_key(trade: str, party: str) -> str:
     """Where a party's offer stands in `Claims.offers`: each has one of its own."""
     return f"{trade}:{party}"
@@ -767,6 +791,9 @@ class State:
         self.needs: dict[str, Need] = {}
         self.proposals: dict[str, Proposal] = {}
         self.awarding: dict[str, str] = {}
+        self.entrances: dict[str, Entrance] = {}
+        self.named_keys: dict[str, tuple[str, str]] = {}
+        """Public key: whose it is, and its id; follows from `entrances`."""
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -939,6 +966,10 @@ class State:
         self.law_version += 1
         self.parties.pop(participant, None)
 
+    def entrance_of(self, participant: str) -> Entrance:
+        """To be changed: made where there was nothing to say yet."""
+        return self.entrances.setdefault(participant, Entrance())
+
     def dump(self) -> dict[str, Any]:
         """Lossless plain data, for snapshots and for the state hash.
 
@@ -1078,6 +1109,7 @@ class _Dumped(Struct):
     subscriptions: dict[str, Subscription] = {}
     bills: dict[str, Bill] = {}
     plans: dict[str, WaitingPlan] = {}
+    entrances: dict[str, Entrance] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -1140,6 +1172,9 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.remembered = _oldest_first(dumped.remembered)
     state.aging = deque(state.remembered)
     _copy_plain(state, dumped)
+    state.named_keys = {
+        key.public_key: (name, key.id) for name, row in state.entrances.items() for key in row.keys.values()
+    }
     state.awarding = {row.trade: row.id for row in dumped.proposals.values() if row.trade}
     state.bidding = {bid: row.listing for row in state.auctions.values() for bid in row.bids}
     state.ledger.watch_quietly([(debtor, CNY) for debtor in state.claims.debts])
@@ -1206,6 +1241,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "sessions",
         "bills",
         "plans",
+        "entrances",
     ):
         setattr(state, name, getattr(dumped, name))
 

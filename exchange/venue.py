@@ -28,6 +28,7 @@ from exchange import (
     deposit,
     duty,
     entitlement,
+    entrance,
     halt,
     listing,
     need,
@@ -611,6 +612,10 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.DisputeBill: subscription.dispute,
     happened.AnswerDispute: subscription.answer,
     happened.AnswerDocuments: accreditation.answer,
+    happened.AddKey: entrance.add_key,
+    happened.EndKey: entrance.end_key,
+    happened.SetAddresses: entrance.set_addresses,
+    happened.EndSessions: entrance.end_sessions,
 }
 """Command: who decides it."""
 
@@ -754,6 +759,11 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.DocumentsAnswered: accreditation.apply_answered,
     happened.AccreditationProposed: accreditation.apply_proposed,
     happened.AccreditationProposalEnded: accreditation.apply_proposal_ended,
+    happened.KeyAdded: entrance.apply_key,
+    happened.NamedKeyEnded: entrance.apply_key_ended,
+    happened.AddressesSet: entrance.apply_addresses,
+    happened.SessionEnded: entrance.apply_session,
+    happened.SessionsEnded: entrance.apply_sessions,
 }
 """Event: what it changes."""
 

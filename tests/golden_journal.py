@@ -178,6 +178,7 @@ def people(world: World) -> None:
     stolen = e.ReplaceKey(actor=OPERATOR, participant=late, public_key=public_key("second"), reason="stolen")
     world.must(stolen)
     accreditations(world)
+    doors(world, late)
     aide = world.person()
     world.must(e.GrantRole(actor=OPERATOR, participant=aide, role="auditor"))
     world.must(e.RevokeRole(actor=OPERATOR, participant=aide, role="auditor", reason="has left"))
@@ -213,6 +214,21 @@ def accreditations(world: World) -> None:
     ):
         world.must(e.DecideAccreditation(actor=actor, step=step, **reason, **more))
     world.must(e.DecideAccreditation(actor=first, step="confirm", **reason))
+
+
+def doors(world: World, participant: str) -> None:
+    """Named keys, one of which ends; networks, lifted again; one session ended, then all."""
+    for name, scopes in (("trader", ("read", "trade")), ("robot", ("money",))):
+        add = e.AddKey(actor=participant, name=name, public_key=public_key(name), scopes=scopes)
+        added = only(world.must(add), e.KeyAdded)
+    world.must(e.EndKey(actor=participant, named_key=added.named_key))
+    own = e.SetAddresses(
+        actor=participant, participant=participant, allow=("203.0.113.0/24", "2001:db8::/32")
+    )
+    world.must(own)
+    world.must(e.SetAddresses(actor=OPERATOR, participant=participant, reason="has moved"))
+    for session in ("one", ""):
+        world.must(e.EndSessions(actor=participant, session=session, until_ns=world.at_ns + DAY_NS))
 
 
 def sales(world: World, listing: str, buyer: str) -> None:

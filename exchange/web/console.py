@@ -22,10 +22,11 @@ from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from msgspec import Struct
 
 from exchange.client import uuid7
-from exchange.events import HaltTrading, Refused, ResumeTrading
+from exchange.events import EndSessions, HaltTrading, Refused, ResumeTrading
 from exchange.halt import SCOPES
 from exchange.projector import CursorInvalid
 from exchange.web import dossier
+from exchange.web.access import address_of
 from exchange.web.desk import Desk
 from exchange.web.instant import text_of
 from exchange.web.operation import DATABASE_ERRORS, Call, Operation, command_id, methods
@@ -34,7 +35,7 @@ from exchange.web.overview import ENVIRONMENT, Overview, alert_row, code_words, 
 from exchange.web.pages import language
 from exchange.web.phrases import Tongue, speaker
 from exchange.web.problem import Refusing
-from exchange.web.sessions import COOKIE, LANGUAGE_COOKIE, SESSION_S, TICKET_S, Session
+from exchange.web.sessions import COOKIE, LANGUAGE_COOKIE, LONGEST_S, SESSION_S, TICKET_S, Session
 
 FORM_LIMIT: Final = 16 << 10
 STREAM_S: Final = 15 * 60
@@ -165,9 +166,17 @@ def cookies_of(call: Call) -> dict[str, str]:
 
 
 def session_of(call: Call) -> Session | None:
+    desk, cookie = call.desk, cookies_of(call).get(COOKIE, "")
+    if not cookie:
+        return None
+    session = desk.sessions.session(cookie, desk.register(), time.time(), call.now_ns)
+    return session if session is not None and is_near(call, session) else None
+
+
+def is_near(call: Call, session: Session) -> bool:
+    """Whether who sits there may be entered from where this request comes."""
     desk = call.desk
-    cookie = cookies_of(call).get(COOKIE, "")
-    return desk.sessions.session(cookie, desk.people(), time.time(), call.now_ns) if cookie else None
+    return desk.tokens.admits(session.participant, address_of(call.scope), desk.register()[1])
 
 
 # ---- tickets
@@ -183,7 +192,7 @@ class TicketView(Struct):
 async def make_ticket(call: Call, asked: None) -> TicketView:
     await call.need_role("operator")
     now_s = time.time()
-    ticket = call.desk.sessions.ticket(call.desk.people()[call.participant], now_s)
+    ticket = call.desk.sessions.ticket(call.enter(), now_s)
     return TicketView(f"/desk/enter?ticket={ticket}", text_of(int(now_s + TICKET_S) * 1_000_000_000))
 
 
@@ -193,8 +202,8 @@ async def enter(visit: Visit) -> Response[Any]:
     if "prefetch" in call.header("sec-purpose") or "prefetch" in call.header("purpose"):
         return visit.message("closed", "closed_why", 403, how=True)
     desk = visit.desk
-    session = desk.sessions.enter(visit.query.get("ticket", ""), desk.people(), time.time(), call.now_ns)
-    if session is None:
+    session = desk.sessions.enter(visit.query.get("ticket", ""), desk.register(), time.time(), call.now_ns)
+    if session is None or not is_near(call, session):
         return visit.message("ticket_used", "ticket_why", 410, how=True)
     return Visit(call, session).go("/desk")
 
@@ -203,7 +212,10 @@ async def leave(visit: Visit) -> Response[Any]:
     form = await form_of(visit)
     if not is_own(visit, form):
         return visit.message("refused_form", "form_foreign", 403)
-    visit.desk.sessions.end(visit.session)
+    session = visit.session
+    visit.desk.sessions.end(session)
+    until_ns = visit.call.now_ns + LONGEST_S * 1_000_000_000
+    await visit.call.submit(EndSessions(actor=session.participant, session=session.mark, until_ns=until_ns))
     response = Visit(visit.call, None).message("closed", "closed_why", 200, how=True)
     response.set_cookie(COOKIE, "", max_age=0, path="/desk", httponly=True, samesite="strict")
     return response

@@ -12,7 +12,7 @@ from exchange.engine import Engine
 from exchange.monitor import Monitor
 from exchange.projector import Progress
 from exchange.proofs import Prover
-from exchange.web.access import Challenges, Tokens
+from exchange.web.access import Challenges, Register, Tokens
 from exchange.web.feed import Feed
 from exchange.web.problem import Reasons
 from exchange.web.sessions import Sessions
@@ -45,6 +45,11 @@ class Desk:
     """Listing before a call auction: as of which journal entry, the price that it would make, and how much at it."""
     backup_age_s: Callable[[], float | None] = _never
     """How far the backup folder is behind; None where there is none."""
+
+    def register(self) -> Register:
+        """Who there is, and how they may be entered: what a token is held against."""
+        state = self.engine.state
+        return state.bureau.participants, state.entrances
 
     def people(self) -> Mapping[str, Participant]:
         """The register as the engine decides on it, which replaces its state where it recovers."""

@@ -30,12 +30,13 @@ from msgspec import Meta, Struct
 from exchange.events import VENUE, CancelOrder, EndConnection, OrderClosed, Refused
 from exchange.venue import Outcome
 from exchange.web import problem
-from exchange.web.access import bearer
+from exchange.web.access import Seat, address_of, bearer, lacking
 from exchange.web.desk import Desk
 from exchange.web.fills import PlacedOrder, placed_order
 from exchange.web.operation import DATABASE_ERRORS, Call, Operation, command_id
 from exchange.web.orders import Batch, BatchResult, EntryDoor, Order, entry_door, refuse
 from exchange.web.problem import Problem, Refusing, refusing
+from exchange.web.scopes import READ, TRADE
 from exchange.web.watch import (
     CertificateTold,
     ChangedView,
@@ -178,7 +179,9 @@ _Said: TypeAlias = tuple[str, int]
 class Conversation:
     """One connection: what it asks, in order, and what it is told."""
 
-    def __init__(self, desk: Desk, door: EntryDoor, watchers: Watchers, rooms: "_Rooms") -> None:
+    def __init__(
+        self, desk: Desk, door: EntryDoor, watchers: Watchers, rooms: "_Rooms", address: str
+    ) -> None:
         self.participant = ""
         self.name = secrets.token_hex(8)
         """Which connection this is, to the orders that are to end with it."""
@@ -191,6 +194,7 @@ class Conversation:
         self._watchers = watchers
         self._rooms = rooms
         self._token = ""
+        self._address = address
         self._under_way: deque[_UnderWay] = deque()
         self._out: deque[_Said] = deque()
         self._weight = 0
@@ -228,7 +232,7 @@ class Conversation:
             self.sign_in(asked.token)
             self._add(_UnderWay(asked.request, 1, None, None, self._signed_in(asked.request)))
             return
-        participant = self._holder()
+        participant = self._holder(READ if isinstance(asked, Watch) else TRADE)
         if isinstance(asked, Place):
             self._take(1)
             self._is_frail |= asked.order.cancel_on_disconnect
@@ -282,18 +286,13 @@ class Conversation:
 
     def enter(self, token: str) -> None:
         """Take a room. With the handshake's token it is one of its participant's, which strangers cannot fill."""
-        holder = self._door.holder(token) if token else ""
-        if holder is None:
-            raise _not_signed_in()
+        holder = self._door.enter(token, self._address).participant if token else ""
         self._rooms.enter(holder)
         self.participant, self._token = holder, token
 
     def sign_in(self, token: str) -> None:
         """By a message. Refuses a token that opens nothing."""
-        holder = self._door.holder(token)
-        if holder is None:
-            self.end(POLICY, "sign in again")
-            raise _not_signed_in()
+        holder = self._seated(token).participant
         if self.participant not in ("", holder):
             raise Refusing(
                 Refused.forbidden, "this connection is another participant's: open one of your own"
@@ -302,15 +301,22 @@ class Conversation:
             self._rooms.sign_in(holder)
         self.participant, self._token = holder, token
 
+    def _seated(self, token: str) -> Seat:
+        """What this token opens; one that opens nothing, or not from here, ends the connection."""
+        try:
+            return self._door.enter(token, self._address)
+        except Refusing:
+            self.end(POLICY, "sign in again")
+            raise
+
     def _signed_in(self, request: int) -> Answer:
         return Answer(request, 200, participant=self.participant)
 
-    def _holder(self) -> str:
+    def _holder(self, scope: int = 0) -> str:
         if not self.participant:
             raise Refusing(Refused.not_signed_in, 'sign in first: {"op":"sign_in","request":1,"token":"..."}')
-        if self._door.holder(self._token) is None:
-            self.end(POLICY, "sign in again")
-            raise _not_signed_in()
+        if scope & ~self._seated(self._token).scopes:
+            raise lacking(scope)
         return self.participant
 
     def look(self, open_s: float) -> None:
@@ -517,10 +523,6 @@ def _number_of(text: str | bytes) -> int | None:
         return None
 
 
-def _not_signed_in() -> Refusing:
-    return Refusing(Refused.not_signed_in, "the token has ended: sign in (POST /v1/login) and connect again")
-
-
 def _raise(outcome: Outcome) -> None:
     if outcome.refusal is not None:
         raise refusing(outcome.refusal, outcome.at_ns)
@@ -582,7 +584,7 @@ def entry_socket_routes(desk: Desk) -> list[ASGIRouteHandler]:
             )
             return
         await receive()
-        one = Conversation(desk, door, watchers, rooms)
+        one = Conversation(desk, door, watchers, rooms, address_of(scope))
         try:
             if desk.feed.closing.is_set():
                 raise Refusing(Refused.overloaded, "the venue stops: try again in a second")

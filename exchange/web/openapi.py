@@ -218,7 +218,7 @@ def refused_codes(operation: Operation) -> tuple[Refused, ...]:
     found = {*operation.refused, *_ALWAYS}
     found.add(Refused.malformed)
     if operation.signed_in:
-        found.add(Refused.not_signed_in)
+        found |= {Refused.not_signed_in, Refused.forbidden}
     if operation.parameters:
         found.add(Refused.not_found)
     if operation.method in ("POST", "PUT"):

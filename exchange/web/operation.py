@@ -26,14 +26,16 @@ from msgspec import Meta, Struct
 
 from credit.merchant import holds
 from exchange.events import Refusal, Refused
+from exchange.participant import GRANTED_ROLES
 from exchange.projector import CursorInvalid, ProjectorStopped
 from exchange.state import State
 from exchange.venue import Outcome
 from exchange.web import problem
-from exchange.web.access import bearer
+from exchange.web.access import Seat, address_of, bearer, enter
 from exchange.web.desk import Desk
 from exchange.web.pattern import whole
 from exchange.web.problem import Refusing, refusing
+from exchange.web.scopes import BITS, READ, SHARED, scope_of
 from exchange.web.trace import note
 
 T = TypeVar("T")
@@ -50,6 +52,8 @@ DATABASE_ERRORS: Final = (
     ProjectorStopped,
 )
 """What a database that goes away raises; the answer is 503 and the request may be sent again."""
+
+OFFICES: Final = frozenset(GRANTED_ROLES)
 
 CURSOR_INVALID: Final = "cursor is the `next` of the page before"
 
@@ -91,6 +95,8 @@ PATH_PATTERNS: Final = {
     "code": whole("[a-z_]{1,40}"),
     "bid": whole("J[1-9][0-9]{0,17}"),
     "draft": whole("K[1-9][0-9]{0,17}"),
+    "named_key": whole("Y[1-9][0-9]{0,17}"),
+    "session": whole("[A-Za-z0-9_-]{16}"),
     "step": whole("submit|approve|return|suspend|resume|withdraw"),
 }
 """What each path parameter looks like; anything else is 404 before a handler sees it."""
@@ -149,6 +155,16 @@ class Operation:
         return re.findall(r"{(\w+)}", self.path)
 
     @property
+    def scope(self) -> str:
+        """What a token must be for (`exchange.web.scopes`)."""
+        return scope_of(self.method, self.path, self.tag)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is an office's business too."""
+        return f"{self.method} {self.path}" in SHARED
+
+    @property
     def asks_in_query(self) -> bool:
         return self.method == "GET" or self.bytes_in
 
@@ -177,23 +193,23 @@ class Call:
     @property
     def visitor(self) -> str:
         """The participant that the token names; empty without a token. A bad token is refused all the same."""
-        return self.participant if self.header("authorization") else ""
+        return self.enter(READ).participant if self.header("authorization") else ""
 
     @property
     def participant(self) -> str:
         """The participant that the token names."""
-        token = bearer(self.scope["headers"])
-        holder = self.desk.tokens.holder(token, self.now_ns, self.desk.people())
-        if holder is None:
-            raise Refusing(
-                Refused.not_signed_in, "sign in (POST /v1/login) and send `Authorization: Bearer TOKEN`"
-            )
-        return holder
+        return self.enter().participant
 
-    def sign_in(self) -> None:
-        """Refuses whoever has no good token."""
-        holder = self.participant
-        assert holder, "a token names its participant"
+    def enter(self, scope: int = 0) -> Seat:
+        """Refuses whoever has no good token, comes from elsewhere than it may, or asks for what the token is not for."""
+        desk, token = self.desk, bearer(self.scope["headers"])
+        return enter(desk.tokens, token, self.now_ns, desk.register(), address_of(self.scope), scope)
+
+    def sign_in(self, operation: Operation) -> None:
+        """To an operation: an office's business, for whoever holds one, needs its scope."""
+        seat = self.enter(BITS[operation.scope])
+        if operation.is_shared and not OFFICES.isdisjoint(self.desk.people()[seat.participant].roles):
+            self.enter(BITS["office"])
 
     @property
     def key(self) -> str:
@@ -427,7 +443,7 @@ def performer(operation: Operation) -> "Callable[[Call], Awaitable[Response[Any]
     async def handled(call: Call) -> Response[Any]:
         _check_path(call.path)
         if operation.signed_in:
-            call.sign_in()
+            call.sign_in(operation)
         asked: Any = None
         if from_query is not None:
             asked = call.query(from_query)

@@ -6,7 +6,7 @@ once, one command, one await, one struct to bytes. Anything that can go wrong le
 everywhere else.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -14,7 +14,6 @@ from litestar import Request, Response
 from litestar.handlers import ASGIRouteHandler
 from msgspec import Meta, Struct
 
-from credit.merchant import Participant
 from exchange import book_orders, projector
 from exchange.events import (
     CancelMany,
@@ -29,13 +28,14 @@ from exchange.matching.orders import Conditions
 from exchange.projection import OrderRecord
 from exchange.venue import Outcome
 from exchange.web import problem
-from exchange.web.access import Tokens, bearer
+from exchange.web.access import Register, Seat, Tokens, address_of, bearer, enter
 from exchange.web.desk import Desk
 from exchange.web.fills import PlacedOrder, placed_order
 from exchange.web.instant import Instant, optional_ns, optional_text
 from exchange.web.operation import Call, Operation, Paging, body_chunks, command_id, performer
 from exchange.web.pattern import whole
 from exchange.web.problem import Problem, Reasons, Refusing, refusing
+from exchange.web.scopes import TRADE
 from exchange.web.trace import TRACE, note
 
 BATCH_LIMIT: Final = 2 << 20
@@ -263,26 +263,21 @@ class EntryDoor:
         reasons: Reasons,
         submit: Submit,
         submit_many: SubmitMany,
-        people: Callable[[], Mapping[str, Participant]],
+        register: Callable[[], Register],
     ) -> None:
         self._tokens = tokens
         self._now_ns = now_ns
         self._reasons = reasons
         self._submit = submit
         self._submit_many = submit_many
-        self._people = people
+        self._register = register
 
-    def holder(self, token: str) -> str | None:
-        """Whose token this is now; None where it opens nothing (any more)."""
-        return self._tokens.holder(token, self._now_ns(), self._people())
+    def enter(self, token: str, address: str, scope: int = 0) -> Seat:
+        """What this token opens now, from there; refuses one that opens nothing (any more), or not this."""
+        return enter(self._tokens, token, self._now_ns(), self._register(), address, scope)
 
     def _participant(self, scope: Any) -> str:
-        holder = self.holder(bearer(scope["headers"]))
-        if holder is None:
-            raise Refusing(
-                Refused.not_signed_in, "sign in (POST /v1/login) and send `Authorization: Bearer TOKEN`"
-            )
-        return holder
+        return self.enter(bearer(scope["headers"]), address_of(scope), TRADE).participant
 
     def submit(
         self, order: Order, participant: str, key: str = "", connection: str = ""
@@ -624,7 +619,9 @@ async def _has_its_own_route(call: Call, asked: Any) -> None:
 
 def entry_door(desk: Desk) -> EntryDoor:
     engine = desk.engine
-    return EntryDoor(desk.tokens, engine.now_ns, desk.reasons, engine.submit, engine.submit_many, desk.people)
+    return EntryDoor(
+        desk.tokens, engine.now_ns, desk.reasons, engine.submit, engine.submit_many, desk.register
+    )
 
 
 def entry_routes(desk: Desk) -> list[ASGIRouteHandler]:

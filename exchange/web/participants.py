@@ -7,7 +7,7 @@ with the row.
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final, NamedTuple, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from litestar import Response
@@ -38,8 +38,10 @@ from exchange.state import State
 from exchange.web.access import key_text, registration_text, signed_by
 from exchange.web.desk import Desk
 from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
+from exchange.web.logins import account_of, open_session
 from exchange.web.operation import CURSOR_INVALID, Call, Id, Name, Operation, Paging, Sha256, roles_of
 from exchange.web.problem import Refusing
+from exchange.web.scopes import SCOPES, names_of
 
 OFFICES: Final = ("reviewer", "operator", "auditor")
 """Roles that see a participant's whole row."""
@@ -68,6 +70,7 @@ Owner = Annotated[
 ]
 Group = Annotated[Id, Meta(description="the group of companies it belongs to; any stable text")]
 Reason = Annotated[str, Meta(min_length=1, max_length=1_000)]
+Scope = Literal["read", "trade", "list", "money", "office", "account"]
 Reasons = tuple[Annotated[str, Meta(max_length=1_000)], ...]
 
 
@@ -112,12 +115,16 @@ class Claim(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Login(Claim, kw_only=True, forbid_unknown_fields=True):
-    """`signature` is over the challenge."""
+    """`signature` is over the challenge. A named key signs in by `public_key`."""
 
     challenge: Annotated[str, Meta(max_length=200, description="as POST /v1/login/challenge gave it")]
     signature: Annotated[
         str, Meta(max_length=128, description="base64 Ed25519 signature over the challenge's text")
     ]
+    scopes: Annotated[
+        tuple[Scope, ...],
+        Meta(max_length=len(SCOPES), description="what the token is for; none given: all that the key may"),
+    ] = ()
 
 
 class Role(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -195,10 +202,15 @@ class ChallengeView(Struct):
 
 
 class Session(Struct):
+    """`scopes`: what the token opens; `session` names this login; `named_key` the key, null for the participant's own."""
+
     token: str
     participant: str
     roles: tuple[str, ...]
     expires_at: str
+    scopes: tuple[str, ...] = ()
+    session: str = ""
+    named_key: str | None = None
 
 
 class Registered(Struct, kw_only=True):
@@ -414,16 +426,6 @@ def _claim_text(claim: Claim) -> str:
     return f"participant {claim.participant}" if claim.participant else f"key {claim.public_key}"
 
 
-class Account(NamedTuple):
-    """What of a participant signing in needs."""
-
-    participant: str
-    public_key: str
-    key_number: int
-    roles: tuple[str, ...]
-    status: str
-
-
 async def challenge(call: Call, body: Claim) -> ChallengeView:
     """Given to anybody: it says nothing about whether the participant exists."""
     text, until_ns = call.desk.challenges.issue(_claim_text(body), call.now_ns)
@@ -433,21 +435,21 @@ async def challenge(call: Call, body: Claim) -> ChallengeView:
 async def login(call: Call, body: Login) -> Session:
     """An unknown participant is answered like a wrong signature; only the key's holder hears of a closed account."""
     claim, now_ns = _claim_text(body), call.now_ns
-
-    def look(state: State) -> Account | None:
-        name = body.participant or state.bureau.by_key.get(body.public_key, "")
-        row = state.bureau.participants.get(name)
-        return None if row is None else Account(name, row.public_key, row.key_number, row.roles, row.status)
-
-    account = await call.read(look)
+    account = await call.read(lambda state: account_of(state, body.participant, body.public_key))
     public_key = account and account.public_key
     good = call.desk.challenges.accepts(claim, public_key, body.challenge, body.signature, now_ns)
     if account is None or not good:
         raise Refusing(Refused.signature_wrong, "ask for a new challenge and sign it with the registered key")
-    if account.status != "active":
-        raise Refusing(Refused.standing_denied, f"the account is {account.status}: ask an operator")
-    token, until_ns = call.desk.tokens.issue(account.participant, account.key_number, now_ns)
-    return Session(token, account.participant, account.roles, text_of(until_ns))
+    token, seat = await open_session(call, account, body.scopes)
+    return Session(
+        token,
+        account.participant,
+        account.roles,
+        text_of(seat.until_ns),
+        names_of(seat.scopes),
+        seat.session,
+        seat.named_key or None,
+    )
 
 
 # ---- reading
@@ -710,10 +712,12 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST", "/v1/login", login, "Give the signed challenge, get a token for 30 minutes", "identity",
-        asks=Login, answers=Session, signed_in=False, refused=(Refused.signature_wrong, Refused.standing_denied),
+        asks=Login, answers=Session, signed_in=False,
+        refused=(Refused.signature_wrong, Refused.standing_denied, Refused.forbidden),
         example={"participant": "P2", "challenge": "shuji-login.1795428060000000000.4uS0.mac", "signature": _SIGNATURE},
-        example_answer={"token": "P2.0.1795429800000000000.r4nd.mac", "participant": "P2", "roles": ["merchant"],
-                        "expires_at": _WHEN},
+        example_answer={"token": "P2.0.-.0.63.1795429800000000000.r4nd.mac", "participant": "P2", "roles": ["merchant"],
+                        "expires_at": _WHEN, "session": "b7XvQ2_k9LmN0aZc", "named_key": None,
+                        "scopes": ["read", "trade", "list", "money", "office", "account"]},
     ),
     Operation(
         "GET", "/v1/participants/me", me, "The participant of the token, with all that is kept of it", "identity",

@@ -3,9 +3,9 @@
     POST /v1/desk/tickets (token)  -> ticket: 5 min, once      GET /desk/enter?ticket=...  -> cookie: 1 h, renewed by use
 
 A cookie is an HMAC over who it is for, which of its keys signed, when it was opened and until when it is good, by a secret
-of the data folder: it outlives a restart of the venue. It opens nothing once its operator's key is replaced, its account
-is not active or its office is taken away. Tickets and the cookies that were signed out live in memory; a restart ends
-the ones and forgets the others, which their browser has dropped by then.
+of the data folder: it outlives a restart of the venue. It opens nothing once its operator's key is replaced, all its
+sessions or this one were ended (which the venue's state knows), its account is not active or its office is taken away.
+Tickets live in memory, and a restart ends them.
 
 Instants are the machine's clock, not the venue's: a simulated day must not sign anybody out.
 """
@@ -14,13 +14,13 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import astuple, replace
 
-from credit.merchant import Participant, holds
-from exchange.web.access import Tokens
+from credit.merchant import holds
+from exchange.web.access import Register, Seat, Tokens
 
 TICKET_S: Final = 300
 SESSION_S: Final = 3_600
@@ -38,6 +38,7 @@ class Session(Struct, frozen=True):
 
     participant: str
     key_number: int
+    generation: int
     opened_s: int
     until_s: int
     mark: str
@@ -46,6 +47,7 @@ class Session(Struct, frozen=True):
 class _Ticket(Struct, frozen=True):
     participant: str
     key_number: int
+    generation: int
     until_s: float
 
 
@@ -59,26 +61,28 @@ class Sessions:
 
     # --- tickets
 
-    def ticket(self, holder: Participant, now_s: float) -> str:
+    def ticket(self, holder: Seat, now_s: float) -> str:
         """A new ticket for this operator. Only its hash is kept."""
         text = secrets.token_urlsafe(24)
-        self._tickets[_hash(text)] = _Ticket(holder.id, holder.key_number, now_s + TICKET_S)
+        self._tickets[_hash(text)] = _Ticket(
+            holder.participant, holder.key_number, holder.generation, now_s + TICKET_S
+        )
         if len(self._tickets) > TICKETS:
             self._tickets.popitem(last=False)
         return text
 
-    def enter(
-        self, ticket: str, people: Mapping[str, Participant], now_s: float, now_ns: int
-    ) -> Session | None:
+    def enter(self, ticket: str, register: Register, now_s: float, now_ns: int) -> Session | None:
         """A session for the ticket, which is used up. None: unknown, used, late, or its operator is none any more."""
         found = self._tickets.pop(_hash(ticket), None)
         if found is None or now_s >= found.until_s:
             return None
-        opened = int(now_s)
-        session = Session(
-            found.participant, found.key_number, opened, opened + SESSION_S, secrets.token_urlsafe(12)
-        )
-        return session if _may_sit(session, people, now_ns) else None
+        session = self.opened(found.participant, found.key_number, found.generation, now_s)
+        return session if _may_sit(session, register, now_ns) else None
+
+    def opened(self, participant: str, key_number: int, generation: int, now_s: float) -> Session:
+        """A new sitting."""
+        opened, mark = int(now_s), secrets.token_urlsafe(12)
+        return Session(participant, key_number, generation, opened, opened + SESSION_S, mark)
 
     # --- cookies
 
@@ -86,28 +90,28 @@ class Sessions:
         text = _text(session)
         return f"{text}.{self._mac('desk session', text)}"
 
-    def session(
-        self, cookie: str, people: Mapping[str, Participant], now_s: float, now_ns: int
-    ) -> Session | None:
+    def session(self, cookie: str, register: Register, now_s: float, now_ns: int) -> Session | None:
         """Whose cookie this is; None for a forged, ended or withdrawn one. `now_ns` is the venue's: bans end by it."""
         text, _, mac = cookie.rpartition(".")
         if len(cookie) > LONGEST_COOKIE or not cookie.isascii():
             return None
         if not hmac.compare_digest(mac, self._mac("desk session", text)):
             return None
-        participant, key_number, opened, until, mark = text.split(".")
-        session = Session(participant, int(key_number), int(opened), int(until), mark)
+        if text.count(".") != 5:
+            return None
+        participant, key_number, generation, opened, until, mark = text.split(".")
+        session = Session(participant, int(key_number), int(generation), int(opened), int(until), mark)
         if now_s >= session.until_s or mark in self._ended:
             return None
-        return session if _may_sit(session, people, now_ns) else None
+        return session if _may_sit(session, register, now_ns) else None
 
     def renewed(self, session: Session, now_s: float) -> Session:
         """The same sitting, good for an hour more, but not beyond its longest."""
         until = min(int(now_s) + SESSION_S, session.opened_s + LONGEST_S)
-        return Session(session.participant, session.key_number, session.opened_s, until, session.mark)
+        return replace(session, until_s=until)
 
     def end(self, session: Session) -> None:
-        """Signed out: no cookie of this sitting opens anything any more."""
+        """Signed out: no cookie of this sitting opens anything any more, also where the state cannot be told."""
         self._ended[session.mark] = None
         if len(self._ended) > ENDED:
             self._ended.popitem(last=False)
@@ -126,14 +130,18 @@ class Sessions:
 
 
 def _text(session: Session) -> str:
-    parts = (session.participant, session.key_number, session.opened_s, session.until_s, session.mark)
-    return ".".join(map(str, parts))
+    return ".".join(map(str, astuple(session)))
 
 
 def _hash(ticket: str) -> bytes:
     return hashlib.sha256(ticket.encode("utf-8", "surrogatepass")).digest()
 
 
-def _may_sit(session: Session, people: Mapping[str, Participant], now_ns: int) -> bool:
-    row = people.get(session.participant)
-    return row is not None and row.key_number == session.key_number and holds(row, "operator", now_ns)
+def _may_sit(session: Session, register: Register, now_ns: int) -> bool:
+    people, entrances = register
+    row, entrance = people.get(session.participant), entrances.get(session.participant)
+    if row is None or row.key_number != session.key_number or not holds(row, "operator", now_ns):
+        return False
+    if entrance is None:
+        return True
+    return session.generation == entrance.generation and session.mark not in entrance.ended

@@ -3,6 +3,7 @@
 import base64
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credit.merchant import Participant
+from exchange.events import Refused
+from exchange.state import Entrance, NamedKey
 from exchange.web import access
 from exchange.web.access import (
     CHALLENGE_NS,
@@ -21,10 +24,18 @@ from exchange.web.access import (
     registration_text,
     signed_by,
 )
+from exchange.web.problem import Refusing
+from exchange.web.scopes import BITS, EVERYTHING, SCOPES, names_of
 
 NOW = 1_795_428_000_000_000_000
 KEY = bytes(range(32))
 PEOPLE = {f"P{number}": Participant(id=f"P{number}", legal_name="name") for number in range(1, 11)}
+
+
+def holder(tokens: Tokens, token: str, now_ns: int = NOW, people: Any = PEOPLE, **entrances: Entrance) -> Any:
+    """Whose token it is, None where it opens nothing."""
+    seat = tokens.seat(token, now_ns, people, entrances)
+    return seat and seat.participant
 
 
 class Holder:
@@ -43,17 +54,18 @@ class Holder:
 
 def test_a_token_names_its_holder_until_it_ends() -> None:
     tokens = Tokens(KEY)
-    token, until_ns = tokens.issue("P7", 0, NOW)
+    token, seat = tokens.issue("P7", 0, NOW)
+    until_ns = seat.until_ns
     assert until_ns == NOW + TOKEN_NS
-    assert tokens.holder(token, NOW, PEOPLE) == "P7"
-    assert tokens.holder(token, until_ns - 1, PEOPLE) == "P7"
-    assert tokens.holder(token, until_ns, PEOPLE) is None
+    assert holder(tokens, token, NOW, PEOPLE) == "P7"
+    assert holder(tokens, token, until_ns - 1, PEOPLE) == "P7"
+    assert holder(tokens, token, until_ns, PEOPLE) is None
 
 
 def test_a_token_serves_after_a_restart_with_the_same_key() -> None:
     token, _ = Tokens(KEY).issue("P7", 0, NOW)
-    assert Tokens(KEY).holder(token, NOW, PEOPLE) == "P7"
-    assert Tokens(b"x" * 32).holder(token, NOW, PEOPLE) is None
+    assert holder(Tokens(KEY), token, NOW, PEOPLE) == "P7"
+    assert holder(Tokens(b"x" * 32), token, NOW, PEOPLE) is None
 
 
 @pytest.mark.parametrize("place", [0, 3, -1])
@@ -62,33 +74,102 @@ def test_a_changed_token_is_forged(place: int) -> None:
     token, _ = tokens.issue("P7", 0, NOW)
     changed = list(token)
     changed[place] = "A" if changed[place] != "A" else "B"
-    assert tokens.holder("".join(changed), NOW, PEOPLE) is None
+    assert holder(tokens, "".join(changed), NOW, PEOPLE) is None
 
 
 def test_nobody_moves_the_end_of_a_token() -> None:
     tokens = Tokens(KEY)
-    token, until_ns = tokens.issue("P7", 0, NOW)
+    token, seat = tokens.issue("P7", 0, NOW)
+    until_ns = seat.until_ns
     later = token.replace(str(until_ns), str(until_ns + TOKEN_NS))
-    assert tokens.holder(later, until_ns + 1, PEOPLE) is None
+    assert holder(tokens, later, until_ns + 1, PEOPLE) is None
 
 
 def test_a_token_opens_nothing_once_the_key_is_replaced_or_the_account_is_not_active() -> None:
     tokens, row = Tokens(KEY), Participant(id="P7", legal_name="name")
     people = {"P7": row}
     token, _ = tokens.issue("P7", 0, NOW)
-    assert tokens.holder(token, NOW, {}) is None
-    assert tokens.holder(token, NOW, people) == "P7"
+    assert holder(tokens, token, NOW, {}) is None
+    assert holder(tokens, token, NOW, people) == "P7"
     for status in ("suspended", "closed"):
         row.status = status
-        assert tokens.holder(token, NOW, people) is None
+        assert holder(tokens, token, NOW, people) is None
     row.status, row.key_number = "active", 1
-    assert tokens.holder(token, NOW, people) is None
-    assert tokens.holder(tokens.issue("P7", 1, NOW)[0], NOW, people) == "P7"
+    assert holder(tokens, token, NOW, people) is None
+    assert holder(tokens, tokens.issue("P7", 1, NOW)[0], NOW, people) == "P7"
+
+
+def test_a_session_that_was_ended_opens_nothing_and_the_others_go_on() -> None:
+    tokens = Tokens(KEY)
+    first, ended = tokens.issue("P7", 0, NOW)
+    second, _ = tokens.issue("P7", 0, NOW)
+    entrance = Entrance(ended={ended.session: ended.until_ns})
+    assert holder(tokens, first) == "P7"
+    assert holder(tokens, first, P7=entrance) is None
+    assert holder(tokens, second, P7=entrance) == "P7"
+    assert holder(tokens, second, P7=Entrance(generation=1)) is None
+    third, _ = tokens.issue("P7", 0, NOW, generation=1)
+    assert holder(tokens, third, P7=Entrance(generation=1)) == "P7"
+
+
+def test_a_named_key_opens_while_it_is_there() -> None:
+    tokens = Tokens(KEY)
+    key = NamedKey(id="Y1", name="robot", public_key="k", scopes=("read",), added_at_ns=NOW)
+    token, seat = tokens.issue("P7", 0, NOW, BITS["read"], "Y1")
+    assert (seat.named_key, names_of(seat.scopes)) == ("Y1", ("read",))
+    assert holder(tokens, token, P7=Entrance(keys={"Y1": key})) == "P7"
+    assert holder(tokens, token, P7=Entrance()) is None
+    assert Tokens(KEY).seat(token, NOW, PEOPLE, {"P7": Entrance(keys={"Y1": key})}) == seat
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_scope_that_is_lacking_is_named(scope: str) -> None:
+    tokens = Tokens(KEY)
+    narrow, _ = tokens.issue("P7", 0, NOW, EVERYTHING & ~BITS[scope])
+    whole, _ = tokens.issue("P7", 0, NOW)
+    with pytest.raises(Refusing, match=f"the scope {scope}") as caught:
+        access.enter(tokens, narrow, NOW, (PEOPLE, {}), "", BITS[scope])
+    assert caught.value.refusal.code is Refused.forbidden
+    assert access.enter(tokens, whole, NOW, (PEOPLE, {}), "", BITS[scope]).participant == "P7"
+
+
+def test_nobody_widens_the_scopes_of_a_token() -> None:
+    tokens = Tokens(KEY)
+    token, _ = tokens.issue("P7", 0, NOW, BITS["read"])
+    assert token.split(".")[4] == "1"
+    assert holder(tokens, ".".join([*token.split(".")[:4], "63", *token.split(".")[5:]])) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "inside"),
+    [
+        ("203.0.113.7", True),
+        ("203.0.114.7", False),
+        ("2001:db8::1", True),
+        ("2001:db9::1", False),
+        ("::ffff:203.0.113.7", True),
+        ("::ffff:203.0.114.7", False),
+        ("", False),
+        ("testclient", False),
+    ],
+)
+def test_a_list_of_networks_admits_whoever_comes_from_one(address: str, inside: bool) -> None:
+    tokens = Tokens(KEY)
+    token, _ = tokens.issue("P7", 0, NOW)
+    entrances = {"P7": Entrance(addresses=("203.0.113.0/24", "2001:db8::/32"))}
+    for _ in range(2):
+        assert tokens.admits("P7", address, entrances) is inside
+    if inside:
+        assert access.enter(tokens, token, NOW, (PEOPLE, entrances), address).participant == "P7"
+    else:
+        with pytest.raises(Refusing, match="not on your list"):
+            access.enter(tokens, token, NOW, (PEOPLE, entrances), address)
+    assert tokens.admits("P8", address, entrances)
 
 
 @given(st.text(max_size=300))
 def test_any_text_is_simply_no_token(text: str) -> None:
-    assert Tokens(KEY).holder(text, NOW, PEOPLE) is None
+    assert holder(Tokens(KEY), text, NOW, PEOPLE) is None
 
 
 def test_the_memory_of_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +177,7 @@ def test_the_memory_of_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     tokens = Tokens(KEY)
     issued = [tokens.issue(f"P{number}", 0, NOW)[0] for number in range(1, 11)]
     for _ in range(2):
-        assert [tokens.holder(token, NOW, PEOPLE) for token in issued] == [
+        assert [holder(tokens, token, NOW, PEOPLE) for token in issued] == [
             f"P{number}" for number in range(1, 11)
         ]
     assert len(tokens._verified) <= 3

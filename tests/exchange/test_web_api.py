@@ -41,6 +41,8 @@ EXAMPLES |= {
     "batch": "B99",
     "bank_break": "K99",
     "evidence": "verdict:T99",
+    "named_key": "Y99",
+    "session": "abcdefghijklmnop",
 }
 
 

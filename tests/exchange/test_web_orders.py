@@ -81,7 +81,7 @@ async def post(
     asked: Asked, body: Any, batch: bool = False, token: str | None = None
 ) -> tuple[int, Any, dict[str, str]]:
     """Status, content and headers of the answer; bytes are sent as they are, all else as JSON."""
-    door = EntryDoor(TOKENS, lambda: NOW, REASONS, asked.submit, asked.submit_many, lambda: PEOPLE)
+    door = EntryDoor(TOKENS, lambda: NOW, REASONS, asked.submit, asked.submit_many, lambda: (PEOPLE, {}))
     given = TOKENS.issue("P4", 0, NOW)[0] if token is None else token
     scope = {
         "headers": [(b"authorization", f"Bearer {given}".encode())],
