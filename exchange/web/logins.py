@@ -69,9 +69,9 @@ async def open_session(call: Call, account: Account, asked: Sequence[str]) -> tu
 async def _list(call: Call, seat: Seat, address: str) -> None:
     """Write the session down, and drop those whose tokens have ended."""
     now_ns = call.now_ns
-    await call.desk.pool.execute("DELETE FROM login_session WHERE until_ns <= $1", now_ns)
     await call.desk.pool.execute(
-        "INSERT INTO login_session (session, participant, key_number, named_key, generation, scopes, address, agent,"
+        "WITH ended AS (DELETE FROM login_session WHERE until_ns <= $9)"
+        " INSERT INTO login_session (session, participant, key_number, named_key, generation, scopes, address, agent,"
         " opened_at_ns, until_ns, issuer) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         seat.session,
         seat.participant,

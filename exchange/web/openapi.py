@@ -170,6 +170,8 @@ _PATH_EXAMPLES: Final = {
     "rule": "A01",
     "code": "unlawful",
     "step": "submit",
+    "named_key": "Y1",
+    "session": "b7XvQ2_k9LmN0aZc",
 }
 
 

@@ -53,6 +53,7 @@ EXPLICIT: Final[Mapping[str, str]] = {
     "POST /v1/participants/{participant}/ban": "office",
     "POST /v1/participants/{participant}/addresses": "office",
     "POST /v1/participants/me/accreditation": "list",
+    "POST /v1/participants/me/accreditation/documents": "list",
     "POST /v1/products/{product}/decision": "office",
     "POST /v1/products/{product}/renewals": "office",
     "POST /v1/products/{product}/confirmations": "office",

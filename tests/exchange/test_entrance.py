@@ -114,7 +114,7 @@ def test_what_is_no_network(world: World, text: str) -> None:
 
 
 def test_an_operator_lifts_nothing_in_its_own_house(world: World) -> None:
-    buyer = world.buyer(owner=OPERATOR)
+    buyer = world.person("buyer", owner=OPERATOR)
     world.must(networks(buyer, "203.0.113.0/24"))
     assert world.code(networks(buyer, actor=OPERATOR, reason="mine")) == "own_case"
 
