@@ -791,9 +791,6 @@ class State:
         self.needs: dict[str, Need] = {}
         self.proposals: dict[str, Proposal] = {}
         self.awarding: dict[str, str] = {}
-        self.entrances: dict[str, Entrance] = {}
-        self.named_keys: dict[str, tuple[str, str]] = {}
-        """Public key: whose it is, and its id; follows from `entrances`."""
         self.counters: dict[str, int] = {}
         self.timers: list[tuple[int, str, str]] = []
         self.remembered: dict[str, Remembered] = {}
@@ -825,7 +822,13 @@ class State:
         self.lapses: dict[str, str] = {}
         """Draft: why it never comes into force."""
 
+    def _nobody_has_entered(self) -> None:
+        self.entrances: dict[str, Entrance] = {}
+        self.named_keys: dict[str, tuple[str, str]] = {}
+        """Public key: whose it is, and its id; follows from `entrances`."""
+
     def _nothing_is_metered(self) -> None:
+        self._nobody_has_entered()
         self.subscriptions: dict[str, Subscription] = {}
         self.bills: dict[str, Bill] = {}
         self.plans: dict[str, WaitingPlan] = {}

@@ -3,7 +3,7 @@
 What the checks expect; more members are welcome:
 
     POST /v1/login {..., scopes: [read, trade, list, money, office]}   a call outside is `forbidden`, naming the scope
-    POST /v1/participants/me/keys {name, public_key, scopes, signature, proof} -> key;  DELETE /v1/participants/me/keys/{key}
+    POST /v1/participants/me/keys {name, public_key, scopes, signature, proof} -> key;  DELETE .../keys/{key}
          signed by the own key, and by the new one (proof: nobody adds a key that is somebody else's), over
          `shuji-add-key:<participant>:<public_key>:<scopes, joined by commas>:<name>`
     POST /v1/participants/me/addresses {allow: [CIDR]};  POST /v1/participants/{participant}/addresses {reason} lifts them
