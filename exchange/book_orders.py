@@ -41,7 +41,7 @@ from exchange.events import (
     TradeRefused,
 )
 from exchange.listing import cell_of
-from exchange.matching.admission import entry_refusal, remaining_after, replace_refusal
+from exchange.matching.admission import contradiction, entry_refusal, remaining_after, replace_refusal
 from exchange.matching.book import Book, Order, kept_apart
 from exchange.matching.call_auction import allocate, auction_price
 from exchange.matching.market import elect, keeps_place
@@ -50,6 +50,7 @@ from exchange.matching.meeting import (
     Rests,
     Step,
     Waits,
+    collar,
     come_in,
     enter,
     foreseen,
@@ -84,21 +85,29 @@ DETAILS: Final = {
     "quantity": (Refused.out_of_bounds, "quantity, minimum_quantity and display_quantity are positive"),
     "conditions": (
         Refused.malformed,
-        "these conditions contradict each other: docs/MATCHING.md says which go together",
+        "an order keeps its limit or has none, and its minimum_quantity; only one that may rest in part has a display",
     ),
-    "phase": (
-        Refused.session,
-        "the book does not take this now: GET /v1/boards/{board}/session says the phase",
-    ),
-    "lot": (Refused.lot, "quantities are multiples of the listing's price_per_units"),
-    "tick": (Refused.tick, "prices are multiples of the listing's tick_fen"),
+    "phase": (Refused.session, "the {board} board's books are in {phase}: {takes}"),
+    "lot": (Refused.lot, "quantities are multiples of {lot}, the listing's price_per_units"),
+    "tick": (Refused.tick, "prices are multiples of {tick} fen, the listing's tick_fen"),
     "collar": (
         Refused.collar,
-        "the price is too far from the last one: the listing's collar_bp says how far it may be",
+        "prices lie between {least} and {most} fen now: at most the listing's collar_bp from the last one",
     ),
     "too_late": (Refused.too_late, "so much of it is filled already: nothing would be left"),
 }
 """What a book says no with: the refusal, and what to do."""
+
+GATHERS: Final = (
+    "taken are stops, and gtc, gtd and day with a limit, without post_only, minimum_quantity or all_or_none"
+)
+TAKES: Final = {
+    "closed": "orders are only cancelled",
+    "halted": "orders are only cancelled",
+    "pre_open": GATHERS,
+    "call_auction": f"{GATHERS}, and none is cancelled or replaced",
+}
+"""What a book does outside continuous trading."""
 
 
 # ---- placing
@@ -156,15 +165,27 @@ def _form_refusal(
     if command.purpose not in ("", purpose) or command.territory not in ("", territory):
         return Refusal(Refused.outside_terms, f"offered are purpose {purpose} and territory {territory}")
     if asks.time_in_force == "gtd" and asks.expires_ns <= at_ns:
-        return Refusal(Refused.out_of_bounds, "expires_at lies ahead")
+        return Refusal(Refused.out_of_bounds, "a gtd order says in expires_at, ahead of now, when it ends")
     side: Side = "sell" if command.side == SELL else "buy"
     asked = Enter("", side, command.limit_fen, command.quantity, "", "", asks)
     code = entry_refusal(state.books[listing.id], _phase(state, listing), asked)
-    return _said(code) or _amount_refusal(listing, command.limit_fen, command.quantity)
+    if code == "conditions":
+        return Refusal(Refused.malformed, contradiction(asks, command.limit_fen, command.quantity))
+    return _said(state, listing, code) or _amount_refusal(listing, command.limit_fen, command.quantity)
 
 
-def _said(code: str) -> Refusal | None:
-    return Refusal(*DETAILS[code]) if code else None
+def _said(state: State, listing: Listing, code: str) -> Refusal | None:
+    return _refused(state, listing, code) if code else None
+
+
+def _refused(state: State, listing: Listing, code: str) -> Refusal:
+    """What the pure book said no with, in this listing's figures."""
+    refused, detail = DETAILS[code]
+    book, phase = state.books[listing.id], _phase(state, listing)
+    least, most = collar(book) or (0, 0)
+    figures = {"lot": book.instrument.lot, "tick": book.instrument.tick_fen, "least": least, "most": most}
+    where = {"board": listing.board, "phase": phase, "takes": TAKES.get(phase, "")}
+    return Refusal(refused, detail.format(**figures, **where))
 
 
 def _phase(state: State, listing: Listing) -> Phase:
@@ -377,9 +398,8 @@ def change(state: State, command: ReplaceOrder, at_ns: int) -> Refusal | Iterato
     if (refusal := orders.closed_refusal(state, listing)) is not None:
         return refusal
     asked = Replace(order.id, command.quantity, command.limit_fen, command.stop_fen, command.display)
-    refusal = _said(replace_refusal(book, _phase(state, listing), asked)) or _amount_refusal(
-        listing, asked.price_fen, asked.quantity
-    )
+    code = replace_refusal(book, _phase(state, listing), asked)
+    refusal = _said(state, listing, code) or _amount_refusal(listing, asked.price_fen, asked.quantity)
     if refusal is not None:
         return refusal
     keeps = keeps_place(order, asked, book.waits(order))
@@ -646,7 +666,7 @@ def cancel(state: State, command: CancelOrder, at_ns: int) -> Refusal | list[Eve
     if order is None or order.participant != command.actor:
         return Refusal(Refused.not_found, f"you have no open order {command.order}")
     if _is_locked(state, order):
-        return Refusal(*DETAILS["phase"])
+        return _refused(state, state.listings[order.listing], "phase")
     return [closing(order, "cancelled")]
 
 
@@ -668,8 +688,9 @@ def cancel_many(state: State, command: CancelMany, at_ns: int) -> Refusal | list
         and command.listing in ("", order.listing)
         and command.side in ("", order.side)
     ]
-    if any(_is_locked(state, order) for order in mine):
-        return Refusal(*DETAILS["phase"])
+    locked = next((order for order in mine if _is_locked(state, order)), None)
+    if locked is not None:
+        return _refused(state, state.listings[locked.listing], "phase")
     return [closing(order, "cancelled") for order in mine]
 
 

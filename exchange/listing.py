@@ -109,6 +109,7 @@ READ_TERMS: Final = (
 """What of the terms a board's rule may read (`exchange.attributes.OFFERED`)."""
 MAX_PRICE_FEN: Final = 10**12
 MAX_UNITS: Final = 10**9
+MAX_COLLAR_BP: Final = 1_000_000
 MAX_DAYS: Final = 3_660
 MAX_EXTENSION_MINUTES: Final = 1_440
 SHA256: Final = re.compile(r"[0-9a-f]{64}\Z").match
@@ -222,7 +223,9 @@ def terms_refusal(state: State, board: str, terms: Terms, at_ns: int) -> Refusal
         if unapproved:
             detail += "; centralised trading needs approval (国发〔2011〕38号, 国办发〔2012〕37号)"
         return Refusal(Refused.mechanism_not_allowed, detail)
-    of_mechanism = _posted_refusal(terms) or _auction_refusal(terms) or _plan_refusal(terms)
+    of_mechanism = (
+        _posted_refusal(terms) or _book_refusal(terms) or _auction_refusal(terms) or _plan_refusal(terms)
+    )
     return _choice_refusal(terms) or _number_refusal(terms) or _fit_refusal(terms) or of_mechanism
 
 
@@ -248,6 +251,24 @@ def _posted_refusal(terms: Terms) -> Refusal | None:
         return Refusal(Refused.out_of_bounds, f"terms.per_buyer_units lies between 0 and {MAX_UNITS}")
     wrong = posted.refuse_tiers(terms.price_fen, tiers_of(terms))
     return Refusal(Refused.out_of_bounds, wrong) if wrong else None
+
+
+def _book_refusal(terms: Terms) -> Refusal | None:
+    """What belongs to an order book only; at its own price somebody can bid."""
+    tick_fen, collar_bp = terms.tick_fen or 0, terms.collar_bp or 0
+    if (tick_fen or collar_bp) and terms.mechanism != "continuous_auction":
+        return Refusal(
+            Refused.out_of_bounds, "terms.tick_fen and terms.collar_bp belong to continuous_auction only"
+        )
+    for name, value, most in (
+        ("tick_fen", tick_fen, MAX_PRICE_FEN),
+        ("collar_bp", collar_bp, MAX_COLLAR_BP),
+    ):
+        if not 0 <= value <= most:
+            return Refusal(Refused.out_of_bounds, f"terms.{name} lies between 0 (none) and {most}")
+    if tick_fen and terms.price_fen % tick_fen:
+        return Refusal(Refused.out_of_bounds, "terms.price_fen is a multiple of terms.tick_fen")
+    return None
 
 
 def _choice_refusal(terms: Terms) -> Refusal | None:

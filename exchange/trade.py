@@ -381,7 +381,8 @@ def _report_refusal(state: State, command: ReportTrade, seller: str, at_ns: int)
     if command.counterparty not in state.bureau.participants:
         return Refusal(Refused.not_found, f"there is no participant {command.counterparty}")
     if command.purpose not in terms.purposes or command.territory not in terms.territories:
-        return Refusal(Refused.outside_terms, "purpose and territory are those that the listing offers")
+        offered = f"purposes {', '.join(terms.purposes)} and territories {', '.join(terms.territories)}"
+        return Refusal(Refused.outside_terms, f"offered are {offered}")
     if (reason := refuse_amount(command.price_fen, terms.price_per_units, command.quantity)) is not None:
         return Refusal(Refused.out_of_bounds, reason)
     deed = "list" if command.side == "sell" else "buy"

@@ -1,10 +1,24 @@
 """Whether a book takes an order, or its replacement: in the order of `docs/MATCHING.md`. Changes nothing."""
 
+from typing import Final
+
 from exchange.matching.book import Book, Order
 from exchange.matching.meeting import collar
 from exchange.matching.orders import PLAIN, Conditions, Enter, Phase, Replace
 
 _REST = ("gtc", "gtd", "day")
+
+CONTRADICTIONS: Final = (
+    "a market order rests nowhere: ioc or fok, or a limit",
+    "an order without a limit is not post_only, all_or_none or in parts (display_quantity)",
+    "ioc and fok rest nowhere: without post_only and display_quantity",
+    "all_or_none goes without display_quantity, minimum_quantity and self_trade decrement",
+    "fok asks for all of it already: without minimum_quantity and all_or_none",
+    "post_only goes without minimum_quantity, all_or_none and stop_fen",
+    "display_quantity and minimum_quantity are at most the quantity",
+    "expires_at goes with gtd, and with nothing else",
+)
+"""What contradicts what, in the order in which it is said."""
 
 
 def entry_refusal(book: Book, phase: Phase, command: Enter) -> str:
@@ -30,19 +44,28 @@ def _negative(conditions: Conditions) -> bool:
 
 def contradictory(conditions: Conditions, price_fen: int, quantity: int) -> bool:
     """Whether what the order asks cannot all be had."""
+    return any(_contradictions(conditions, price_fen, quantity))
+
+
+def contradiction(conditions: Conditions, price_fen: int, quantity: int) -> str:
+    """What of it cannot be had, for people; empty where all can."""
+    found = zip(CONTRADICTIONS, _contradictions(conditions, price_fen, quantity), strict=True)
+    return next((words for words, holds in found if holds), "")
+
+
+def _contradictions(conditions: Conditions, price_fen: int, quantity: int) -> tuple[object, ...]:
+    """For each of `CONTRADICTIONS` whether it holds."""
     in_force, whole = conditions.time_in_force, conditions.all_or_none
     rests, display, minimum = in_force in _REST, conditions.display, conditions.minimum
-    return any(
-        (
-            not price_fen and rests and not conditions.stop_fen,
-            not price_fen and (conditions.post_only or display or whole),
-            not rests and (conditions.post_only or display),
-            whole and (display or minimum or conditions.self_trade == "decrement"),
-            in_force == "fok" and (minimum or whole),
-            conditions.post_only and (minimum or whole or conditions.stop_fen),
-            display > quantity or minimum > quantity,
-            (in_force in ("gtd", "day")) != bool(conditions.expires_ns),
-        )
+    return (
+        not price_fen and rests and not conditions.stop_fen,
+        not price_fen and (conditions.post_only or display or whole),
+        not rests and (conditions.post_only or display),
+        whole and (display or minimum or conditions.self_trade == "decrement"),
+        in_force == "fok" and (minimum or whole),
+        conditions.post_only and (minimum or whole or conditions.stop_fen),
+        display > quantity or minimum > quantity,
+        (in_force in ("gtd", "day")) != bool(conditions.expires_ns),
     )
 
 

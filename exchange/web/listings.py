@@ -76,7 +76,7 @@ class ListingView(Struct, kw_only=True):
     """A listing with what it offers. `available` is null where the supply is unlimited.
 
     `tiers`: from so many units on, the whole order at that price; none: all at `price_fen`. `per_buyer_units`: the most
-    that one owner may buy in all, 0 without limit.
+    that one owner may buy in all, 0 without limit. `tick_fen` and `collar_bp` are those of a book; a collar of 0 is none.
 
     `tariff_sha256` is what a reviewer held the price of public data against; null before, and for other data.
     """
@@ -121,6 +121,8 @@ class ListingView(Struct, kw_only=True):
     attributes: Attributes
     auction: AuctionTerms | None = None
     plan: Plan | None = None
+    tick_fen: int = 1
+    collar_bp: int = 0
 
 
 class ListingList(Struct):
@@ -192,6 +194,8 @@ def listing_view(state: State, listing: Listing) -> ListingView:
         attributes=attributes_of(listing),
         auction=None if isinstance(terms.auction, UnsetType) else terms.auction,
         plan=terms.plan or None,
+        tick_fen=terms.tick_fen or 1,
+        collar_bp=terms.collar_bp or 0,
     )
 
 
@@ -312,6 +316,8 @@ LISTING_EXAMPLE: Final = {
     "attributes": {"sector": "transport", "update_hours": 720},
     "auction": None,
     "plan": None,
+    "tick_fen": 1,
+    "collar_bp": 0,
 }  # fmt: skip
 _LISTED: Final = (
     Refused.not_verified, Refused.not_accredited, Refused.standing_denied, Refused.not_found, Refused.out_of_bounds,

@@ -400,6 +400,61 @@ def test_prices_are_multiples_of_the_tick(venue: Venue, merchant: Person, buyer:
     assert buy(venue, buyer, book, 1, 810)["state"] == "open"
 
 
+@pytest.mark.parametrize(
+    "terms",
+    [{"tick_fen": -5}, {"tick_fen": 7}, {"tick_fen": 10**13}, {"collar_bp": -1}, {"collar_bp": 10**9}],
+)
+def test_a_tick_or_collar_that_no_book_has_is_refused(
+    venue: Venue, merchant: Person, terms: dict[str, int]
+) -> None:
+    """The reference price, 1,000 fen, is one that can be bid."""
+    drafted = {"mechanism": "continuous_auction", "supply": "limited", "supply_units": 10, "price_fen": 1_000}
+    body = {
+        "product": venue.product(merchant),
+        "board": "computing",
+        "attributes": venue.filled_in("computing"),
+        "terms": venue.terms(**drafted, **terms),
+    }
+    assert next(iter(terms)) in refused(merchant.post("/v1/listings", body), 422, "out_of_bounds")["detail"]
+    body["terms"] = venue.terms(**drafted, tick_fen=10, collar_bp=500)
+    shown = done(venue.desk.get(f"/v1/listings/{done(merchant.post('/v1/listings', body))['listing']}"), 200)
+    assert (shown["tick_fen"], shown["collar_bp"]) == (10, 500)
+
+
+def test_only_a_book_has_a_tick(venue: Venue, merchant: Person) -> None:
+    for terms in ({"tick_fen": 10}, {"collar_bp": 500}):
+        body = {
+            "product": venue.product(merchant),
+            "board": "general",
+            "attributes": venue.filled_in("general"),
+            "terms": venue.terms(**terms),
+        }
+        refused(merchant.post("/v1/listings", body), 422, "out_of_bounds")
+
+
+def test_a_refusal_has_the_figures_of_its_book(venue: Venue, merchant: Person, buyer: Person) -> None:
+    book = venue.book_listing(merchant, tick_fen=10, collar_bp=1_000, price_per_units=5)
+    for quantity, limit_fen, code, figures in (
+        (5, 1_005, "tick", "multiples of 10 fen"),
+        (6, 1_000, "lot", "multiples of 5,"),
+        (5, 1_110, "collar", "between 900 and 1100 fen"),
+    ):
+        told = not_taken(venue.order(buyer, book, quantity, limit_fen=limit_fen), code)
+        assert figures in told["detail"]
+
+
+def test_what_contradicts_what_is_said(venue: Venue, merchant: Person, buyer: Person) -> None:
+    book = venue.book_listing(merchant)
+    for asks, words in (
+        ({"display_quantity": 9}, "at most the quantity"),
+        ({"all_or_none": True, "minimum_quantity": 2}, "all_or_none goes without"),
+        ({"post_only": True, "time_in_force": "ioc"}, "ioc and fok rest nowhere"),
+        ({"expires_at": venue.in_days(3)}, "expires_at goes with gtd"),
+    ):
+        told = refused(venue.order(buyer, book, 4, limit_fen=1_000, **asks), 400, "malformed")
+        assert words in told["detail"]
+
+
 def test_quantities_are_multiples_of_the_lot(venue: Venue, merchant: Person, buyer: Person) -> None:
     book = venue.book_listing(merchant, price_per_units=10)
     not_taken(venue.order(buyer, book, 15, limit_fen=800), "lot")
