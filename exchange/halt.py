@@ -49,6 +49,8 @@ def _refusal(state: State, command: HaltTrading | ResumeTrading, at_ns: int) -> 
 def _subject_refusal(state: State, scope: str, subject: str) -> Refusal | None:
     if scope == "market":
         return Refusal(Refused.malformed, "the market is one: leave subject empty") if subject else None
+    if not subject:
+        return Refusal(Refused.malformed, f"say in subject which {scope}")
     known = state.listings if scope == "listing" else state.boards
     return None if subject in known else Refusal(Refused.not_found, f"there is no {scope} {subject}")
 

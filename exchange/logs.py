@@ -48,6 +48,9 @@ def begin(kind: Kind) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("asyncpg.pool").setLevel(
+        logging.ERROR
+    )  # its warnings are tracebacks of what the venue says in words
 
 
 def say(text: str) -> None:

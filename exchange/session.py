@@ -53,6 +53,11 @@ def move(state: State, command: MoveSession, at_ns: int) -> Refusal | Iterable[E
         return [TradingHalted("board", board.id, command.reason, command.actor)]
     if "market:" in state.halts:
         return Refusal(Refused.halted, "the market is halted: let it go on first (GET /v1/halts)")
+    if command.phase != "continuous" and "continuous_auction" not in board.mechanisms:
+        detail = (
+            f"the {board.id} board has no order books that could be {command.phase}: halt it (POST /v1/halts)"
+        )
+        return Refusal(Refused.mechanism_not_allowed, detail)
     if command.phase in GATHERING and "call_auction" not in board.mechanisms:
         return Refusal(Refused.mechanism_not_allowed, f"the {board.id} board runs no call auction")
     return _set(state, board, command, halted, at_ns)

@@ -43,3 +43,9 @@ def test_only_an_operator_halts(venue: Venue, merchant: Person) -> None:
         refused(person.post("/v1/halts", asked("market")), 403, "forbidden")
     refused(venue.operator.post("/v1/halts", asked("listing", "L999999")), 404, "not_found")
     refused(venue.operator.post("/v1/halts/resume", asked("market")), 409, "wrong_state")
+
+
+@pytest.mark.parametrize("scope", ["listing", "board"])
+def test_a_halt_of_nothing_says_what_is_missing(venue: Venue, scope: str) -> None:
+    told = refused(venue.operator.post("/v1/halts", {"scope": scope, "reason": "x"}), 400, "malformed")
+    assert told["detail"] == f"say in subject which {scope}"

@@ -85,6 +85,30 @@ def test_the_operator_sets_the_phase_of_a_board(venue: Venue, merchant: Person, 
     assert session(venue, BOARD, "siesta").status_code in (400, 422)
 
 
+def test_a_board_without_books_has_no_phases(venue: Venue, merchant: Person, buyer: Person) -> None:
+    """Else its operator would believe it closed while posted prices are still bought."""
+    for name in ("closed", "pre_open", "call_auction"):
+        told = not_taken(session(venue, "general", name), "mechanism_not_allowed")
+        assert "/v1/halts" in told["detail"]
+    listing = venue.listing(merchant)
+    done(session(venue, "general", "halted"))
+    not_taken(venue.order(buyer, listing), "halted")
+    done(session(venue, "general", "continuous"))
+    venue.trade(buyer, listing)
+
+
+def test_a_phase_says_what_it_takes(venue: Venue, buyer: Person, book: str) -> None:
+    phase(venue, "pre_open")
+    resting = buy(venue, buyer, book, 1, 700)
+    told = not_taken(venue.order(buyer, book, limit_fen=900, time_in_force="ioc"), "session")["detail"]
+    assert "pre_open" in told
+    assert "gtc, gtd and day" in told
+    phase(venue, "call_auction")
+    told = not_taken(buyer.delete(f"/v1/orders/{resting['order']}"), "session")["detail"]
+    assert "call_auction" in told
+    assert "none is cancelled" in told
+
+
 def test_closed_takes_nothing_and_lets_go(venue: Venue, buyer: Person, book: str) -> None:
     resting = buy(venue, buyer, book, 1, 700)
     phase(venue, "closed")
