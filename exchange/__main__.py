@@ -150,6 +150,11 @@ def _add_serve(commands: Any) -> None:
         help="json: a line a request too, with its id (SHUJI_LOG; default text)",
     )
     parser.add_argument(
+        "--rates",
+        choices=("on", "off"),
+        help="off: orders are not limited by grade, for measuring only (SHUJI_RATES; default on)",
+    )
+    parser.add_argument(
         "--standby",
         action="store_true",
         default=None,
@@ -161,7 +166,7 @@ def run_serve(arguments: Arguments) -> int:
     from exchange import logs
     from exchange.serving import serve
 
-    names = ("host", "port", "jurisdiction", "simulated_clock", "sample", "standby", "log")
+    names = ("host", "port", "jurisdiction", "simulated_clock", "sample", "standby", "log", "rates")
     settings = settings_of(arguments, *names)
     logs.begin("json" if settings.log == "json" else "text")
     told = logs.say if settings.log == "json" else say

@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import logging
 import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from exchange.web.access import Challenges, Tokens, load_key
 from exchange.web.desk import Desk
 from exchange.web.feed import Feed
 from exchange.web.problem import Reasons
+from exchange.web.rates import Rates
 from exchange.web.routes import refuse_framework_error, routes
 from exchange.web.sessions import Sessions
 
@@ -121,11 +123,21 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
         monitor,
         Sessions(tokens),
         Prover(pool, venue_key, f"shuji/{first[:8].hex()}"),
+        _rates(engine, settings.rates == "on"),
         backup_age_s=archiver.age_s,
     )
     stack.push_async_callback(desk.feed.close)
     await uploads.sweep(desk)
     return Venue(create_app(desk), engine, projector, desk, dsn, database, archiver)
+
+
+def _rates(engine: Engine, on: bool) -> Rates:
+    """A simulated clock stands still between commands, and is moved on: there, time is both clocks together."""
+
+    def now_ns() -> int:
+        return engine.now_ns() + (time.monotonic_ns() if engine.simulated else 0)
+
+    return Rates(lambda participant: engine.state.bureau.grade(participant, engine.now_ns()), now_ns, on)
 
 
 async def _first_checksum(pool: Any) -> bytes:

@@ -81,6 +81,7 @@ class Refused(enum.Enum):
     lot = (43, 422, False)
     collar = (44, 422, False)
     would_cross = (45, 409, False)
+    rate_limited = (60, 429, False)
 
     @property
     def number(self) -> int:

@@ -6,6 +6,7 @@ SHUJI_HOST          where `serve` listens              --host
 SHUJI_PORT                                             --port
 SHUJI_JURISDICTION  the venue's place, ISO 3166-2      --jurisdiction
 SHUJI_LOG           text or json                       --log
+SHUJI_RATES         on or off: limits of orders        --rates
 SHUJI_URL           the venue that commands speak to   --url
 SHUJI_KEY           whose key they use                 --key
 """
@@ -37,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sample: bool = True
     standby: bool = False
     log: str = "text"
+    rates: str = "on"
 
     def __repr__(self) -> str:
         """Without the DSN, which may hold a password."""
@@ -55,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             given["port"] = read_port(str(given["port"]))
         if given.get("log", "text") not in ("text", "json"):
             raise SettingError(f"the log is text or json, not {given['log']!r}")
+        if given.get("rates", "on") not in ("on", "off"):
+            raise SettingError(f"rates are on or off, not {given['rates']!r}")
         return cls(**given)
 
     @property
@@ -85,6 +89,7 @@ _VARIABLES = {
     "port": "SHUJI_PORT",
     "jurisdiction": "SHUJI_JURISDICTION",
     "log": "SHUJI_LOG",
+    "rates": "SHUJI_RATES",
 }
 
 

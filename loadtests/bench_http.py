@@ -93,7 +93,7 @@ async def venue_door(data: Path) -> AsyncIterator[Door]:
         await migrate(database.dsn)
         market = await lay_foundation(database.dsn)
     port = free_port()
-    words = ("exchange", "serve", "--data", str(data), "--port", str(port), "--no-sample")
+    words = ("exchange", "serve", "--data", str(data), "--port", str(port), "--no-sample", "--rates", "off")
     async with _process(*words, port=port, tokens=[], market=market) as door:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/v1") as client:
             door.tokens = [await _signed_in(client, buyer, market.numbers[buyer]) for buyer in market.buyers]

@@ -148,7 +148,7 @@ def market() -> Iterator[Market]:
     """A venue in a temporary folder, with everybody's key files; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="shuji-load-"))
     folder.chmod(0o711)  # PostgreSQL's own user must get through when this runs as root
-    venue = Venue(folder / "data", "--no-sample", clean=False)
+    venue = Venue(folder / "data", "--no-sample", "--rates", "off", clean=False)
     try:
         venue.start()
         yield open_market(venue, folder / "keys")

@@ -15,6 +15,7 @@ from exchange.proofs import Prover
 from exchange.web.access import Challenges, Register, Tokens
 from exchange.web.feed import Feed
 from exchange.web.problem import Reasons
+from exchange.web.rates import Rates
 from exchange.web.sessions import Sessions
 
 VENUE_NAME = "数集 Shuji"
@@ -40,6 +41,7 @@ class Desk:
     monitor: Monitor
     sessions: Sessions
     prover: Prover
+    rates: Rates
     name: str = VENUE_NAME
     indicative: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """Listing before a call auction: as of which journal entry, the price that it would make, and how much at it."""

@@ -35,6 +35,7 @@ from exchange.web.instant import Instant, optional_ns, optional_text
 from exchange.web.operation import Call, Operation, Paging, body_chunks, command_id, performer
 from exchange.web.pattern import whole
 from exchange.web.problem import Problem, Reasons, Refusing, refusing
+from exchange.web.rates import Rates
 from exchange.web.scopes import TRADE
 from exchange.web.trace import TRACE, note
 
@@ -264,6 +265,7 @@ class EntryDoor:
         submit: Submit,
         submit_many: SubmitMany,
         register: Callable[[], Register],
+        rates: Rates,
     ) -> None:
         self._tokens = tokens
         self._now_ns = now_ns
@@ -271,6 +273,7 @@ class EntryDoor:
         self._submit = submit
         self._submit_many = submit_many
         self._register = register
+        self._rates = rates
 
     def enter(self, token: str, address: str, scope: int = 0) -> Seat:
         """What this token opens now, from there; refuses one that opens nothing (any more), or not this."""
@@ -283,6 +286,7 @@ class EntryDoor:
         self, order: Order, participant: str, key: str = "", connection: str = ""
     ) -> Awaitable[Outcome]:
         _check_same(order, key)
+        self._rates.take(participant)
         command = command_of(order, participant, key, connection)
         note(command)
         return self._submit(command)
@@ -291,6 +295,7 @@ class EntryDoor:
         self, orders: Sequence[Order], participant: str, key: str = "", connection: str = ""
     ) -> Awaitable[Sequence[Outcome]]:
         commands = commands_of(orders, participant, key, connection)
+        self._rates.take(participant, len(commands))
         if TRACE.get() is not None:
             for command in commands:
                 note(command)
@@ -548,6 +553,7 @@ async def _alone(call: Call) -> OrderAlone:
 
 async def replace(call: Call, body: Replacement) -> OrderAlone:
     identifier = call.path["order"]
+    call.desk.rates.take(call.participant)
     command = ReplaceOrder(
         actor=call.participant,
         key=call.key,
@@ -620,7 +626,7 @@ async def _has_its_own_route(call: Call, asked: Any) -> None:
 def entry_door(desk: Desk) -> EntryDoor:
     engine = desk.engine
     return EntryDoor(
-        desk.tokens, engine.now_ns, desk.reasons, engine.submit, engine.submit_many, desk.register
+        desk.tokens, engine.now_ns, desk.reasons, engine.submit, engine.submit_many, desk.register, desk.rates
     )
 
 
@@ -684,6 +690,7 @@ ORDER_REFUSALS: Final = (
     Refused.not_found, Refused.outside_terms, Refused.mechanism_not_allowed, Refused.not_verified,
     Refused.not_accredited, Refused.standing_denied, Refused.listing_closed, Refused.halted, Refused.unlawful,
     Refused.supply_exhausted, Refused.funds_insufficient, Refused.units_insufficient, Refused.nothing_to_match,
+    Refused.rate_limited,
 )  # fmt: skip
 
 OPERATIONS: Final = (
@@ -694,7 +701,8 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST", "/v1/orders/batch", _has_its_own_route, "Place up to 1,000 orders, each answered on its own", "orders",
-        asks=Batch, answers=BatchAnswer, example=[_ORDER], hot=True, limit=BATCH_LIMIT, refused=(Refused.not_found,),
+        asks=Batch, answers=BatchAnswer, example=[_ORDER], hot=True, limit=BATCH_LIMIT,
+        refused=(Refused.not_found, Refused.rate_limited),
         example_answer={"results": [{"status": 201, "order": _PLACED}]},
     ),
     Operation(
@@ -707,7 +715,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST", "/v1/orders/{order}/replace", replace, "Change an own order in a book", "orders", asks=Replacement,
-        answers=OrderAlone, refused=(*BOOK_REFUSALS, *PARTY_REFUSALS, Refused.listing_closed),
+        answers=OrderAlone, refused=(*BOOK_REFUSALS, *PARTY_REFUSALS, Refused.listing_closed, Refused.rate_limited),
         example={"quantity": 2, "limit_fen": 790}, example_answer=_ALONE,
     ),
     Operation(

@@ -61,6 +61,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "file_mismatch": ("文件与哈希不符", "The file does not fit its hash"),
     "commitment_wrong": ("与密封承诺不符", "It is not what was committed to"),
     "clock_is_real": ("真实时钟不可调整", "A real clock cannot be moved"),
+    "rate_limited": ("请求过于频繁", "Too many in a minute"),
     "internal_error": ("内部错误", "An error of the venue"),
 }
 """Code: (Chinese, English). Each code has a page at /problems/<code>."""
@@ -127,7 +128,7 @@ class FieldError(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """RFC 9457. `index` is the element of a batch, counted from 0."""
+    """RFC 9457. `index` is the element of a batch, counted from 0; `retry_after_s` when there is room again."""
 
     type: str
     title: str
@@ -140,6 +141,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     errors: tuple[FieldError, ...] = ()
     violated: tuple[Violation, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    retry_after_s: int | None = None
 
 
 class Refusing(Exception):
@@ -154,12 +156,14 @@ class Refusing(Exception):
         index: int | None = None,
         refusal: Refusal | None = None,
         at_ns: int = 0,
+        retry_after_s: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.refusal = refusal or Refusal(code, detail)
         self.errors = errors
         self.index = index
         self.at_ns = at_ns
+        self.retry_after_s = retry_after_s
 
 
 def refusing(refusal: Refusal, at_ns: int) -> Refusing:
@@ -240,6 +244,7 @@ class Reasons:
             errors=refusing.errors,
             violated=self.violations(refusal.violated, refusing.at_ns, refusal.capacities),
             unknown=unknown_rules(refusal.unknown),
+            retry_after_s=refusing.retry_after_s,
         )
 
 
@@ -256,6 +261,7 @@ def problem(
     errors: tuple[FieldError, ...] = (),
     violated: tuple[Violation, ...] = (),
     unknown: tuple[Unknown, ...] = (),
+    retry_after_s: int | None = None,
 ) -> Problem:
     zh, en = TITLES[code]
     return Problem(
@@ -269,6 +275,7 @@ def problem(
         errors=errors,
         violated=violated,
         unknown=unknown,
+        retry_after_s=retry_after_s,
     )
 
 
@@ -290,6 +297,8 @@ def headers_of(problem: Problem) -> dict[str, str]:
     """Headers that the status asks for: RFC 9110, 11.6.1 and 10.2.3."""
     if problem.status == HTTPStatus.UNAUTHORIZED:
         return {"www-authenticate": 'Bearer realm="shuji"'}
+    if problem.retry_after_s is not None:
+        return {"retry-after": str(problem.retry_after_s)}
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return {"retry-after": str(RETRY_AFTER_SECONDS)}
     return {}

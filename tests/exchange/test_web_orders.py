@@ -25,6 +25,7 @@ from exchange.web.fills import hold_state, order_state, placed_order
 from exchange.web.instant import text_of
 from exchange.web.orders import EntryDoor, Order, command_of, decode_order, read_body
 from exchange.web.problem import Reasons, Refusing
+from exchange.web.rates import Rates
 
 NOW = 1_795_428_000_000_000_000
 RULEBOOK = notrade.load()
@@ -81,7 +82,10 @@ async def post(
     asked: Asked, body: Any, batch: bool = False, token: str | None = None
 ) -> tuple[int, Any, dict[str, str]]:
     """Status, content and headers of the answer; bytes are sent as they are, all else as JSON."""
-    door = EntryDoor(TOKENS, lambda: NOW, REASONS, asked.submit, asked.submit_many, lambda: (PEOPLE, {}))
+    rates = Rates(lambda _: "M", lambda: NOW)
+    door = EntryDoor(
+        TOKENS, lambda: NOW, REASONS, asked.submit, asked.submit_many, lambda: (PEOPLE, {}), rates
+    )
     given = TOKENS.issue("P4", 0, NOW)[0] if token is None else token
     scope = {
         "headers": [(b"authorization", f"Bearer {given}".encode())],
