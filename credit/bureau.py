@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec import UNSET
 
 from credit.conduct import GOOD, Conduct, ConductKind
 from credit.merchant import (
@@ -45,6 +46,7 @@ Hindering = Literal[
     "unknown",
     "closed",
     "suspended",
+    "leaving",
     "banned",
     "identity_unverified",
     "identity_refused",
@@ -94,6 +96,12 @@ HINDRANCES: Final[Mapping[Hindering, Hindrance]] = {
             ("buy", "list"),
             "账户已暂停，请联系运营方。",
             "The account is suspended: ask the operator.",
+        ),
+        Hindrance(
+            "leaving",
+            ("buy", "list"),
+            "正在办理退出，不能开展新的交易。",
+            "It is leaving: what it has here is wound up or passed on, and nothing new begins.",
         ),
         Hindrance(
             "banned",
@@ -392,6 +400,7 @@ class Bureau:
         return (
             row is not None
             and row.status == "active"
+            and row.leaving is UNSET
             and row.identity == "verified"
             and row.ban_until_ns <= at_ns < row.mandate_until_ns
             and "buyer" in row.roles
@@ -428,6 +437,8 @@ def _hindrances(participant: Participant, at_ns: int) -> Iterator[Hindering]:
         return
     if participant.status == "suspended":
         yield "suspended"
+    if participant.leaving is not UNSET:
+        yield "leaving"
     if at_ns < participant.ban_until_ns:
         yield "banned"
     identity = _IDENTITY_HINDRANCE[participant.identity]

@@ -56,6 +56,7 @@ Step = Literal[
     "restore_restricted",
     "revoke",
     "expire",
+    "leave",
     "suspend",
     "resume",
     "close",
@@ -115,6 +116,11 @@ CREDENTIAL: Final[Mapping[tuple[Credential, Step], Credential]] = {
     ("expired", "revoke"): "revoked",
     ("accredited", "expire"): "expired",
     ("restricted", "expire"): "expired",
+    ("applied", "leave"): "none",
+    ("under_review", "leave"): "none",
+    ("accredited", "leave"): "expired",
+    ("restricted", "leave"): "expired",
+    ("suspended", "leave"): "expired",
     ("expired", "apply"): "applied",
     ("revoked", "apply"): "applied",  # one that was to last carries a ban, and may() waits for its end
 }
@@ -167,8 +173,8 @@ STATUS: Final[Mapping[tuple[Status, Step], Status]] = {
 OWN_STEPS: Final[tuple[Step, ...]] = ("resubmit", "apply", "answer_documents")
 """Steps the participant takes for itself."""
 
-CLOCK_STEPS: Final[tuple[Step, ...]] = ("expire",)
-"""Steps that nobody takes: a date does."""
+CLOCK_STEPS: Final[tuple[Step, ...]] = ("expire", "leave")
+"""Steps that nobody takes: a date does, or the end of a departure."""
 
 DECIDING_ROLES: Final[Mapping[Step, tuple[Role, ...]]] = {
     "verify": ("reviewer",),
@@ -307,6 +313,8 @@ class Participant(msgspec.Struct, kw_only=True):
     personal_sha256: str = ""
     verified_by: str = ""
     accredited_by: str = ""
+    leaving: bool | UnsetType = UNSET
+    """It winds up what it has here (`exchange.departure`)."""
     accreditation: Accreditation | UnsetType = UNSET
     """Not there before an application, and of credentials of before there were classes: as merchant, on all boards."""
 

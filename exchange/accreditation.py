@@ -20,6 +20,7 @@ from msgspec import UNSET
 
 from credit.merchant import (
     CLASSES,
+    CLOCK_STEPS,
     CREDENTIAL,
     IN_FORCE,
     PROPOSED,
@@ -381,7 +382,7 @@ def apply_answered(state: State, event: DocumentsAnswered, at_ns: int) -> None:
 
 def apply_decided(state: State, event: AccreditationDecided, at_ns: int) -> None:
     row = _row(state, event.participant)
-    taken: Any = "expire" if event.step == "expire" else variant(row, STEPS[event.step])
+    taken: Any = event.step if event.step in CLOCK_STEPS else variant(row, STEPS[event.step])
     scope = Restriction(event.classes, event.boards) if event.classes else None
     state.bureau.step(
         event.participant,

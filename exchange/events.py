@@ -1150,6 +1150,23 @@ class AnswerDispute(Command, frozen=True, kw_only=True):
     reason: str
 
 
+class Depart(Command, frozen=True, kw_only=True):
+    """`kind` of `exchange.departure.KINDS`; `successor` takes over what is passed on, and is needed for a merger.
+
+    Sent again before the successor has accepted, it takes the place of what was said.
+    """
+
+    kind: str
+    reason: str
+    successor: str = ""
+
+
+class AcceptDeparture(Command, frozen=True, kw_only=True):
+    """By the successor: all that can pass is its own from now on."""
+
+    participant: str
+
+
 class AnswerDocuments(Command, frozen=True, kw_only=True):
     """By an applicant whom a reviewer has asked: (name, SHA-256) of what it hands in."""
 
@@ -1295,7 +1312,7 @@ class AccreditationApplied(Event, frozen=True):
 
 
 class AccreditationDecided(Event, frozen=True):
-    """`step`: accredit, renew, refuse, restrict, unrestrict, suspend, restore, revoke; by the venue itself, expire.
+    """`step`: accredit, renew, refuse, restrict, unrestrict, suspend, restore, revoke; by the venue, expire and leave.
 
     `classes` and `boards` (none: all): what was given or is left; only of accredit, renew, restrict and unrestrict.
     `state` is what it led to. `proposed_by`: who proposed what `by` confirmed. Older journals have none of these fields.
@@ -2768,6 +2785,43 @@ class SessionsEnded(Event, frozen=True):
     generation: int
 
 
+class DepartureBegun(Event, frozen=True):
+    """Nothing new begins; what there is is wound up or, where there is a `successor`, passed on once it accepts."""
+
+    participant: str
+    kind: str
+    successor: str
+    reason: str
+
+
+class DepartureAccepted(Event, frozen=True):
+    participant: str
+    successor: str
+
+
+class PassedOn(Event, frozen=True):
+    """What was the participant's is its successor's: `ids` of one `kind` (`exchange.departure.PASSING`)."""
+
+    participant: str
+    successor: str
+    kind: str
+    ids: tuple[str, ...]
+
+
+class MoneyPassedOn(Event, frozen=True):
+    """Cash, deposit and units of books; by `Legs`."""
+
+    participant: str
+    successor: str
+    legs: Legs
+
+
+class DepartureDone(Event, frozen=True):
+    """Nothing is left; credential and account have ended in the same entry."""
+
+    participant: str
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -2905,6 +2959,11 @@ AnyEvent = (
     | AddressesSet
     | SessionEnded
     | SessionsEnded
+    | DepartureBegun
+    | DepartureAccepted
+    | PassedOn
+    | MoneyPassedOn
+    | DepartureDone
 )
 
 

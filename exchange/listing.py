@@ -427,7 +427,7 @@ def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event
         )
         if refusal is not None:
             return refusal
-    return _moves(state, listing, command, at_ns)
+    return moves(state, listing, command, at_ns)
 
 
 def _is_public(product: Product) -> bool:
@@ -506,7 +506,7 @@ def law_refusal(
     return None
 
 
-def _moves(state: State, listing: Listing, command: MoveListing, at_ns: int) -> list[Event]:
+def moves(state: State, listing: Listing, command: MoveListing, at_ns: int) -> list[Event]:
     """The move itself, then what follows from it: publication without a notice, orders cancelled."""
     step, reasons, by = command.step, command.reasons, command.actor
     after = LIFE[listing.state, step]
@@ -549,7 +549,7 @@ def on_due(state: State, listing_id: str, due_ns: int, at_ns: int) -> list[Event
     if listing.state == "public_notice":
         return [published(listing, at_ns)]
     if listing.state in ("published", "suspended"):
-        return _moves(state, listing, MoveListing(actor=VENUE, listing=listing.id, step="expire"), at_ns)
+        return moves(state, listing, MoveListing(actor=VENUE, listing=listing.id, step="expire"), at_ns)
     return []
 
 

@@ -307,9 +307,9 @@ def _closing_refusal(state: State, participant: str) -> Refusal | None:
     if trades := _unfinished(state, participant):
         detail = f"{trades} trades of it are not finished: suspend the account until they are"
         return Refusal(Refused.wrong_state, detail)
-    if owed := _owed(state, participant):
+    if duties := owed(state, participant):
         detail = (
-            f"it owes {', '.join(owed)} after its trades (GET /v1/duties): it proves them first, or a reviewer waives"
+            f"it owes {', '.join(duties)} after its trades (GET /v1/duties): it proves them first, or a reviewer waives"
             " what is not broken yet; suspend the account until then"
         )
         return Refusal(Refused.wrong_state, detail)
@@ -327,7 +327,7 @@ def _unfinished(state: State, participant: str) -> int:
     )
 
 
-def _owed(state: State, participant: str) -> list[str]:
+def owed(state: State, participant: str) -> list[str]:
     """Duties that it has to prove and, once closed, could not. Records are kept for years, by a closed house too."""
     return [
         duty.id

@@ -30,6 +30,7 @@ owner to another:
       what lacks, of debt:CNY   debtor:<seller> ────> buyer                  debt
     Reversed                    the transaction's postings, the last first, the other way   reversal
     BidEnded, forfeited         bidder ─────────────> merchant               forfeit
+    MoneyPassedOn               participant ────────> successor              succession
 """
 
 from collections.abc import Callable, Sequence
@@ -81,6 +82,9 @@ from exchange.events import (
     Delivered,
     Delivery,
     DeliveryRejected,
+    DepartureAccepted,
+    DepartureBegun,
+    DepartureDone,
     DepositPaid,
     DepositTaken,
     DisputeAnswered,
@@ -104,6 +108,7 @@ from exchange.events import (
     ListingCreated,
     ListingMoved,
     ListingRevised,
+    MoneyPassedOn,
     MovementRefused,
     NeedMoved,
     NeedPublished,
@@ -115,6 +120,7 @@ from exchange.events import (
     OrderRefused,
     OrderReplaced,
     ParticipantRegistered,
+    PassedOn,
     PayoutConfirmed,
     PayoutEnded,
     PlanBegun,
@@ -669,6 +675,19 @@ class AccreditationRow(Struct, gc=False, kw_only=True):
     valid_until_ns: int = 0
 
 
+class DepartureRecord(Struct, kw_only=True, gc=False):
+    """A participant that leaves or has left (`exchange.departure`), by its id. Instants that have not come are 0."""
+
+    number: int
+    id: str
+    kind: str
+    successor: str
+    reason: str
+    begun_at_ns: int
+    accepted_at_ns: int = 0
+    done_at_ns: int = 0
+
+
 class PostingRecord(Struct, gc=False):
     """One movement: `amount` (fen, or units of `asset`) left `source` and reached `target`. Never zero.
 
@@ -781,6 +800,7 @@ class View:
         self.proposals: Kept[ProposalRecord] = Kept()
         self.subscriptions: Kept[SubscriptionRecord] = Kept()
         self.bills: Kept[BillRecord] = Kept()
+        self.departures: Kept[DepartureRecord] = Kept()
         self.usage: list[UsageRow] = []
         self.accreditations: list[AccreditationRow] = []
         self.postings: list[PostingRecord] = []
@@ -1608,6 +1628,67 @@ def _accreditation_proposal_ended(view: View, event: AccreditationProposalEnded,
     _accreditation(view, at_ns, event.participant, step, event.state, event.by, reasons=event.reasons)
 
 
+# --------------------------------------------------------------------------------------------- departures
+
+
+def _departure_begun(view: View, event: DepartureBegun, at_ns: int) -> None:
+    """Said again, it takes the place of what was said."""
+    if event.participant in view.departures.rows:
+        known = view.departures.change(event.participant)
+        known.kind, known.successor, known.reason = event.kind, event.successor, event.reason
+        return
+    view.departures.add(
+        DepartureRecord(
+            number=number_of(event.participant),
+            id=event.participant,
+            kind=event.kind,
+            successor=event.successor,
+            reason=event.reason,
+            begun_at_ns=at_ns,
+        )
+    )
+
+
+def _departure_accepted(view: View, event: DepartureAccepted, at_ns: int) -> None:
+    view.departures.change(event.participant).accepted_at_ns = at_ns
+
+
+def _departure_done(view: View, event: DepartureDone, at_ns: int) -> None:
+    view.departures.change(event.participant).done_at_ns = at_ns
+
+
+def _passed_on(view: View, event: PassedOn, at_ns: int) -> None:
+    """Every row that named the one names the other."""
+    kept: dict[str, Kept[Any]] = {
+        "product": view.products,
+        "listing": view.listings,
+        "trade": view.trades,
+        "entitlement": view.entitlements,
+        "subscription": view.subscriptions,
+        "bill": view.bills,
+        "duty": view.duties,
+    }
+    for name in event.ids:
+        row = kept[event.kind].change(name)
+        for field in ("merchant", "buyer", "seller", "participant"):
+            if getattr(row, field, "") == event.participant:
+                setattr(row, field, event.successor)
+        if event.kind == "listing":
+            _listing_passed(view, row, event.successor)
+
+
+def _listing_passed(view: View, listing: ListingRecord, successor: str) -> None:
+    listing.merchant_name = view.participants.rows[successor].legal_name
+    _index(listing)
+    if listing.id in view.auctions.rows:
+        view.auctions.change(listing.id).merchant = successor
+
+
+def _money_passed_on(view: View, event: MoneyPassedOn, at_ns: int) -> None:
+    for source, target, asset, amount in event.legs:
+        view.post(at_ns, "succession", source, target, amount, asset)
+
+
 # ----------------------------------------------------------------------------------------------- reports
 
 
@@ -2090,5 +2171,10 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     DocumentsAnswered: _documents_answered,
     AccreditationProposed: _accreditation_proposed,
     AccreditationProposalEnded: _accreditation_proposal_ended,
+    DepartureBegun: _departure_begun,
+    DepartureAccepted: _departure_accepted,
+    DepartureDone: _departure_done,
+    PassedOn: _passed_on,
+    MoneyPassedOn: _money_passed_on,
 }
 """Events that the query tables do not tell of are not in it."""

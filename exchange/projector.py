@@ -43,6 +43,9 @@ from exchange.events import (
     Delivered,
     Delivery,
     DeliveryRejected,
+    DepartureAccepted,
+    DepartureBegun,
+    DepartureDone,
     DisputeAnswered,
     DutyBroken,
     DutyMoved,
@@ -68,6 +71,7 @@ from exchange.events import (
     OrderClosed,
     OrderReduced,
     OrderReplaced,
+    PassedOn,
     PlanBegun,
     PlanSet,
     PriceLowered,
@@ -97,6 +101,7 @@ from exchange.projection import (
     BidRecord,
     BillRecord,
     CallAuctionRecord,
+    DepartureRecord,
     DutyRecord,
     EntitlementRecord,
     Kept,
@@ -267,6 +272,7 @@ SUBSCRIPTIONS: Final = Table(
     "subscription", SubscriptionRecord, ("number",), {"plan": Plan, "next_plan": Plan | None}
 )
 BILLS: Final = Table("bill", BillRecord, ("number",), {"lines": tuple[Line, ...], "shares": Shares})
+DEPARTURES: Final = Table("departure", DepartureRecord, ("number",))
 USAGE: Final = Table("usage_record", UsageRow, ("sequence", "position"))
 ACCREDITATIONS: Final = Table("accreditation_step", AccreditationRow, ("sequence", "position"))
 LEAVES: Final = Table("evidence_leaf", LeafRecord, ("id", "sequence", "position"))
@@ -294,6 +300,7 @@ def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
         (BIDS, view.bids),
         (SUBSCRIPTIONS, view.subscriptions),
         (BILLS, view.bills),
+        (DEPARTURES, view.departures),
     )
 
 
@@ -338,6 +345,7 @@ class Wanted(Struct):
     bids: dict[str, None] = {}
     subscriptions: dict[str, None] = {}
     bills: dict[str, None] = {}
+    departures: dict[str, None] = {}
 
 
 def want(wanted: Wanted, events: Iterable[Happened]) -> None:
@@ -430,6 +438,26 @@ def _want_further(wanted: Wanted, event: AnyEvent) -> None:
             wanted.bills[event.bill] = None
         case BillLowered() | BillRefunded():
             wanted.bills[event.bill] = None
+        case DepartureBegun() | DepartureAccepted() | DepartureDone():
+            wanted.departures[event.participant] = None
+        case PassedOn():
+            _want_passing(wanted, event)
+
+
+def _want_passing(wanted: Wanted, event: PassedOn) -> None:
+    """What passes on, and by which name its new holder is found."""
+    wanted.participants[event.successor] = None
+    rows: dict[str, tuple[dict[str, None], ...]] = {
+        "product": (wanted.products,),
+        "listing": (wanted.listings, wanted.auctions),
+        "trade": (wanted.trades,),
+        "entitlement": (wanted.entitlements,),
+        "subscription": (wanted.subscriptions,),
+        "bill": (wanted.bills,),
+        "duty": (wanted.duties,),
+    }
+    for named in rows[event.kind]:
+        named.update(dict.fromkeys(event.ids))
 
 
 LAST_DAYS: Final = DAYS.select(
@@ -466,6 +494,7 @@ async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
     await _bring(connection, BIDS, view.bids, wanted.bids)
     await _bring(connection, SUBSCRIPTIONS, view.subscriptions, wanted.subscriptions)
     await _bring(connection, BILLS, view.bills, wanted.bills)
+    await _bring(connection, DEPARTURES, view.departures, wanted.departures)
 
 
 async def _bring(connection: Any, table: Table[Any], kept: Kept[Any], identifiers: Iterable[str]) -> None:
@@ -1214,6 +1243,12 @@ async def usage_of(
 ) -> Page[UsageRow]:
     """Records of use that were counted, the last told first."""
     return await _page_of(pool, USAGE, USAGE_OF, limit, subscription, *_place_before(cursor))
+
+
+async def departure(pool: Pool, participant: str) -> DepartureRecord | None:
+    """Who leaves or has left; who may see it is the caller's question."""
+    found: DepartureRecord | None = await _one(pool, DEPARTURES, "P", participant)
+    return found
 
 
 async def accreditation_of(

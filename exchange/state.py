@@ -53,6 +53,7 @@ LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
     "postponed", "settled_over", "suspended", "bought", "needs", "proposals", "auctions", "sessions",
     "subscriptions", "bills", "plans", "entrances",
+    "subscriptions", "bills", "plans", "departures", "predecessors",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -511,6 +512,18 @@ class StandingBid(Struct, kw_only=True, gc=False):
     price_fen: int | None = None
 
 
+class Departure(Struct, kw_only=True):
+    """A participant on its way out, until nothing of it is left. `look_ns`: when that is looked at next, or was last."""
+
+    participant: str
+    kind: str
+    successor: str
+    reason: str
+    since_ns: int
+    accepted: bool = False
+    look_ns: int = 0
+
+
 class Auction(Struct, kw_only=True):
     """An auction that is not over. Of an ascending one only the leading bid stands; `taken` counts all.
 
@@ -848,6 +861,9 @@ class State:
 
     def _nothing_stands_still(self) -> None:
         self._nothing_is_metered()
+        self.departures: dict[str, Departure] = {}
+        self.predecessors: dict[str, tuple[str, ...]] = {}
+        """Successor, and all whose duties have passed on to it: what they delivered lies under their names."""
         self.reminded: dict[str, int] = {}
         self.postponed: dict[str, int] = {}
         self.settled_over: dict[str, SettledOver] = {}
@@ -1113,6 +1129,8 @@ class _Dumped(Struct):
     bills: dict[str, Bill] = {}
     plans: dict[str, WaitingPlan] = {}
     entrances: dict[str, Entrance] = {}
+    departures: dict[str, Departure] = {}
+    predecessors: dict[str, tuple[str, ...]] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -1245,6 +1263,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "bills",
         "plans",
         "entrances",
+        "departures",
+        "predecessors",
     ):
         setattr(state, name, getattr(dumped, name))
 

@@ -25,6 +25,7 @@ from exchange import (
     book_orders,
     contract,
     debt,
+    departure,
     deposit,
     duty,
     entitlement,
@@ -141,11 +142,15 @@ def _finish(
     state: State, command: Any, digest: bytes, decided: tuple[Event, ...], refusal: Refusal | None, at_ns: int
 ) -> Outcome:
     raw = _ENCODER.encode(Entry(at_ns, command.actor, command.key, digest, decided))  # type: ignore[arg-type]
-    _close_entry(state, at_ns, command.actor, command.key, digest, raw)
+    _close_entry(state, at_ns, command.actor, command.key, digest, raw, decided)
     return Outcome(decided, refusal, at_ns, raw)
 
 
-def _close_entry(state: State, at_ns: int, actor: str, key: str, digest: bytes, raw: bytes) -> None:
+def _close_entry(
+    state: State, at_ns: int, actor: str, key: str, digest: bytes, raw: bytes, events: tuple[Event, ...]
+) -> None:
+    if state.departures:
+        departure.look_later(state, events, at_ns)
     if state.incoming is not None:
         order.rest(state)
     if state.ledger.stirred:
@@ -285,7 +290,7 @@ def replay(state: State, raw: bytes, look: Callable[[Event, int], None] | None =
         if look is not None:
             look(event, at_ns)
         APPLY[type(event)](state, event, at_ns)
-    _close_entry(state, at_ns, entry.actor, entry.key, entry.digest, raw)
+    _close_entry(state, at_ns, entry.actor, entry.key, entry.digest, raw, entry.events)
     return entry
 
 
@@ -616,6 +621,8 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.EndKey: entrance.end_key,
     happened.SetAddresses: entrance.set_addresses,
     happened.EndSessions: entrance.end_sessions,
+    happened.Depart: departure.depart,
+    happened.AcceptDeparture: departure.accept,
 }
 """Command: who decides it."""
 
@@ -764,6 +771,11 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.AddressesSet: entrance.apply_addresses,
     happened.SessionEnded: entrance.apply_session,
     happened.SessionsEnded: entrance.apply_sessions,
+    happened.DepartureBegun: departure.apply_begun,
+    happened.DepartureAccepted: departure.apply_accepted,
+    happened.PassedOn: departure.apply_passed,
+    happened.MoneyPassedOn: departure.apply_money,
+    happened.DepartureDone: departure.apply_done,
 }
 """Event: what it changes."""
 
@@ -800,6 +812,7 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "report": trade.on_report_due,
     "standing": _standing_due,
     "accreditation_proposal": accreditation.on_proposal_due,
+    "departure": departure.on_due,
     "order": book_orders.on_due,
     "session": session.on_due,
     "bank": bank.on_due,

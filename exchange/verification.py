@@ -44,6 +44,7 @@ from clearing.money import amount_fen
 from exchange import journal, projector, rejudging, venue
 from exchange.auction import price_id
 from exchange.book_orders import Law, takes_orders
+from exchange.departure import kept_under
 from exchange.events import SCHEMA_VERSION, Batch, Event
 from exchange.evidence import Leaf, Log, Row, edition_at, leaves_in, older_leaf
 from exchange.matching.book import Order
@@ -338,7 +339,9 @@ class _Audit:
             if row.delivery is not None and row.delivery.kind == "file"
         }
         for (seller, sha256), entitlement in wanted.items():
-            wrong = await asyncio.to_thread(_wrong_with_file, folder / seller / sha256, sha256)
+            places = [folder / name / sha256 for name in kept_under(self.state, seller)]
+            found = [await asyncio.to_thread(_wrong_with_file, place, sha256) for place in places]
+            wrong = "" if "" in found else found[0]
             if wrong:
                 self.differ(
                     "file", f"{seller}/{sha256}", f"{wrong}; entitlement {entitlement} gives a right to it"

@@ -109,6 +109,7 @@ def day() -> World:
     postponed(world)
     auctions(world, shop, product, buyer)
     metered(world)
+    departures(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     set_aside(world)
@@ -118,6 +119,24 @@ def day() -> World:
             world.tick()
     world.check()
     return world
+
+
+def departures(world: World) -> None:
+    """One merges into another, with a licence, a trade under way, cash, a deposit and units; one just leaves."""
+    leaving, heir, alone, buyer = world.merchant(10_000), world.merchant(), world.merchant(), world.buyer()
+    world.must(e.PayDeposit(actor=leaving, amount_fen=2_000))
+    book, listing = world.book(leaving), world.listing(leaving, price_fen=400)
+    world.ask(leaving, book, 5, 100)
+    done = world.buy(buyer, listing)
+    world.deliver(done)
+    world.accept(done)
+    world.buy(buyer, listing)
+    world.must(e.Depart(actor=leaving, kind="merger", reason="absorbed", successor=heir))
+    world.must(e.AcceptDeparture(actor=heir, participant=leaving))
+    world.listing(alone)
+    world.must(e.Depart(actor=alone, kind="exit", reason="enough"))
+    world.wait(days=0.01)
+    world.tick()
 
 
 def metered(world: World) -> None:

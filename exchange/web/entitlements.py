@@ -15,6 +15,7 @@ from litestar.response import Stream
 from msgspec import Meta, Struct
 
 from exchange import projector
+from exchange.departure import kept_under
 from exchange.events import (
     Delivery,
     EntitlementMoved,
@@ -286,8 +287,10 @@ async def upload(call: Call, asked: FileQuery) -> Response[bytes]:
 
 
 class _Opened(Struct):
+    """`sellers`: under whose names what was delivered may lie (`exchange.departure.kept_under`)."""
+
     state: str
-    seller: str
+    sellers: tuple[str, ...]
     key_sha256: str
     until_ns: int
     delivery: Delivery | None
@@ -302,7 +305,7 @@ async def content(call: Call, asked: None) -> Response[Any]:
         return (
             None
             if row is None
-            else _Opened(row.state, row.seller, row.key_sha256, row.until_ns, row.delivery)
+            else _Opened(row.state, kept_under(state, row.seller), row.key_sha256, row.until_ns, row.delivery)
         )
 
     opened = await call.read(look)
@@ -315,7 +318,7 @@ async def content(call: Call, asked: None) -> Response[Any]:
         raise Refusing(Refused.wrong_state, "no file that stands was delivered for this entitlement")
     if call.now_ns >= opened.until_ns:
         raise Refusing(Refused.forbidden, "the entitlement has expired")
-    return _streamed(call, opened.seller, opened.delivery)
+    return _streamed(call, opened.sellers, opened.delivery)
 
 
 def _check_key(key: str, key_sha256: str) -> None:
@@ -330,13 +333,14 @@ async def _ended(call: Call, key: str) -> Response[Any]:
     raise Refusing(Refused.forbidden, f"the entitlement is {row.state}")
 
 
-def _streamed(call: Call, seller: str, delivery: Delivery) -> Response[Any]:
-    size = files.stored_size(call.desk.files, seller, delivery.sha256)
-    if size != delivery.size:
+def _streamed(call: Call, sellers: tuple[str, ...], delivery: Delivery) -> Response[Any]:
+    sizes = {seller: files.stored_size(call.desk.files, seller, delivery.sha256) for seller in sellers}
+    seller = next((one for one, size in sizes.items() if size == delivery.size), "")
+    if not seller:
         raise Refusing(Refused.storage_unavailable, "the file cannot be read now: tell the operator")
     digest = base64.b64encode(bytes.fromhex(delivery.sha256)).decode()
     headers = {
-        "content-length": str(size),
+        "content-length": str(delivery.size),
         "etag": f'"{delivery.sha256}"',
         "digest": f"sha-256={digest}",
         "repr-digest": f"sha-256=:{digest}:",

@@ -53,11 +53,14 @@ async def _sells(call: Call, participant: str) -> bool:
 
 
 async def _named(desk: Desk, participant: str) -> frozenset[str]:
-    """SHA-256 of the merchant's files that trades name, also of those that are over."""
+    """SHA-256 of the merchant's files that trades name, also of those that are over, its successors' among them."""
+    holders = await desk.engine.read(
+        lambda state: [one for one, names in state.predecessors.items() if participant in names]
+    )
     rows = await desk.pool.fetch(
         "SELECT DISTINCT delivery ->> 'sha256' AS sha256 FROM trade"
-        " WHERE seller = $1 AND delivery ->> 'kind' = 'file'",
-        participant,
+        " WHERE seller = ANY($1) AND delivery ->> 'kind' = 'file'",
+        [participant, *holders],
     )
     return frozenset(row["sha256"] for row in rows)
 

@@ -202,7 +202,6 @@ def is_left(seen: dict[str, Any], kind: str, identifier: str) -> bool:
     return any((one["kind"], one["id"]) == (kind, identifier) for one in seen["left"])
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: a merchant leaves in order: exit, dissolution")
 @pytest.mark.parametrize("kind", ["exit", "dissolution"])
 def test_who_leaves_is_gone_when_nothing_is_left(venue: Venue, kind: str) -> None:
     """Line: "A merchant leaves in order: exit ... and dissolution pass duties on or wind them up" (江西 10)."""
@@ -227,7 +226,6 @@ def test_who_leaves_is_gone_when_nothing_is_left(venue: Venue, kind: str) -> Non
     assert venue.http.post("/v1/login", json=signed).is_error
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: merger passes duties on")
 def test_a_merger_passes_what_is_owed_to_the_successor(venue: Venue) -> None:
     """Line: "merger and dissolution pass duties on or wind them up": the successor accepts, and owes what was owed."""
     merchant, successor, buyer = venue.merchant(), venue.merchant(), venue.buyer()
