@@ -52,8 +52,7 @@ REMEMBERED: Final = 200_000
 LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
     "postponed", "settled_over", "suspended", "bought", "needs", "proposals", "auctions", "sessions",
-    "subscriptions", "bills", "plans", "entrances",
-    "subscriptions", "bills", "plans", "departures", "predecessors",
+    "subscriptions", "bills", "plans", "entrances", "departures", "predecessors",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
