@@ -23,6 +23,7 @@ from exchange.terminal import (
     command,
     key_path,
     print_json,
+    purpose_of,
     run_async,
     say,
     settings_of,
@@ -326,7 +327,7 @@ def _add_login(commands: Any) -> None:
 def run_login(arguments: Arguments) -> int:
     from exchange.client import Client
 
-    with Client(venue_url(os.environ, arguments.url), key_path(arguments)) as client:
+    with Client(venue_url(os.environ, arguments.url), key_path(arguments), purpose_of(arguments)) as client:
         session = client.sign_in(arguments.participant)
         kept = keys.session_path(client.key or Path())
     if arguments.json:
@@ -355,7 +356,7 @@ def _add_register(commands: Any) -> None:
 def run_register(arguments: Arguments) -> int:
     from exchange.client import Client
 
-    with Client(venue_url(os.environ, arguments.url), key_path(arguments)) as client:
+    with Client(venue_url(os.environ, arguments.url), key_path(arguments), purpose_of(arguments)) as client:
         answer = client.register(_registration(arguments))
     if arguments.json:
         print_json(answer)
@@ -409,7 +410,7 @@ def run_call(arguments: Arguments) -> int:
     if not arguments.path.startswith("/"):
         raise UsageError(f"a path starts with /, for example /v1/catalogue, not {arguments.path!r}")
     body, headers = _body(arguments.body), _headers(arguments)
-    with Client(venue_url(os.environ, arguments.url), key_path(arguments)) as client:
+    with Client(venue_url(os.environ, arguments.url), key_path(arguments), purpose_of(arguments)) as client:
         try:
             answer = client.call(arguments.method, arguments.path, body, headers)
         except Refusal as refusal:

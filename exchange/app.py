@@ -23,6 +23,7 @@ from litestar import Litestar
 from clearing import notrade
 from exchange import board, journal, keys
 from exchange.archive import Archiver
+from exchange.audit import AuditLog
 from exchange.engine import Engine
 from exchange.events import VENUE, AdoptVenueKey, OpenVenue
 from exchange.migration import migrate
@@ -108,6 +109,9 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
     await stack.enter_async_context(_task(Snapshots(engine, settings.jurisdiction).run()))
     monitor = Monitor(engine, projector, pool)
     await stack.enter_async_context(_task(monitor.run()))
+    audit = AuditLog(pool)
+    stack.push_async_callback(audit.close)
+    await stack.enter_async_context(_task(audit.run(engine.now_ns)))
     first = await _first_checksum(pool)
     tokens = Tokens(hmac.digest(load_key(settings.data), first, "sha256"))
     desk = Desk(
@@ -124,6 +128,7 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
         Sessions(tokens),
         Prover(pool, venue_key, f"shuji/{first[:8].hex()}"),
         _rates(engine, settings.rates == "on"),
+        audit,
         backup_age_s=archiver.age_s,
     )
     stack.push_async_callback(desk.feed.close)

@@ -73,7 +73,7 @@ BID_LIFE: Final[Mapping[tuple[str, str], str]] = {
 MOST_BIDS: Final = 1_000
 """Sealed bids of one auction: all of them end in one entry of the journal."""
 
-STAFF: Final = ("operator", "reviewer", "auditor")
+STAFF: Final = ("operator", "reviewer", "auditor", "regulator")
 """拍卖法第二十二条: 「拍卖人及其工作人员不得以竞买人的身份参与自己组织的拍卖活动，并不得委托他人代为竞买」."""
 
 

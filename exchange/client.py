@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import msgspec
@@ -57,7 +57,9 @@ class Client:
     Raises VenueUnreachable, Refusal, keys.KeyFileError.
     """
 
-    def __init__(self, url: str, key: Path | None = None) -> None:
+    def __init__(self, url: str, key: Path | None = None, purpose: str = "") -> None:
+        """`purpose`: why an auditor or regulator looks; it goes with every read."""
+        self.purpose = purpose
         self.url = url
         self.key = key
         # The machine's own venue is never asked through a proxy.
@@ -75,6 +77,8 @@ class Client:
     ) -> httpx.Response:
         """The venue's answer; signs in first where there is a key, and again where its token has ended."""
         sent = dict(headers or {})
+        if self.purpose and method in ("GET", "HEAD"):
+            sent = {"Shuji-Purpose": quote(self.purpose)} | sent
         if method == "POST" and "idempotency-key" not in {name.lower() for name in sent}:
             sent["Idempotency-Key"] = uuid7()
         if self.key is None:

@@ -11,7 +11,16 @@ import msgspec
 
 from clearing.contract import DUTIES, METHODS, Declarations, Security
 from exchange.settings import venue_url
-from exchange.terminal import Arguments, UsageError, command, key_path, print_json, say, takes_venue_url
+from exchange.terminal import (
+    Arguments,
+    UsageError,
+    command,
+    key_path,
+    print_json,
+    purpose_of,
+    say,
+    takes_venue_url,
+)
 
 LOG_MONTHS = 6
 """深圳市卫生健康数据管理办法 24: access logs are kept for six months at least; what a buyer declares who says nothing."""
@@ -53,7 +62,7 @@ def run(arguments: Arguments) -> int:
     as_merchant = bool(arguments.method or arguments.duty)
     if arguments.accept and key_path(arguments) is None:
         raise UsageError("signing needs your key: --key FILE")
-    with Client(venue_url(os.environ, arguments.url), key_path(arguments)) as client:
+    with Client(venue_url(os.environ, arguments.url), key_path(arguments), purpose_of(arguments)) as client:
         declared = _security(arguments) if as_merchant else _declarations(arguments)
         shown = client.contract(arguments.listing, declared if isinstance(declared, Security) else None)
         if not arguments.accept:

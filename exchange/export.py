@@ -18,7 +18,15 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 from msgspec import Struct
 
 from exchange.settings import venue_url
-from exchange.terminal import Arguments, UsageError, command, key_path, print_json, takes_venue_url
+from exchange.terminal import (
+    Arguments,
+    UsageError,
+    command,
+    key_path,
+    print_json,
+    purpose_of,
+    takes_venue_url,
+)
 
 
 class _Table(Struct, frozen=True):
@@ -53,7 +61,7 @@ def run_export(arguments: Arguments) -> int:
     table, key = TABLES[arguments.table], key_path(arguments)
     if table.needs_key and key is None:
         raise UsageError(f"{arguments.table} are somebody's: give their key file with --key")
-    with Client(venue_url(os.environ, arguments.url), key) as client:
+    with Client(venue_url(os.environ, arguments.url), key, purpose_of(arguments)) as client:
         rows = every(client, table.path)
         lines = (
             _csv(rows, columns(pkgutil.resolve_name(table.view)))

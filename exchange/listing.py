@@ -467,7 +467,9 @@ def may_see(state: State, listing: Listing, participant: str, at_ns: int) -> boo
     """Published listings are everybody's; before that the merchant's, the reviewers' and the operators'."""
     if listing.state in VISIBLE or participant == listing.merchant:
         return True
-    return any(has_role(state, participant, role, at_ns) for role in ("reviewer", "operator", "auditor"))
+    return any(
+        has_role(state, participant, role, at_ns) for role in ("reviewer", "operator", "auditor", "regulator")
+    )
 
 
 def law_refusal(

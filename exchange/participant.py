@@ -56,7 +56,7 @@ OWN_ROLES: Final = ("buyer", "merchant")
 DAY_MS: Final = 86_400_000
 """Command ids made more than a day before the venue opened are refused as expired."""
 
-GRANTED_ROLES: Final = ("auditor", "operator", "reviewer")
+GRANTED_ROLES: Final = ("auditor", "operator", "regulator", "reviewer")
 
 STATUS_STEPS: Final = ("suspend", "resume", "close")
 """Steps of `credit.merchant.STATUS` that have a command of their own; a ban leaves the status as it is."""

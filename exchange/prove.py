@@ -15,6 +15,7 @@ from exchange.terminal import (
     command,
     key_path,
     print_json,
+    purpose_of,
     say,
     takes_venue_url,
 )
@@ -50,7 +51,7 @@ def run_prove(arguments: Arguments) -> int:
     if arguments.id and key_path(arguments) is None:
         raise UsageError("a leaf is shown to those it is about: give the key file with --key")
     kept = None if arguments.since is None else _kept(Path(arguments.since))
-    with Client(venue_url(os.environ, arguments.url), key_path(arguments)) as client:
+    with Client(venue_url(os.environ, arguments.url), key_path(arguments), purpose_of(arguments)) as client:
         found = _leaves(client, arguments.id) if arguments.id else []
         proof = _proof(client, found, kept)
     Path(arguments.out).write_text(json.dumps(proof, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -49,11 +49,19 @@ def takes_venue_url(parser: argparse.ArgumentParser, *, key_required: bool) -> N
     parser.add_argument("--url", help="the venue (SHUJI_URL; default http://127.0.0.1:8000)")
     required = key_required and not os.environ.get("SHUJI_KEY")
     parser.add_argument("--key", metavar="FILE", required=required, help="key file (SHUJI_KEY)")
+    parser.add_argument(
+        "--purpose", metavar="TEXT", help="why an auditor or regulator looks (SHUJI_PURPOSE) 查阅用途"
+    )
 
 
 def key_path(arguments: Arguments) -> Path | None:
     chosen = arguments.key or os.environ.get("SHUJI_KEY")
     return Path(chosen) if chosen else None
+
+
+def purpose_of(arguments: Arguments) -> str:
+    """Why an office looks; empty where it does not say."""
+    return arguments.purpose or os.environ.get("SHUJI_PURPOSE", "")
 
 
 def settings_of(arguments: Arguments, *names: str) -> Settings:

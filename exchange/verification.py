@@ -41,7 +41,7 @@ from clearing.bank import OPEN_STATES
 from clearing.evidence import HASH_BYTES
 from clearing.ledger import BILLS, CNY, DEBT, DEBTOR_PREFIX, ESCROW, unit_asset
 from clearing.money import amount_fen
-from exchange import journal, projector, rejudging, venue
+from exchange import audit, journal, projector, rejudging, venue
 from exchange.auction import price_id
 from exchange.book_orders import Law, takes_orders
 from exchange.departure import kept_under
@@ -76,9 +76,9 @@ async def verify(
     try:
         await _check_version(connection)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            audit = _Audit(connection, empty(), report)
-            await audit.run(data_dir)
-            return audit.found
+            run = _Audit(connection, empty(), report)
+            await run.run(data_dir)
+            return run.found
     finally:
         await connection.close()
 
@@ -124,6 +124,7 @@ class _Audit:
         await self._replay()
         await self.evidence.end(self.sequence)
         await self._compare_cursor()
+        await self._follow_audit_log()
         if self.whole:
             await self._compare_state(data_dir)
         else:
@@ -270,6 +271,12 @@ class _Audit:
             self.differ("cursor", key, f"its checksum is not that of journal {self.sequence}")
         if row["epoch"] < self.epoch:
             self.differ("cursor", key, f"epoch {row['epoch']} is older than the journal's {self.epoch}")
+
+    async def _follow_audit_log(self) -> None:
+        rows = self.connection.cursor("select * from audit_log order by number", prefetch=ACCOUNTS_AHEAD)
+        if (number := await audit.broken(rows)) is not None:
+            wrong = "the row, or one before it, is not the one that was written: its checksum does not follow"
+            self.differ("audit_log", str(number), wrong)
 
     # --- accounts
 

@@ -287,7 +287,7 @@ async def revoke(call: Call, body: Revocation) -> AttestationView:
 async def attestations(call: Call, asked: AttestationQuery) -> Response[bytes]:
     """Those that name a buyer are its business, its provider's, the product's merchant's and the offices'."""
     participant, now_ns = call.participant, call.now_ns
-    office = bool((await call.roles()).intersection(("operator", "auditor", "reviewer")))
+    office = bool((await call.roles()).intersection(("operator", "auditor", "regulator", "reviewer")))
 
     def look(state: State) -> list[AttestationView]:
         return [

@@ -275,6 +275,7 @@ async def show_bid(call: Call, asked: None) -> BidView:
 
 async def show(call: Call, asked: None) -> AuctionView:
     identifier, visitor, now_ns = call.path["listing"], call.visitor, call.now_ns
+    await call.opens_listing(identifier)
 
     def look(state: State) -> tuple[AuctionTerms, int] | Refusal:
         listing = state.listings.get(identifier)

@@ -29,7 +29,7 @@ from exchange.web import dossier
 from exchange.web.access import address_of
 from exchange.web.desk import Desk
 from exchange.web.instant import text_of
-from exchange.web.operation import DATABASE_ERRORS, Call, Operation, command_id, methods
+from exchange.web.operation import DATABASE_ERRORS, Call, Operation, command_id, methods, noted
 from exchange.web.orders import respond
 from exchange.web.overview import ENVIRONMENT, Overview, alert_row, code_words, words_of
 from exchange.web.pages import language
@@ -470,7 +470,8 @@ def _handler(
         if signed_in and visit._session is None:
             return visit.message("closed", "closed_why", 401, how=True)
         try:
-            return await _in_time(page(visit), left)
+            shown = await _in_time(page(visit), left)
+            return await _noted(visit, shown) if signed_in and method == "GET" else shown
         except CursorInvalid:
             return visit.message("no_such", "no_such_why", 404)
         except Refusing as error:
@@ -486,6 +487,12 @@ def _handler(
         include_in_schema=False,
         name=f"desk {method} {path}",
     )(handle)
+
+
+async def _noted(visit: Visit, shown: Response[Any]) -> Response[Any]:
+    """The desk is an operator's office: whom a page names is in the audit log before it is shown."""
+    visit.call.offices, visit.call.reader = ("operator",), visit.session.participant
+    return await noted(visit.call, shown)
 
 
 async def _in_time(page: Awaitable[Response[Any]], left: dict[object, None]) -> Response[Any]:

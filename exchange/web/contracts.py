@@ -120,6 +120,7 @@ class SignatureList(Struct):
 async def of_listing(call: Call, asked: ContractQuery) -> ContractView:
     visitor, now_ns = call.visitor, call.now_ns
     security = _security(asked)
+    await call.opens_listing(call.path["listing"])
 
     def look(state: State) -> Any:
         listing = state.listings.get(call.path["listing"])
@@ -146,6 +147,7 @@ def _security(asked: ContractQuery) -> Security:
 async def show(call: Call, asked: None) -> ContractView:
     participant, now_ns = call.participant, call.now_ns
     identifier = call.path["contract"]
+    await call.opens_listing(identifier.partition("-")[0])
 
     def look(state: State) -> Any:
         agreement = state.contracts.get(identifier)
@@ -158,7 +160,7 @@ async def show(call: Call, asked: None) -> ContractView:
 
 async def signatures(call: Call, asked: Paging) -> Response[bytes]:
     """Its merchant, operators and auditors see all; anybody else their own."""
-    everybody = (await call.roles()).intersection(("operator", "auditor"))
+    everybody = (await call.roles()).intersection(("operator", "auditor", "regulator"))
     identifier, participant = call.path["contract"], call.participant
     after = int(asked.cursor) if asked.cursor.isdecimal() and len(asked.cursor) < 10 else 0
     if asked.cursor and not after:
@@ -179,7 +181,7 @@ async def signatures(call: Call, asked: Paging) -> Response[bytes]:
 
 
 async def of_trade(call: Call, asked: None) -> TradeContractView:
-    row = await seen_trade(call, call.path["trade"], "operator", "auditor", "reviewer")
+    row = await seen_trade(call, call.path["trade"], "operator", "auditor", "regulator", "reviewer")
     if not row.contract:
         raise Refusing(
             Refused.not_found, f"{row.id} cites no contract: it did not settle, or is older than contracts"

@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 
 from credit.merchant import Participant
+from exchange.audit import AuditLog
 from exchange.board import Board
 from exchange.engine import Engine
 from exchange.monitor import Monitor
@@ -42,6 +43,7 @@ class Desk:
     sessions: Sessions
     prover: Prover
     rates: Rates
+    audit: AuditLog
     name: str = VENUE_NAME
     indicative: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """Listing before a call auction: as of which journal entry, the price that it would make, and how much at it."""

@@ -26,7 +26,7 @@ from exchange.web.operation import Call, Operation, Paging, Sha256
 from exchange.web.pattern import whole
 from exchange.web.problem import Refusing, Violation
 
-SEE_ALL: Final = ("reviewer", "operator", "auditor")
+SEE_ALL: Final = ("reviewer", "operator", "auditor", "regulator")
 Day = Annotated[str, Meta(pattern=whole("[0-9]{4}-[0-9]{2}-[0-9]{2}"), description="a Beijing day, ISO 8601")]
 Reason = Annotated[str, Meta(max_length=500)]
 

@@ -36,7 +36,7 @@ from exchange.web.pattern import whole
 from exchange.web.problem import Refusing
 
 KEY_HEADER: Final = "X-Entitlement-Key"
-SEE_ALL: Final = ("reviewer", "operator", "auditor")
+SEE_ALL: Final = ("reviewer", "operator", "auditor", "regulator")
 
 
 class EntitlementView(Struct):

@@ -12,7 +12,7 @@ from exchange.web.operation import MOST_INTEGER, Call, Operation, Paging
 from exchange.web.problem import Refusing
 
 Size = Annotated[int, Meta(ge=0, le=MOST_INTEGER, description="leaves, counted from the log's beginning")]
-OFFICES: Final = ("operator", "auditor")
+OFFICES: Final = ("operator", "auditor", "regulator")
 
 
 class CheckpointView(Struct, kw_only=True):

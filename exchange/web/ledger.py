@@ -36,7 +36,7 @@ from exchange.web.instant import Instant, ns_of, optional_text, text_of
 from exchange.web.operation import Call, Operation, Paging
 from exchange.web.problem import Refusing
 
-OFFICIALS: Final = ("operator", "auditor")
+OFFICIALS: Final = ("operator", "auditor", "regulator")
 NS: Final = 1_000_000_000
 
 AccountName = Annotated[str, Meta(min_length=1, max_length=80, description="P4, deposit:P4, venue:fees, ...")]

@@ -25,7 +25,7 @@ from exchange.matching import posted
 from exchange.matching.metering import Plan
 from exchange.state import Listing, State
 from exchange.web.instant import optional_text, text_of
-from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
+from exchange.web.operation import Call, Id, Operation, Paging, Sha256
 from exchange.web.participants import OFFICES, Reasons, page_of
 
 DEPTH_LEVELS: Final = 50
@@ -244,10 +244,9 @@ async def move(call: Call, body: Move) -> ListingStep:
 
 async def list_own(call: Call, asked: ListingQuery) -> Response[bytes]:
     """A reviewer's list holds everybody's listings; anybody else's their own."""
-    participant, now_ns = call.participant, call.now_ns
+    participant, whole = call.participant, bool((await call.roles()).intersection(OFFICES))
 
     def look(state: State) -> tuple[list[ListingView], str]:
-        whole = bool(roles_of(state, participant, now_ns).intersection(OFFICES))
         rows, following = page_of(
             state.listings,
             "L",
@@ -262,6 +261,7 @@ async def list_own(call: Call, asked: ListingQuery) -> Response[bytes]:
 
 async def show(call: Call, asked: None) -> ListingView:
     identifier, visitor, now_ns = call.path["listing"], call.visitor, call.now_ns
+    await call.opens_listing(identifier)
 
     def look(state: State) -> ListingView | Refusal:
         listing = state.listings.get(identifier)
@@ -276,6 +276,7 @@ async def show(call: Call, asked: None) -> ListingView:
 
 async def depth(call: Call, asked: None) -> Depth:
     identifier, visitor, now_ns = call.path["listing"], call.visitor, call.now_ns
+    await call.opens_listing(identifier)
 
     def look(state: State) -> Depth | Refusal:
         listing = state.listings.get(identifier)

@@ -168,7 +168,7 @@ def is_near(scope: Any) -> bool:
 
 async def metrics(call: Call, asked: None) -> Response[bytes]:
     if not is_near(call.scope):
-        await call.need_role("operator", "auditor")
+        await call.need_role("operator", "auditor", "regulator")
     desk = call.desk
     registry = CollectorRegistry()
     sight = await desk.monitor.sight()

@@ -104,7 +104,7 @@ async def own_accounts(call: Call, asked: None) -> OwnAccounts:
 
 
 async def all_accounts(call: Call, asked: Paging) -> Response[bytes]:
-    await call.need_role("operator", "auditor")
+    await call.need_role("operator", "auditor", "regulator")
     owner, asset = _account_cursor(asked.cursor)
     rows = await call.desk.pool.fetch(
         "SELECT owner, asset, balance, reserved FROM account WHERE shard = 0 AND (owner, asset) > ($1, $2)"

@@ -47,7 +47,7 @@ from exchange.web.instant import Instant, ns_of, text_of
 from exchange.web.operation import Call, Id, Name, Operation, Paging
 from exchange.web.problem import Refusing, Violation, refusing
 
-ALL_SEE: Final = ("reviewer", "operator", "auditor")
+ALL_SEE: Final = ("reviewer", "operator", "auditor", "regulator")
 NeedState = Literal["open", "deciding", "awarded", "withdrawn", "lapsed"]
 
 Text = Annotated[str, Meta(max_length=5_000)]

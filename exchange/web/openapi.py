@@ -30,6 +30,7 @@ TAGS: Final = {
     "listings": "Listings and the catalogue",
     "market": "Market data and feeds: prices, prints, bars",
     "orders": "Orders and off-venue reports",
+    "oversight": "Who looks at whom: the audit log, inspections, directives",
     "needs": "Needs of buyers, proposals of merchants: quotes, tenders, challenges",
     "auctions": "Auctions: sealed bids and ascending ones",
     "trades": "Trades, delivery, entitlements, holds",
@@ -138,6 +139,11 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         schema = {"type": "string", "pattern": COMMAND_ID_PATTERN}
         text = "makes the request safe to send again"
         found.append({"name": "Idempotency-Key", "in": "header", "schema": schema, "description": text})
+    if operation.method == "GET" and operation.signed_in:
+        text = "why one looks (用途), UTF-8 or percent-encoded: an auditor or regulator must say it; in the audit log"
+        found.append(
+            {"name": "Shuji-Purpose", "in": "header", "schema": {"type": "string"}, "description": text}
+        )
     found += [
         {"name": name, "in": "header", "schema": {"type": "string"}, "description": text}
         for name, text in operation.headers

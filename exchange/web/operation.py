@@ -16,7 +16,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
 import asyncpg
 import msgspec
@@ -25,7 +25,9 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta, Struct
 
 from credit.merchant import holds
+from exchange.audit import Seen
 from exchange.events import Refusal, Refused
+from exchange.listing import VISIBLE
 from exchange.participant import GRANTED_ROLES
 from exchange.projector import CursorInvalid, ProjectorStopped
 from exchange.state import State
@@ -53,9 +55,20 @@ DATABASE_ERRORS: Final = (
 )
 """What a database that goes away raises; the answer is 503 and the request may be sent again."""
 
-OFFICES: Final = frozenset(GRANTED_ROLES)
-
 CURSOR_INVALID: Final = "cursor is the `next` of the page before"
+
+OFFICES: Final = GRANTED_ROLES
+"""Roles that open what is somebody else's; what they opened is in the audit log."""
+READS: Final = ("GET", "HEAD")
+INSPECTING: Final = ("auditor", "regulator")
+"""Offices that see everything and decide nothing here; they say why they look."""
+PURPOSE: Final = "shuji-purpose"
+LONGEST_PURPOSE: Final = 500
+LONGEST_QUERY: Final = 2_000
+PURPOSE_NEEDED: Final = (
+    "查阅须写明用途：请加请求头。Say why you look: send the header `Shuji-Purpose: the inspection's number, or a reason`, "
+    f"in UTF-8 or percent-encoded, {LONGEST_PURPOSE} characters at most; it is kept in the audit log with what you see"
+)
 
 BODY_LIMIT: Final = 1 << 20
 MOST_INTEGER: Final = 2**53 - 1
@@ -172,9 +185,13 @@ class Operation:
 class Call:
     """One request: what was asked, by whom, and the ways to answer it."""
 
-    __slots__ = ("desk", "path", "receive", "scope")
+    __slots__ = ("desk", "offices", "path", "reader", "receive", "scope")
 
     def __init__(self, desk: Desk, scope: Any, receive: Any, path: dict[str, str]) -> None:
+        self.offices: tuple[str, ...] = ()
+        """In which the reader was shown what it asked for; empty where no office opened it."""
+        self.reader = ""
+        """Who has shown a good token; it may have ended since, as after the clock was moved."""
         self.desk = desk
         self.scope = scope
         self.receive = receive
@@ -203,12 +220,14 @@ class Call:
     def enter(self, scope: int = 0) -> Seat:
         """Refuses whoever has no good token, comes from elsewhere than it may, or asks for what the token is not for."""
         desk, token = self.desk, bearer(self.scope["headers"])
-        return enter(desk.tokens, token, self.now_ns, desk.register(), address_of(self.scope), scope)
+        seat = enter(desk.tokens, token, self.now_ns, desk.register(), address_of(self.scope), scope)
+        self.reader = seat.participant
+        return seat
 
     def sign_in(self, operation: Operation) -> None:
         """To an operation: an office's business, for whoever holds one, needs its scope."""
         seat = self.enter(BITS[operation.scope])
-        if operation.is_shared and not OFFICES.isdisjoint(self.desk.people()[seat.participant].roles):
+        if operation.is_shared and not set(OFFICES).isdisjoint(self.desk.people()[seat.participant].roles):
             self.enter(BITS["office"])
 
     @property
@@ -236,13 +255,52 @@ class Call:
         await self.desk.projector.caught_up(self.desk.engine.sequence)
 
     async def roles(self) -> frozenset[str]:
-        """Roles of the signed-in participant as they are now, not as they were at login."""
+        """Roles of the signed-in participant as they are now, not as they were at login; asked for to open something."""
+        found = await self._roles()
+        self._open(found)
+        return found
+
+    async def visitor_roles(self) -> frozenset[str]:
+        """As `roles`; none for who has not signed in."""
+        return await self.roles() if self.visitor else frozenset()
+
+    async def need_role(self, *roles: str) -> None:
+        found = await self._roles()
+        if not found.intersection(roles):
+            raise Refusing(Refused.forbidden, f"this needs the role {' or '.join(roles)}")
+        self._open(found)
+
+    async def opens_listing(self, listing: str) -> None:
+        """A listing that is not everybody's yet is opened to its merchant, or by an office."""
+        visitor = self.visitor
+
+        def merchant_of_hidden(state: State) -> str:
+            row = state.listings.get(listing)
+            return "" if row is None or row.state in VISIBLE else row.merchant
+
+        if visitor and await self.read(merchant_of_hidden) not in ("", visitor):
+            await self.roles()
+
+    async def _roles(self) -> frozenset[str]:
         participant, now_ns = self.participant, self.now_ns
         return await self.read(lambda state: roles_of(state, participant, now_ns))
 
-    async def need_role(self, *roles: str) -> None:
-        if not (await self.roles()).intersection(roles):
-            raise Refusing(Refused.forbidden, f"this needs the role {' or '.join(roles)}")
+    def _open(self, roles: frozenset[str]) -> None:
+        """What is read from here on is opened by an office: who only inspects says why."""
+        if self.scope.get("method") not in READS:
+            return
+        if roles.intersection(INSPECTING) and not self.purpose:
+            raise Refusing(Refused.malformed, PURPOSE_NEEDED)
+        self.offices = tuple(role for role in OFFICES if role in roles)
+
+    @property
+    def purpose(self) -> str:
+        """Why an office looks, as it says; empty where it does not, or in more characters than are kept."""
+        try:
+            text = unquote_to_bytes(self.header(PURPOSE).encode("latin-1")).decode().strip()
+        except UnicodeDecodeError:
+            return ""
+        return text if len(text) <= LONGEST_PURPOSE and text.isprintable() else ""
 
     def page(self, items: Sequence[Any], following: str) -> Response[bytes]:
         """A page of a list, with `Link: rel="next"` (RFC 8288) where there is more."""
@@ -327,6 +385,39 @@ def problem_response(desk: Desk, error: Refusing) -> Response[bytes]:
         headers=problem.headers_of(said),
         media_type=problem.MEDIA_TYPE,
     )
+
+
+# ---- the audit log
+
+_NAMED: Final = re.compile(rb"(?<![A-Za-z0-9_])P[1-9][0-9]{0,17}(?![A-Za-z0-9_])")
+"""A participant's id, wherever it stands in an answer: one too many is better noted than one too few."""
+
+
+def offices_of(call: Call) -> tuple[str, ...]:
+    """The offices that opened a read, or in which a step was taken; empty where there was none."""
+    if call.scope["method"] in READS:
+        return call.offices
+    row = call.desk.people().get(call.reader)
+    held = () if row is None else row.roles
+    return tuple(role for role in OFFICES if role in held)
+
+
+async def noted(call: Call, response: Response[Any]) -> Response[Any]:
+    """What an office reads or does is in the audit log before the answer goes out. A read that names nobody is there
+    only where it is an inspection."""
+    offices, reader = offices_of(call), call.reader
+    if not offices:
+        return response
+    content = (
+        response.content if isinstance(response.content, bytes) else str(response.content or "").encode()
+    )
+    method, path, query = call.scope["method"], call.scope["path"], call.scope["query_string"]
+    found = _NAMED.findall(b" ".join([content, path.encode(), query]))
+    subjects = tuple(sorted(dict.fromkeys(one.decode() for one in found if one.decode() != reader)))
+    if subjects or method not in READS or set(INSPECTING).intersection(offices):
+        asked = method, path, query.decode("latin-1")[:LONGEST_QUERY]
+        await call.desk.audit.write(Seen(call.now_ns, reader, offices, call.purpose, *asked, subjects))
+    return response
 
 
 # ---- decoding
@@ -450,9 +541,9 @@ def performer(operation: Operation) -> "Callable[[Call], Awaitable[Response[Any]
         elif from_body is not None:
             asked = from_body(await call.body(operation.limit))
         given = await operation.handler(call, asked)
-        if isinstance(given, Response):
-            return given
-        return answer(given, operation.status, call.link(getattr(given, "next", None)))
+        if not isinstance(given, Response):
+            given = answer(given, operation.status, call.link(getattr(given, "next", None)))
+        return await noted(call, given) if call.reader else given
 
     async def perform(call: Call) -> Response[Any]:
         try:

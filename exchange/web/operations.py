@@ -315,7 +315,7 @@ async def rule(call: Call, asked: None) -> RuleView:
 
 async def operations(call: Call, asked: None) -> dict[str, Any]:
     """`projection_lag`: journal rows that the query tables do not show yet. `backup_age_seconds`: null without a backup."""
-    await call.need_role("operator", "auditor")
+    await call.need_role("operator", "auditor", "regulator")
     status, projector = call.desk.engine.status(), call.desk.projector
     return {
         **status,
@@ -357,7 +357,7 @@ Found = tuple[int, int, Entry]
 async def journal_entries(call: Call, asked: JournalQuery) -> Response[bytes]:
     """The journal as it is stored, for auditors; what proposals say that are still sealed is left out (null). It holds no
     personal data."""
-    await call.need_role("auditor")
+    await call.need_role("auditor", "regulator")
     found = await _entries_from(call, *_journal_cursor(asked), asked.limit + 1)
     page, after = found[: asked.limit], found[asked.limit :]
     opened = await _opened(call, page)

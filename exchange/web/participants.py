@@ -39,11 +39,11 @@ from exchange.web.access import key_text, registration_text, signed_by
 from exchange.web.desk import Desk
 from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
 from exchange.web.logins import account_of, open_session
-from exchange.web.operation import CURSOR_INVALID, Call, Id, Name, Operation, Paging, Sha256, roles_of
+from exchange.web.operation import CURSOR_INVALID, Call, Id, Name, Operation, Paging, Sha256
 from exchange.web.problem import Refusing
 from exchange.web.scopes import SCOPES, names_of
 
-OFFICES: Final = ("reviewer", "operator", "auditor")
+OFFICES: Final = ("reviewer", "operator", "auditor", "regulator")
 """Roles that see a participant's whole row."""
 
 SALT_BYTES: Final = 16
@@ -128,7 +128,7 @@ class Login(Claim, kw_only=True, forbid_unknown_fields=True):
 
 
 class Role(Struct, kw_only=True, forbid_unknown_fields=True):
-    role: Annotated[str, Meta(max_length=20, description="reviewer, operator or auditor")]
+    role: Annotated[str, Meta(max_length=20, description="reviewer, operator, auditor or regulator")]
 
 
 class RoleRevocation(Role, kw_only=True, forbid_unknown_fields=True):
@@ -460,9 +460,9 @@ async def me(call: Call, asked: None) -> ParticipantView:
 
 
 async def show(call: Call, asked: None) -> ParticipantView:
-    participant, visitor, now_ns = call.path["participant"], call.visitor, call.now_ns
-    roles = await call.read(lambda state: roles_of(state, visitor, now_ns))
-    return await _show(call, participant, participant == visitor or bool(roles.intersection(OFFICES)))
+    participant = call.path["participant"]
+    whole = participant == call.visitor or bool((await call.visitor_roles()).intersection(OFFICES))
+    return await _show(call, participant, whole)
 
 
 async def _show(call: Call, participant: str, whole: bool) -> ParticipantView:

@@ -33,7 +33,7 @@ from exchange.listing import VISIBLE
 from exchange.product import DECLARED_WORDS, LIFE, MOST_FIELDS, MOST_TAG, MOST_TAGS, MOST_TITLE, UNKNOWN
 from exchange.state import Product, State
 from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
-from exchange.web.operation import Call, Id, Operation, Paging, RevisionSeen, Sha256, roles_of
+from exchange.web.operation import Call, Id, Operation, Paging, RevisionSeen, Sha256
 from exchange.web.participants import OFFICES, Reasons, page_of
 from exchange.web.problem import Refusing
 
@@ -483,8 +483,9 @@ def product_view(state: State, product: Product, whole: bool) -> ProductView:
     return view
 
 
-def sees_whole(state: State, product: Product, visitor: str, at_ns: int) -> bool:
-    return visitor == product.holder or bool(roles_of(state, visitor, at_ns).intersection(OFFICES))
+async def _all_whole(call: Call) -> bool:
+    """Whether an office shows every product whole."""
+    return bool((await call.visitor_roles()).intersection(OFFICES))
 
 
 def is_public(state: State, product: Product) -> bool:
@@ -642,10 +643,9 @@ async def record(call: Call, body: RegisterEntry) -> Recorded:
 
 async def list_own(call: Call, asked: ProductQuery) -> Response[bytes]:
     """A reviewer's list holds everybody's products; anybody else's their own."""
-    participant, now_ns = call.participant, call.now_ns
+    participant, whole = call.participant, bool((await call.roles()).intersection(OFFICES))
 
     def look(state: State) -> tuple[list[ProductView], str]:
-        whole = bool(roles_of(state, participant, now_ns).intersection(OFFICES))
         rows, following = page_of(
             state.products,
             "D",
@@ -659,13 +659,14 @@ async def list_own(call: Call, asked: ProductQuery) -> Response[bytes]:
 
 
 async def show(call: Call, asked: None) -> ProductView:
-    identifier, visitor, now_ns = call.path["product"], call.visitor, call.now_ns
+    identifier, visitor, everything = call.path["product"], call.visitor, await _all_whole(call)
 
     def look(state: State) -> ProductView | Refusal:
         product = state.products.get(identifier)
-        if product is None or not (sees_whole(state, product, visitor, now_ns) or is_public(state, product)):
+        whole = everything or (product is not None and visitor == product.holder)
+        if product is None or not (whole or is_public(state, product)):
             return Refusal(Refused.not_found, f"there is no product {identifier}")
-        return product_view(state, product, sees_whole(state, product, visitor, now_ns))
+        return product_view(state, product, whole)
 
     view = await call.read(look)
     assert isinstance(view, ProductView)
@@ -673,11 +674,12 @@ async def show(call: Call, asked: None) -> ProductView:
 
 
 async def sample(call: Call, asked: None) -> Sample:
-    identifier, visitor, now_ns = call.path["product"], call.participant, call.now_ns
+    identifier, visitor, everything = call.path["product"], call.participant, await _all_whole(call)
 
     def look(state: State) -> Sample | Refusal:
         product = state.products.get(identifier)
-        if product is None or not (sees_whole(state, product, visitor, now_ns) or is_public(state, product)):
+        whole = everything or (product is not None and visitor == product.holder)
+        if product is None or not (whole or is_public(state, product)):
             return Refusal(Refused.not_found, f"there is no product {identifier}")
         description = product.description
         return Sample(identifier, description.title, _fields(description), description.sample)

@@ -14,7 +14,7 @@ from exchange.projection import TradeRecord
 from exchange.revenue import FIRST_YEAR, LAST_YEAR
 from exchange.state import State
 from exchange.web.instant import optional_text, text_of
-from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
+from exchange.web.operation import Call, Id, Operation, Paging, Sha256
 from exchange.web.participants import OFFICES
 
 Year = Annotated[int, Meta(ge=FIRST_YEAR, le=LAST_YEAR, description="calendar year in Beijing time")]
@@ -126,12 +126,11 @@ def _year_view(operator: str, row: YearOfRevenue) -> YearView:
 
 async def ceilings(call: Call, asked: CeilingQuery) -> YearList:
     """An operator sees its own; reviewers, operators of the venue and auditors see all."""
-    participant, now_ns = call.participant, call.now_ns
+    participant, official = call.participant, bool((await call.roles()).intersection(OFFICES))
 
     def look(state: State) -> tuple[YearView, ...]:
         kept = state.revenue
         everybody = sorted({**kept.ceilings, **kept.earned_fen})
-        official = bool(roles_of(state, participant, now_ns).intersection(OFFICES))
         return tuple(
             _year_view(operator, row)
             for operator in everybody

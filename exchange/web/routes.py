@@ -32,6 +32,7 @@ from exchange.web import (
     needs,
     operations,
     orders,
+    oversight,
     pages,
     participants,
     phases,
@@ -89,6 +90,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *ledger.OPERATIONS,
     *credit.OPERATIONS,
     *evidence.OPERATIONS,
+    *oversight.OPERATIONS,
 )
 
 

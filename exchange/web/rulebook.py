@@ -25,7 +25,7 @@ from exchange.web.instant import Instant, ns_of, text_of
 from exchange.web.operation import Call, Id, Operation, Paging, Sha256, roles_of
 from exchange.web.problem import Refusing, Unknown, Violation
 
-OFFICES: Final = ("reviewer", "operator", "auditor")
+OFFICES: Final = ("reviewer", "operator", "auditor", "regulator")
 _File = Annotated[str, Meta(max_length=400_000)]
 
 

@@ -41,7 +41,7 @@ from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, tex
 from exchange.web.operation import Call, Operation, Paging
 from exchange.web.problem import Refusing
 
-SEE_ALL: Final = ("reviewer", "operator", "auditor")
+SEE_ALL: Final = ("reviewer", "operator", "auditor", "regulator")
 OVER: Final = ("void", "ended")
 
 Months = Annotated[int, Meta(ge=0, le=1_000, description=f"months of the calendar, 1 to {MOST_MONTHS}")]

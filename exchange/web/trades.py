@@ -33,7 +33,7 @@ from exchange.web.operation import Call, Id, Name, Operation, Paging, RevisionSe
 from exchange.web.pattern import whole
 from exchange.web.problem import Reasons, Refusing, Unknown, Violation, unknown_rules
 
-ALL_SEE: Final = ("operator", "auditor")
+ALL_SEE: Final = ("operator", "auditor", "regulator")
 TradeState = Literal[
     "held", "settled", "delivered", "rejected", "redelivered", "completed", "refunded", "refused"
 ]

@@ -115,13 +115,13 @@ def test_the_first_start_makes_an_operator_key_for_its_owner_alone(venue: Venue)
     assert "operator" in done(venue.operator.get("/v1/participants/me"), 200)["roles"]
 
 
-@pytest.mark.parametrize("role", ["operator", "reviewer", "auditor"])
+@pytest.mark.parametrize("role", ["operator", "reviewer", "auditor", "regulator"])
 def test_nobody_takes_an_office_by_registering(venue: Venue, role: str) -> None:
     answer = venue.register(venue.stranger(), role)
     assert 400 <= answer.status_code < 500, answer.text
 
 
-@pytest.mark.parametrize("role", ["reviewer", "operator", "auditor"])
+@pytest.mark.parametrize("role", ["reviewer", "operator", "auditor", "regulator"])
 def test_the_operator_grants_offices(venue: Venue, role: str) -> None:
     person = venue.participant()
     path = f"/v1/participants/{person.participant}/roles"
