@@ -31,16 +31,29 @@ from credit.merchant import (
     step,
     verified_since_ns,
 )
-from credit.score import DAY_NS, Flow, Grade, Log, Rating, Relation, Subject, flows_before, fold, score
+from credit.score import (
+    DAY_NS,
+    Contested,
+    Evidence,
+    Flow,
+    Grade,
+    Log,
+    Rating,
+    Relation,
+    Subject,
+    Tie,
+    evidence,
+    flows_before,
+    fold,
+    rate,
+    score_and_grade,
+)
 
 IDENTITY_STEPS: Final = tuple(dict.fromkeys(taken for _, taken in IDENTITY))
 """Steps that change what a participant is verified as, and whose counterparty it is."""
 
 FORMAT: Final = 1
 """Version of dump(); load() takes this one only."""
-
-NEW_DAYS: Final = 90
-"""A counterparty counts as new for 90 days after it was first verified."""
 
 Hindering = Literal[
     "unknown",
@@ -191,29 +204,50 @@ _CREDENTIAL_HINDRANCE: Final[Mapping[Credential, Hindering | None]] = {
 }
 
 
+class _Kept(msgspec.Struct):
+    """What was worked out for a participant: as of which instant on, with which identities."""
+
+    since_ns: int
+    identities: int
+    evidence: Evidence
+    grade: Grade | None = None
+
+
 class Bureau:
     """Register and conduct together. Every dict keeps the order of arrival, so a dump of it is stable.
 
     Anybody may ask for a grade, so what is dear in it is kept, though in no dump: good conduct before a day is added
-    up once a day for each participant that is asked about (`_flows`), and a grade (`_grades`) holds until midnight,
-    the next fault, or a change of any identity (`_identities` counts them).
+    up once a day for each participant that is asked about (`_flows`), and so is what its counterparties have settled
+    with others (`_settled`); what follows from both (`_kept`) holds until midnight or a change of any identity
+    (`_identities` counts them), the grade until the next fault.
     """
 
-    __slots__ = ("_flows", "_grades", "_identities", "by_key", "by_uscc", "conduct", "participants")
+    __slots__ = (
+        "_flows", "_identities", "_kept", "_kept_day", "_kin", "_settled",
+        "by_key", "by_uscc", "conduct", "participants", "rings",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.participants: dict[str, Participant] = {}
         self.by_key: dict[str, str] = {}
         self.by_uscc: dict[str, str] = {}
         self.conduct: dict[str, Log] = {}
+        self.rings: dict[str, tuple[str, ...]] = {}
         self._flows: dict[str, tuple[int, dict[str, Flow]]] = {}
-        self._grades: dict[str, tuple[int, int, Grade]] = {}
+        self._kept: dict[str, _Kept] = {}
+        self._settled: dict[str, tuple[int, int, int, int]] = {}
+        self._kin: dict[str, dict[str, None]] = {}
         self._identities = 0
+        self._kept_day = 0
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bureau):
             return NotImplemented
-        return self.participants == other.participants and self.conduct == other.conduct
+        return (self.participants, self.conduct, self.rings) == (
+            other.participants,
+            other.conduct,
+            other.rings,
+        )
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 
@@ -302,6 +336,8 @@ class Bureau:
 
     def _index(self, participant: Participant) -> None:
         """A credit code leads to whoever was verified with it, as long as it is verified and its account open."""
+        for key in _controllers(participant):
+            self._kin.setdefault(key, {})[participant.id] = None
         if participant.public_key:
             self.by_key[participant.public_key] = participant.id
         if participant.uscc and participant.identity == "verified" and participant.status != "closed":
@@ -309,6 +345,8 @@ class Bureau:
             self.by_uscc[participant.uscc] = participant.id
 
     def _unindex(self, participant: Participant) -> None:
+        for key in _controllers(participant):
+            del self._kin[key][participant.id]
         self.by_key.pop(participant.public_key, None)
         if self.by_uscc.get(participant.uscc) == participant.id:
             del self.by_uscc[participant.uscc]
@@ -321,54 +359,113 @@ class Bureau:
         if log is None:
             log = self.conduct[conduct.participant] = Log()
         fold(log, conduct)
-        if self._flows or self._grades:
+        if self._kept_day:
             self._forget(conduct)
 
     def _forget(self, conduct: Conduct) -> None:
-        """Drop what is kept and no longer true. Good conduct counts only once its day has ended."""
-        name, good, day = conduct.participant, conduct.kind in GOOD, conduct.at_ns // DAY_NS
-        graded, flows = self._grades.get(name), self._flows.get(name)
-        if graded is not None and (not good or day < graded[0] // DAY_NS):
-            del self._grades[name]
-        if flows is not None and good and day < flows[0]:
-            del self._flows[name]
+        """Drop what is kept and no longer true. Good conduct counts only once its day has ended, and then for
+        counterparties' ratings too; so good conduct of a day that was asked about as ended takes everything."""
+        if conduct.kind not in GOOD:
+            kept = self._kept.get(conduct.participant)
+            if kept is not None:
+                kept.grade = None
+        elif conduct.at_ns // DAY_NS < self._kept_day:
+            self._forget_all()
 
-    def rating(self, participant_id: str, as_of_ns: int) -> Rating:
-        """Score, grade and reasons as of an instant; cost as score.score, plus 1 us a counterparty, and the first
-        time on a day as score.flows_before.
+    def _forget_all(self) -> None:
+        self._flows.clear()
+        self._kept.clear()
+        self._settled.clear()
+        self._kept_day = 0
+
+    def withdraw(self, participant_id: str, kind: ConductKind, reference: str) -> bool:
+        """Take a fault out of the log, as if it had never been: an objection to it was upheld. False where there is
+        none. Of a kind that counts once a day, it is the record of the day."""
+        log = self.conduct.get(participant_id)
+        keys = [
+            key
+            for key, row in (log.faults.items() if log else ())
+            if (row.kind, row.reference) == (kind, reference)
+        ]
+        for key in keys:
+            assert log is not None
+            del log.faults[key]
+        if keys and participant_id in self._kept:
+            self._kept[participant_id].grade = None
+        return bool(keys)
+
+    def mark_ring(self, ring: str, members: tuple[str, ...]) -> None:
+        """A ring found forged: what its members traded with each other is worth nothing, at any instant. With no
+        members it is taken back."""
+        self.rings.pop(ring, None)
+        if members:
+            self.rings[ring] = members
+        self._identities += 1
+
+    def rating(self, participant_id: str, as_of_ns: int, contested: Contested = ()) -> Rating:
+        """Score, grade and reasons as of an instant, without the faults that are `contested` as (kind, reference).
+        Cost as score.rate, plus 3 us a counterparty, and the first time on a day as score.flows_before.
 
         Identities are those of the instant. Owners and groups are those known today, at every instant:
         dealing with oneself earned nothing even before it was found out.
         """
+        subject, log = self._subject(participant_id, as_of_ns)
+        return rate(log, subject, self._evidence(participant_id, as_of_ns).evidence, as_of_ns, contested)
+
+    def grade(self, participant_id: str, as_of_ns: int, contested: Contested = ()) -> Grade:
+        """The grade alone; where it is not kept, a tenth of the time of the rating."""
+        kept = self._evidence(participant_id, as_of_ns)
+        if kept.grade is not None and kept.since_ns <= as_of_ns and not contested:
+            return kept.grade
+        subject, log = self._subject(participant_id, as_of_ns)
+        grade = score_and_grade(log, subject, kept.evidence, as_of_ns, contested)[1]
+        if not contested and all(fault.at_ns <= as_of_ns for fault in log.faults.values()):
+            kept.since_ns, kept.grade = as_of_ns, grade
+        return grade
+
+    def _subject(self, participant_id: str, as_of_ns: int) -> tuple[Subject, Log]:
         participant = self.participants[participant_id]
         subject = Subject(participant_id, verified_since_ns(participant, as_of_ns) is not None)
-        log = self.conduct.get(participant_id)
-        if log is None:
-            return score(Log(), subject, {}, as_of_ns)
-        flows = self._flows_before(participant_id, log, as_of_ns // DAY_NS)
-        relations = {name: self._relation(participant, name, as_of_ns) for name in flows}
-        return score(log, subject, relations, as_of_ns, flows)
+        return subject, self.conduct.get(participant_id, _NO_LOG)
 
-    def _flows_before(self, participant_id: str, log: Log, day: int) -> dict[str, Flow]:
+    def _evidence(self, participant_id: str, as_of_ns: int) -> _Kept:
+        """That of the day that was asked about last is kept."""
+        kept, day = self._kept.get(participant_id), as_of_ns // DAY_NS
+        if (
+            kept is not None
+            and kept.identities == self._identities
+            and kept.since_ns <= as_of_ns
+            and kept.since_ns // DAY_NS == day
+        ):
+            return kept
+        flows = self._flows_before(participant_id, day)
+        kin = self._kin_of(participant_id)
+        ties = {name: self._tie(participant_id, name, flow, kin, as_of_ns) for name, flow in flows.items()}
+        kept = self._kept[participant_id] = _Kept(as_of_ns, self._identities, evidence(flows, ties, day))
+        return kept
+
+    def _flows_before(self, participant_id: str, day: int) -> dict[str, Flow]:
         """Those of the day that was asked about last are kept."""
         kept = self._flows.get(participant_id)
         if kept is not None and kept[0] == day:
             return kept[1]
-        flows = flows_before(log, day)
+        flows = flows_before(self.conduct.get(participant_id, _NO_LOG), day)
         self._flows[participant_id] = day, flows
+        self._kept_day = max(self._kept_day, day)
         return flows
 
-    def grade(self, participant_id: str, as_of_ns: int) -> Grade:
-        """The grade alone; costs as much as the rating where nothing is kept."""
-        kept = self._grades.get(participant_id)
-        if kept is not None:
-            since_ns, identities, grade = kept
-            same_day = since_ns <= as_of_ns and since_ns // DAY_NS == as_of_ns // DAY_NS
-            if same_day and identities == self._identities:
-                return grade
-        grade = self.rating(participant_id, as_of_ns).grade
-        self._grades[participant_id] = as_of_ns, self._identities, grade
-        return grade
+    def _tie(
+        self, participant_id: str, counterparty: str, flow: Flow, kin: Mapping[str, None], as_of_ns: int
+    ) -> Tie:
+        relation = self._relation(self.participants[participant_id], counterparty, as_of_ns)
+        if relation != "verified":
+            return Tie(relation)
+        bought_fen, sold_fen = self._settled_before(counterparty, as_of_ns // DAY_NS)
+        bought_fen, sold_fen = bought_fen - flow.sold_ever_fen, sold_fen - flow.bought_ever_fen
+        if len(kin) > 1:
+            with_kin = self._settled_with(counterparty, as_of_ns // DAY_NS, kin, participant_id)
+            bought_fen, sold_fen = bought_fen - with_kin[0], sold_fen - with_kin[1]
+        return Tie(relation, max(0, bought_fen), max(0, sold_fen))
 
     def _relation(self, participant: Participant, counterparty: str, as_of_ns: int) -> Relation:
         other = self.participants.get(counterparty)
@@ -376,10 +473,64 @@ class Bureau:
             return "unverified"
         if same_controller(participant, other):
             return "same_controller"
-        since_ns = verified_since_ns(other, as_of_ns)
-        if since_ns is None:
-            return "unverified"
-        return "new" if as_of_ns // DAY_NS - since_ns // DAY_NS < NEW_DAYS else "verified"
+        if any(participant.id in members and counterparty in members for members in self.rings.values()):
+            return "ring"
+        return "unverified" if verified_since_ns(other, as_of_ns) is None else "verified"
+
+    def _settled_before(self, participant_id: str, day: int) -> tuple[int, int]:
+        """(bought, sold) in fen, of all days before, with others than itself. Added up once a day."""
+        kept = self._settled.get(participant_id)
+        if kept is not None and kept[0] == day and kept[1] == self._identities:
+            return kept[2], kept[3]
+        without = self._near(participant_id)
+        bought_fen = sold_fen = 0
+        for (counterparty, kind, at_day), row in self.conduct.get(participant_id, _NO_LOG).good.items():
+            if at_day < day and counterparty not in without:
+                if kind == "completed_purchase":
+                    bought_fen += row[2]
+                else:
+                    sold_fen += row[2]
+        self._settled[participant_id] = day, self._identities, bought_fen, sold_fen
+        self._kept_day = max(self._kept_day, day)
+        return bought_fen, sold_fen
+
+    def _settled_with(
+        self, participant_id: str, day: int, others: Mapping[str, None], but: str
+    ) -> tuple[int, int]:
+        """(bought, sold) in fen before a day with some others, all but one of them."""
+        without = self._near(participant_id)
+        bought_fen = sold_fen = 0
+        for (counterparty, kind, at_day), row in self.conduct.get(participant_id, _NO_LOG).good.items():
+            if (
+                at_day < day
+                and counterparty in others
+                and counterparty != but
+                and counterparty not in without
+            ):
+                if kind == "completed_purchase":
+                    bought_fen += row[2]
+                else:
+                    sold_fen += row[2]
+        return bought_fen, sold_fen
+
+    def _near(self, participant_id: str) -> dict[str, None]:
+        """Whose orders with a participant are no history of it: its kin, and others of a ring found forged."""
+        near = dict(self._kin_of(participant_id))
+        for members in self.rings.values():
+            if participant_id in members:
+                near |= dict.fromkeys(members)
+        return near
+
+    def _kin_of(self, participant_id: str) -> dict[str, None]:
+        """Everybody under the same controller, and itself."""
+        participant = self.participants.get(participant_id)
+        kin: dict[str, None] = {participant_id: None}
+        if participant is not None:
+            for key in (*_controllers(participant), f"owner {participant_id}"):
+                kin |= self._kin.get(key, {})
+            if participant.owner_id:
+                kin[participant.owner_id] = None
+        return kin
 
     # --- standing ---
 
@@ -415,6 +566,7 @@ class Bureau:
             "format": FORMAT,
             "participants": [msgspec.to_builtins(row) for row in self.participants.values()],
             "conduct": [_dump_log(name, log) for name, log in self.conduct.items()],
+            **({"rings": [[ring, *members] for ring, members in self.rings.items()]} if self.rings else {}),
         }
 
     @classmethod
@@ -427,7 +579,18 @@ class Bureau:
             bureau._enter(msgspec.convert(row, Participant))
         for name, good, faults in data["conduct"]:
             bureau.conduct[name] = _load_log(good, faults)
+        for ring, *members in msgspec.convert(data.get("rings", []), list[list[str]]):
+            bureau.rings[ring] = tuple(members)
         return bureau
+
+
+_NO_LOG: Final = Log()
+
+
+def _controllers(participant: Participant) -> tuple[str, ...]:
+    """Keys of the index of those under the same controller."""
+    owner = f"owner {participant.owner_id or participant.id}"
+    return (owner, f"group {participant.group_id}") if participant.group_id else (owner,)
 
 
 def _hindrances(participant: Participant, at_ns: int) -> Iterator[Hindering]:

@@ -9,7 +9,7 @@ Every kind has one of these effects:
     performance   a slip in carrying out an order; fades like good conduct does, gone after three years
     adjudicated   a fault decided, or plain from a missed date; full weight to a minimum period, then falls
     compliance    a breach of a rule; points are taken, more for a repeat
-    correction    the fault with the same reference has been put right
+    correction    the fault with the same reference has been put right, or is repaired and weighs nothing any more
     note          kept and shown, worth nothing either way
 
 Clauses name the duty that was not met. The points taken for it are the venue's own rule (本所规则), not
@@ -44,6 +44,7 @@ ConductKind = Literal[
     "data_misuse",
     "listed_dishonest",
     "corrected",
+    "repaired",
 ]
 Effect = Literal["good", "performance", "adjudicated", "compliance", "correction", "note"]
 Severity = Literal["none", "minor", "general", "severe"]
@@ -152,7 +153,7 @@ KINDS: Final[Mapping[ConductKind, Kind]] = {
         "good", ("settlement", "disputes"), ("付款并验收的采购", "purchase paid and accepted"), _MARKET_CREDIT
     ),
     "delivered_late": _kind(
-        "performance", ("fulfilment",), ("逾期交付", "delivered late"), _TIMELY_DELIVERY, 500_000
+        "performance", ("fulfilment",), ("逾期交付", "delivered late"), _TIMELY_DELIVERY, 1_250_000
     ),
     "not_delivered": _kind(
         "adjudicated",
@@ -167,7 +168,7 @@ KINDS: Final[Mapping[ConductKind, Kind]] = {
         ("quality",),
         ("交付被买方附理由拒收", "delivery rejected with a reason"),
         _AGREED_QUALITY,
-        500_000,
+        1_250_000,
     ),
     "redelivered": _kind(
         "note",
@@ -188,14 +189,14 @@ KINDS: Final[Mapping[ConductKind, Kind]] = {
         ("fulfilment",),
         ("成交后卖方取消", "seller cancelled after the match"),
         _FULL_PERFORMANCE,
-        1_000_000,
+        1_500_000,
     ),
     "cancelled_purchase": _kind(
         "performance",
         ("settlement",),
         ("成交后买方取消", "buyer cancelled after the match"),
         _FULL_PERFORMANCE,
-        1_000_000,
+        1_500_000,
     ),
     "payment_default": _kind(
         "adjudicated",
@@ -219,7 +220,7 @@ KINDS: Final[Mapping[ConductKind, Kind]] = {
         ("fulfilment",),
         ("未在期限内补正，暂缓的成交失效", "a held trade ended because its evidence did not come in time"),
         _FULL_PERFORMANCE,
-        500_000,
+        1_250_000,
         once_a_day=True,
     ),
     "refused_unlawful_order": _kind(
@@ -263,6 +264,7 @@ KINDS: Final[Mapping[ConductKind, Kind]] = {
         must_correct=True,
     ),
     "corrected": _kind("correction", ("compliance",), ("失信行为已纠正", "fault put right"), _MARKET_CREDIT),
+    "repaired": _kind("correction", ("compliance",), ("信用已修复", "credit repaired"), _MARKET_CREDIT),
 }
 
 GOOD: Final[frozenset[ConductKind]] = frozenset(kind for kind, row in KINDS.items() if row.effect == "good")

@@ -1,28 +1,33 @@
-"""The credit model cm-0.2: a log of conduct, and the rating it gives as of any instant (信用评分).
+"""The credit model cm-1.0: a log of conduct, and the rating it gives as of any instant (信用评分).
 
 The score is 0..1000, the sum of seven dimensions. Four are ratios of good to bad conduct:
 
-    odds   = (38 + G) / (2 + B)
+    odds   = (23.75 + G) / (1.25 + B)
     points = W * clip(ln odds / ln 300, 0, 1)          doubling the odds adds 0.1215 W
 
-    G      over counterparties: relation * one-way share * s * x     x: good orders, halved every 365 days
+    G      over counterparties: part * s * x     x: good orders, halved every 365 days
     B      over counterparties: s * y, plus adjudicated faults       y: slips, faded the same way
-    s      = 20 (1 - e^(-n/20)) / n with n = x + y                   a counterparty is worth at most 20 orders
+    s      = 40 (1 - e^(-n/40)) / n with n = x + y                   a counterparty is worth at most 40 orders
+    part   = one-way share * (0.2 + 0.8 * what it has settled with others / 1,000,000 CNY, at most 1);
+             0.05 for one whose identity is not verified, 0 for the same controller and in a ring found forged
 
 The other three: compliance starts full and is taken from; identity is all or nothing; tenure grows for four
 years. A verified newcomer stands at 631 with the grade M, which says "not enough is known" and nothing
 worse.
 
-Where cm-0.2 departs from cm-0.1 of the starting document:
+Where cm-1.0 departs from cm-0.2, and why (docs/CREDIT.md has the figures):
 
-1. Good and bad with one counterparty saturate together. In cm-0.1 only good did, so that a merchant with a
-   few large customers and a small failure rate sank as it grew.
-2. A needs 25 and B 8 independent counterparties, and 180 and 30 days since the first counted order: sums
-   alone were cheap to forge with a handful of bought identities.
-3. C and D need a mark: faults that weigh one whole order together, or 24 compliance points. One slip is not
-   dishonesty.
-4. Slips end after three years; nothing small outlives the longest period of a severe breach.
-5. Tenure counts from the first order with an unrelated counterparty, not from an idle registration.
+1. Orders count by their number, from 2,000 CNY on, and not by the logarithm of their amount: how often a merchant
+   failed tells more than how large the orders were.
+2. A fault counts whole in its own dimension and three quarters in the others of the same side: who delivers late
+   fails otherwise too. Its kind matters less: 1.25 orders for a slip, 2 for an order that came to nothing.
+3. The assumption beforehand is 25 orders, not 40, with the same odds: what is seen tells sooner.
+4. What an order proves depends on what its counterparty has settled with others. An identity alone proves little: it
+   can be bought, and waiting 90 days costs nothing. History costs fees, whichever way money goes round.
+5. A asks 25 counterparties over 180 days that have settled 24 million CNY with others, each counted to a million; B
+   asks 8 over 30 days with 4.6 million. The fees for that are what a forger cannot save.
+6. Repair: a fault that was put right and has a public commitment weighs nothing from then on, and stays in the log.
+   Contested faults can be left out.
 
 Days. Good conduct is kept in sums by counterparty and UTC day, so memory grows with pairs and days, not
 with trades. It counts from the midnight that ends its day; faults count from their instant. Hence a rating
@@ -37,7 +42,7 @@ is within one point of its own.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from math import exp2, expm1, log
 from typing import Final, Literal
@@ -46,12 +51,14 @@ import msgspec
 
 from credit.conduct import GOOD, KINDS, Conduct, ConductKind, Dimension, Kind, Severity, order_weight_micro
 
-MODEL: Final = "cm-0.2"
+MODEL: Final = "cm-1.0"
 DAY_NS: Final = 86_400_000_000_000
 MICRO: Final = 1_000_000
 
 Grade = Literal["A", "B", "C", "D", "M"]
-Relation = Literal["same_controller", "verified", "new", "unverified"]
+Relation = Literal["same_controller", "ring", "verified", "unverified"]
+"""`ring`: both are in a ring that a reviewer found forged."""
+Contested = Collection[tuple[ConductKind, str]]
 
 WEIGHTS: Final[Mapping[Dimension, int]] = {
     "fulfilment": 250,
@@ -68,19 +75,29 @@ RATIOS: Final[tuple[Dimension, ...]] = ("fulfilment", "settlement", "quality", "
 RANK: Final[Mapping[Grade, int]] = {"D": 0, "C": 1, "M": 2, "B": 3, "A": 4}
 """Grades from worst to best. M (thin file) stands above C: little is known, and nothing against it."""
 
-PRIOR_GOOD_MICRO: Final = 38 * MICRO
-PRIOR_BAD_MICRO: Final = 2 * MICRO
+SOLD: Final[tuple[Dimension, ...]] = ("fulfilment", "quality", "disputes")
+BOUGHT: Final[tuple[Dimension, ...]] = ("settlement", "disputes")
+"""Dimensions that a completed sale and a completed purchase feed."""
+
+PRIOR_GOOD_MICRO: Final = 23_750_000
+PRIOR_BAD_MICRO: Final = 1_250_000
 BEST_ODDS: Final = 300
-SATURATION: Final = 20
+SATURATION: Final = 40
+SISTER_MICRO: Final = 750_000
+SMALL_ORDERS: Final = 5
+"""An order counts one from 10,000 CNY / 5 on."""
 HALF_LIFE_DAYS: Final = 365
 SLIP_ENDS_DAYS: Final = 1095
 TENURE_DAYS: Final = 1460
-RELATION_QUARTERS: Final[Mapping[Relation, int]] = {
-    "same_controller": 0,
-    "verified": 4,
-    "new": 2,
-    "unverified": 1,
-}
+HISTORY_FEN: Final = 100_000_000
+"""What a counterparty has settled with others counts up to 1,000,000 CNY."""
+VERIFIED_MICRO: Final = 200_000
+"""The part that orders with a verified counterparty count for that has settled nothing with anybody else."""
+UNVERIFIED_MICRO: Final = 50_000
+WORTHLESS: Final[tuple[Relation, ...]] = ("same_controller", "ring")
+NOTHING_SEEN: Final = (0, 0, 0)
+NAMED: Final = 8
+"""Counterparties with a reason of their own; the others share one."""
 
 FADING_DAYS: Final[Mapping[Severity, tuple[int, int]]] = {
     "none": (0, 0),
@@ -102,22 +119,17 @@ GENERALS_TO_C: Final = 3
 BAND_A: Final = 760
 BAND_B: Final = 680
 BAND_C: Final = 520
-A_COUNTERPARTIES: Final = 25
-A_DAYS: Final = 180
-B_COUNTERPARTIES: Final = 8
-B_DAYS: Final = 30
-INDEPENDENT_MICRO: Final = 100_000
-"""A counterparty is counted from a tenth of an ordinary order (1,000 CNY) on, one-way and decayed."""
-MARK_FAULT_MICRO: Final = 1_000_000
+INDEPENDENT_FEN: Final = 100_000
+"""A counterparty is counted from 1,000 CNY on, one-way and decayed."""
+MARK_FAULT_MICRO: Final = 1_500_000
 MARK_BREACH_MICRO: Final = 24 * MICRO
 
 _DECAY_SCALE: Final = 1_000_000_000
-_FULL: Final = 1_000_000
 
 
 class Reason(msgspec.Struct, frozen=True):
     """One line of a rating. `points` may be negative or 0; `fades_at_ns` is when a fault ends, 0 for never
-    or not yet known."""
+    or not yet known. `weight_micro`: millionths of an order, or of a point for compliance."""
 
     dimension: Dimension
     points: int
@@ -127,6 +139,8 @@ class Reason(msgspec.Struct, frozen=True):
     clause_zh: str = ""
     clause_en: str = ""
     fades_at_ns: int = 0
+    weight_micro: int = 0
+    counterparty: str = ""
 
 
 class Rating(msgspec.Struct, frozen=True):
@@ -158,24 +172,46 @@ class Log(msgspec.Struct):
 
 
 class Flow(msgspec.Struct):
-    """Orders completed with one counterparty as of a day: decayed weights and amounts, each direction by
-    itself. `quarters` is what the relation counts them for."""
+    """Orders completed with one counterparty before a day, each direction by itself: orders, weights and amounts
+    halved every year, in billionths while they are added up; `sold_ever_fen` and `bought_ever_fen` are whole."""
 
     orders: int = 0
+    sold_orders: int = 0
+    bought_orders: int = 0
     sold_micro: int = 0
     bought_micro: int = 0
     sold_fen: int = 0
     bought_fen: int = 0
+    sold_ever_fen: int = 0
+    bought_ever_fen: int = 0
     first_day: int = 1 << 62
-    quarters: int = 0
 
-    def counted_micro(self, weight_micro: int) -> int:
-        """A weight after the relation and after two-way flow, which two parties can pass to and fro for
-        nothing."""
-        gross_fen = self.sold_fen + self.bought_fen
-        if gross_fen == 0:
-            return 0
-        return weight_micro * self.quarters * abs(self.sold_fen - self.bought_fen) // (4 * gross_fen)
+
+class Tie(msgspec.Struct, frozen=True):
+    """What a counterparty is to the one rated, and what it has settled with others: not with that one, nor with
+    anybody under either's controller, nor in a ring found forged that both are in."""
+
+    relation: Relation = "unverified"
+    bought_fen: int = 0
+    sold_fen: int = 0
+
+
+STRANGER: Final = Tie()
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """Good conduct as of a day, added up as far as no fault is needed for it. The same all day long.
+
+    `seen`: counterparty -> (orders sold, orders bought, part that counts), all in millionths. `good_micro`: for each
+    dimension, what `seen` gives with no slips. `orders`: how many were completed with each.
+    """
+
+    seen: Mapping[str, tuple[int, int, int]]
+    orders: Mapping[str, int]
+    good_micro: Mapping[Dimension, int]
+    counterparties: int
+    backing_fen: int
+    days: int
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -185,6 +221,7 @@ class _Fault(msgspec.Struct, frozen=True):
     kind: Kind
     weight_micro: int
     fades_at_ns: int
+    repaired: bool
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -197,6 +234,8 @@ class _Line(msgspec.Struct, frozen=True):
     references: tuple[str, ...] = ()
     clause: tuple[str, str] = ("", "")
     fades_at_ns: int = 0
+    weight_micro: int = 0
+    counterparty: str = ""
 
 
 class _Cap(msgspec.Struct, frozen=True):
@@ -206,6 +245,20 @@ class _Cap(msgspec.Struct, frozen=True):
     zh: str
     en: str
     references: tuple[str, ...] = ()
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What a good grade asks beside its points, and the grade that is held without it."""
+
+    grade: Grade
+    held: Grade
+    counterparties: int
+    days: int
+    backing_fen: int
+
+
+FOR_B: Final = Asked("B", "M", 8, 30, 460_000_000)
+FOR_A: Final = Asked("A", "B", 25, 180, 2_400_000_000)
 
 
 def fold(log: Log, conduct: Conduct) -> None:
@@ -249,25 +302,44 @@ def _instant_order(conduct: Conduct) -> tuple[int, str, str, str, int]:
 def score(
     log: Log,
     subject: Subject,
-    relations: Mapping[str, Relation],
+    ties: Mapping[str, Tie],
     as_of_ns: int,
-    flows: Mapping[str, Flow] | None = None,
+    contested: Contested = (),
 ) -> Rating:
-    """Rate a participant as of an instant. A counterparty without a relation counts as unverified.
+    """Rate a participant as of an instant from its log alone. A counterparty without a tie counts as unverified."""
+    today = as_of_ns // DAY_NS
+    return rate(log, subject, evidence(flows_before(log, today), ties, today), as_of_ns, contested)
 
-    `flows` are those of flows_before() for the instant's day, for a caller that keeps them; without them they
-    are added up anew. Cost with them: about 10 us a counterparty plus 20 us.
+
+def rate(log: Log, subject: Subject, found: Evidence, as_of_ns: int, contested: Contested = ()) -> Rating:
+    """Score, grade and reasons; `found` is that of the instant's day.
+
+    `contested`: (kind, reference) of faults under objection, which the view that restricts leaves out; a severe one
+    among them still holds the grade at C. About 1 us a counterparty, 10 us a fault, and 100 us.
     """
-    flows = _related(flows_before(log, as_of_ns // DAY_NS) if flows is None else flows, relations)
-    faults = _faults(log, as_of_ns)
-    lines = [line for dimension in RATIOS for line in _ratio_lines(dimension, flows, faults)]
+    faults = _faults(log, as_of_ns, contested)
+    lines = [line for dimension in RATIOS for line in _ratio_lines(dimension, found, faults)]
     lines += _compliance_lines(faults)
-    lines.append(_identity_line(subject))
-    lines.append(_tenure_line(flows, as_of_ns // DAY_NS))
+    lines += [_identity_line(subject), _tenure_line(found)]
     total = _rounded(sum(line.micro for line in lines))
-    grade, cap = _grade(total, flows, faults, as_of_ns // DAY_NS)
+    caps = _caps(found, faults, as_of_ns // DAY_NS, _contested_severe(log, as_of_ns, contested))
+    grade, cap = _grade(total, faults, caps)
     reasons = (*_reasons(lines), *([_cap_reason(cap)] if cap else []))
     return Rating(score=total, grade=grade, reasons=reasons, as_of_ns=as_of_ns)
+
+
+def score_and_grade(
+    log: Log, subject: Subject, found: Evidence, as_of_ns: int, contested: Contested = ()
+) -> tuple[int, Grade]:
+    """Those of `rate` without the reasons: about 10 us, and 3 us a fault."""
+    faults = _faults(log, as_of_ns, contested)
+    micro = sum(_ratio_micro(dimension, *_good_and_bad(dimension, found, faults)) for dimension in RATIOS)
+    breaches_micro = sum(fault.weight_micro for fault in faults if fault.kind.effect == "compliance")
+    micro += max(0, WEIGHTS["compliance"] * MICRO - breaches_micro)
+    micro += _identity_micro(subject) + _tenure_micro(found)
+    caps = _caps(found, faults, as_of_ns // DAY_NS, _contested_severe(log, as_of_ns, contested))
+    total = _rounded(micro)
+    return total, _grade(total, faults, caps)[0]
 
 
 # --- what the log holds as of a day ---
@@ -281,7 +353,7 @@ def _decay(age_days: int) -> int:
 
 def flows_before(log: Log, today: int) -> dict[str, Flow]:
     """Completed orders by counterparty, of days that have ended. Sorted, so that nothing depends on
-    arrival. They are the same all day, whoever is verified or related since; about 0.4 us a bucket."""
+    arrival. They are the same all day, whoever is verified or related since; about 0.5 us a bucket."""
     flows: dict[str, Flow] = {}
     for (counterparty, kind, day), (orders, weight_micro, amount_fen) in log.good.items():
         if day < today:
@@ -289,19 +361,7 @@ def flows_before(log: Log, today: int) -> dict[str, Flow]:
             if flow is None:
                 flow = flows[counterparty] = Flow()
             _add_bucket(flow, kind, day, orders, _decay(today - day), weight_micro, amount_fen)
-    for flow in flows.values():
-        flow.sold_micro //= _DECAY_SCALE
-        flow.bought_micro //= _DECAY_SCALE
     return dict(sorted(flows.items()))
-
-
-def _related(flows: Mapping[str, Flow], relations: Mapping[str, Relation]) -> dict[str, Flow]:
-    """The flows with what each relation counts for; those that were given stay as they are."""
-    related = {}
-    for counterparty, flow in flows.items():
-        quarters = RELATION_QUARTERS[relations.get(counterparty, "unverified")]
-        related[counterparty] = msgspec.structs.replace(flow, quarters=quarters)
-    return related
 
 
 def _add_bucket(
@@ -317,27 +377,94 @@ def _add_bucket(
     if day < flow.first_day:
         flow.first_day = day
     if kind == "completed_sale":
+        flow.sold_orders += orders * decay
         flow.sold_micro += weight_micro * decay
         flow.sold_fen += amount_fen * decay
+        flow.sold_ever_fen += amount_fen
     else:
+        flow.bought_orders += orders * decay
         flow.bought_micro += weight_micro * decay
         flow.bought_fen += amount_fen * decay
+        flow.bought_ever_fen += amount_fen
 
 
-def _faults(log: Log, as_of_ns: int) -> list[_Fault]:
+def evidence(flows: Mapping[str, Flow], ties: Mapping[str, Tie], today: int) -> Evidence:
+    """What completed orders say, by who the counterparties are. About 5 us a counterparty."""
+    seen, orders, first_day = {}, {}, today
+    counterparties = customers_fen = suppliers_fen = 0
+    for name, flow in flows.items():
+        tie = ties.get(name, STRANGER)
+        part = _part_micro(flow, tie)
+        seen[name] = (
+            _orders_micro(flow.sold_orders, flow.sold_micro),
+            _orders_micro(flow.bought_orders, flow.bought_micro),
+            part,
+        )
+        orders[name] = flow.orders
+        if part and flow.first_day < first_day:
+            first_day = flow.first_day
+        if part and tie.relation == "verified" and _is_worth_naming(flow):
+            counterparties += 1
+            customers_fen += min(HISTORY_FEN, tie.bought_fen) if flow.sold_fen > flow.bought_fen else 0
+            suppliers_fen += min(HISTORY_FEN, tie.sold_fen) if flow.sold_fen < flow.bought_fen else 0
+    good_micro = {
+        dimension: sum(_good_micro(dimension, row, 0)[0] for row in seen.values()) for dimension in RATIOS
+    }
+    backing_fen = max(customers_fen, suppliers_fen)
+    return Evidence(seen, orders, good_micro, counterparties, backing_fen, today - first_day)
+
+
+def _orders_micro(orders: int, weight_micro: int) -> int:
+    """Orders that count whole from 2,000 CNY on: as many as there were, or five times their weight if that is less."""
+    return min(orders * MICRO, weight_micro * SMALL_ORDERS) // _DECAY_SCALE
+
+
+def _part_micro(flow: Flow, tie: Tie) -> int:
+    """The part that orders with a counterparty count for: what it is to us, how much it has settled with others, and
+    without the two-way flow, which two parties can pass to and fro for nothing."""
+    gross_fen = flow.sold_fen + flow.bought_fen
+    if tie.relation in WORTHLESS or gross_fen == 0:
+        return 0
+    part = UNVERIFIED_MICRO
+    if tie.relation == "verified":
+        settled_fen = tie.bought_fen if flow.sold_fen > flow.bought_fen else tie.sold_fen
+        part = VERIFIED_MICRO + (MICRO - VERIFIED_MICRO) * min(HISTORY_FEN, settled_fen) // HISTORY_FEN
+    return part * abs(flow.sold_fen - flow.bought_fen) // gross_fen
+
+
+def _is_worth_naming(flow: Flow) -> bool:
+    """One-way orders of at least 1,000 CNY, decayed."""
+    return abs(flow.sold_fen - flow.bought_fen) >= INDEPENDENT_FEN * _DECAY_SCALE
+
+
+def _faults(log: Log, as_of_ns: int, contested: Contested) -> list[_Fault]:
     """Faults up to the instant that still weigh or are still to be shown, oldest first."""
     known = sorted((fault for fault in log.faults.values() if fault.at_ns <= as_of_ns), key=_instant_order)
     corrected_ns = {fault.reference: fault.at_ns for fault in known if fault.kind == "corrected"}
+    repaired_ns = {fault.reference: fault.at_ns for fault in known if fault.kind == "repaired"}
     days_of: dict[ConductKind, list[int]] = {}
     faults = []
     for conduct in known:
         kind = KINDS[conduct.kind]
+        if kind.effect == "correction" or (conduct.kind, conduct.reference) in contested:
+            continue
         repeats = _repeats(days_of.setdefault(conduct.kind, []), conduct.at_ns // DAY_NS)
         open_fault = kind.must_correct and corrected_ns.get(conduct.reference, -1) < conduct.at_ns
-        fault = _fault(conduct, kind, open_fault, repeats, as_of_ns // DAY_NS)
-        if fault is not None and kind.effect != "correction":
+        repaired = not open_fault and repaired_ns.get(conduct.reference, -1) >= conduct.at_ns
+        fault = _fault(conduct, kind, open_fault, repaired, repeats, as_of_ns // DAY_NS)
+        if fault is not None:
             faults.append(fault)
     return faults
+
+
+def _contested_severe(log: Log, as_of_ns: int, contested: Contested) -> tuple[str, ...]:
+    """References of severe breaches that are left out because they are under objection."""
+    if not contested:
+        return ()
+    rows = (
+        row for row in log.faults.values() if row.at_ns <= as_of_ns and KINDS[row.kind].severity == "severe"
+    )
+    return tuple(sorted(row.reference for row in rows if (row.kind, row.reference) in contested))
 
 
 def _repeats(earlier_days: list[int], day: int) -> int:
@@ -348,17 +475,19 @@ def _repeats(earlier_days: list[int], day: int) -> int:
     return repeats
 
 
-def _fault(conduct: Conduct, kind: Kind, open_fault: bool, repeats: int, today: int) -> _Fault | None:
+def _fault(
+    conduct: Conduct, kind: Kind, open_fault: bool, repaired: bool, repeats: int, today: int
+) -> _Fault | None:
     day = conduct.at_ns // DAY_NS
     full_days, end_days = _periods(kind)
     if not open_fault and today - day >= end_days:
         return None
-    weight_micro = _first_weight(conduct, kind, repeats)
+    weight_micro = 0 if repaired else _first_weight(conduct, kind, repeats)
     if kind.effect == "performance":
         weight_micro = weight_micro * _decay(today - day) // _DECAY_SCALE
     elif not open_fault and today - day > full_days:
         weight_micro = weight_micro * (end_days - today + day) // (end_days - full_days)
-    return _Fault(conduct, kind, weight_micro, 0 if open_fault else (day + end_days) * DAY_NS)
+    return _Fault(conduct, kind, weight_micro, 0 if open_fault else (day + end_days) * DAY_NS, repaired)
 
 
 def _periods(kind: Kind) -> tuple[int, int]:
@@ -368,13 +497,12 @@ def _periods(kind: Kind) -> tuple[int, int]:
 
 
 def _first_weight(conduct: Conduct, kind: Kind, repeats: int) -> int:
-    """What a fault weighs on its first day; an adjudicated one never less than one ordinary order's worth."""
+    """What a fault weighs on its first day. One in carrying out an order counts as the order would have."""
     if kind.effect == "compliance":
         return BREACH_POINTS[kind.severity] * REPEAT_MICRO[min(repeats, len(REPEAT_MICRO) - 1)]
-    order_micro = MICRO if kind.once_a_day else order_weight_micro(conduct.amount_fen)
-    if kind.effect == "adjudicated":
-        order_micro = max(MICRO, order_micro)
-    return kind.weight_micro * order_micro // _FULL
+    if kind.once_a_day or kind.effect == "adjudicated":
+        return kind.weight_micro
+    return kind.weight_micro * min(MICRO, order_weight_micro(conduct.amount_fen) * SMALL_ORDERS) // MICRO
 
 
 # --- the dimensions ---
@@ -386,51 +514,56 @@ def _ratio_micro(dimension: Dimension, good_micro: int, bad_micro: int) -> int:
     return round(MICRO * WEIGHTS[dimension] * share)
 
 
-def _together(good_micro: int, bad_micro: int) -> tuple[int, int]:
-    """Good and bad with one counterparty, saturated together: at most 20 observations in the proportion
-    they have."""
+def _good_micro(dimension: Dimension, row: tuple[int, int, int], bad_micro: int) -> tuple[int, int]:
+    """(G, B) of one counterparty: its orders and the slips towards it saturate together, in the proportion they have,
+    at 40 observations."""
+    sold, bought, part = row
+    good_micro = (sold if dimension in SOLD else 0) + (bought if dimension in BOUGHT else 0)
     observations = (good_micro + bad_micro) / MICRO
     if observations == 0:
         return 0, 0
     kept = -expm1(-observations / SATURATION) * SATURATION / observations
-    return int(good_micro * kept), int(bad_micro * kept)
+    return int(good_micro * kept) * part // MICRO, int(bad_micro * kept)
 
 
-def _good_of(dimension: Dimension, flow: Flow) -> int:
-    sold = flow.sold_micro if dimension in KINDS["completed_sale"].dimensions else 0
-    bought = flow.bought_micro if dimension in KINDS["completed_purchase"].dimensions else 0
-    return sold + bought
+def _weight_in(dimension: Dimension, fault: _Fault) -> int:
+    """All of it in its own dimensions, three quarters in the others of the same side: whoever delivers late is
+    likelier to deliver badly too."""
+    own = fault.kind.dimensions
+    if dimension in own:
+        return fault.weight_micro
+    sold = dimension in SOLD and any(one in SOLD for one in own)
+    return fault.weight_micro * SISTER_MICRO // MICRO if sold else 0
 
 
-def _good_and_bad(
-    dimension: Dimension, flows: Mapping[str, Flow], slips: Mapping[str, int]
-) -> tuple[int, int]:
-    """G and B of one dimension over all counterparties, without adjudicated faults."""
-    good_micro = bad_micro = 0
-    for counterparty in flows.keys() | slips.keys():
-        flow = flows.get(counterparty)
-        good, bad = _together(_good_of(dimension, flow) if flow else 0, slips.get(counterparty, 0))
-        good_micro += flow.counted_micro(good) if flow else 0
+def _good_and_bad(dimension: Dimension, found: Evidence, faults: Iterable[_Fault]) -> tuple[int, int]:
+    """G and B of one dimension."""
+    slips: dict[str, int] = {}
+    bad_micro = 0
+    for fault in faults:
+        if fault.kind.effect == "performance":
+            name = fault.conduct.counterparty
+            slips[name] = slips.get(name, 0) + _weight_in(dimension, fault)
+        elif fault.kind.effect == "adjudicated":
+            bad_micro += _weight_in(dimension, fault)
+    good_micro = found.good_micro[dimension]
+    for name, slip_micro in slips.items():
+        row = found.seen.get(name, NOTHING_SEEN)
+        good, bad = _good_micro(dimension, row, slip_micro)
+        good_micro += good - _good_micro(dimension, row, 0)[0]
         bad_micro += bad
     return good_micro, bad_micro
 
 
-def _ratio_lines(dimension: Dimension, flows: Mapping[str, Flow], faults: Iterable[_Fault]) -> list[_Line]:
-    """Start, what good conduct adds, what each fault takes. They sum to the dimension's points."""
-    own = [fault for fault in faults if dimension in fault.kind.dimensions]
-    slips: dict[str, int] = {}
-    for fault in own:
-        if fault.kind.effect == "performance":
-            counterparty = fault.conduct.counterparty
-            slips[counterparty] = slips.get(counterparty, 0) + fault.weight_micro
-    decided_micro = sum(fault.weight_micro for fault in own if fault.kind.effect == "adjudicated")
+def _ratio_lines(dimension: Dimension, found: Evidence, faults: Iterable[_Fault]) -> list[_Line]:
+    """Start, what good conduct adds by counterparty, what each fault takes. They sum to the dimension's points."""
+    own = [fault for fault in faults if dimension in fault.kind.dimensions or _weight_in(dimension, fault)]
     start = _ratio_micro(dimension, 0, 0)
-    without_faults = _ratio_micro(dimension, _good_and_bad(dimension, flows, {})[0], 0)
-    good_micro, bad_micro = _good_and_bad(dimension, flows, slips)
-    points = _ratio_micro(dimension, good_micro, bad_micro + decided_micro)
+    without_faults = _ratio_micro(dimension, found.good_micro[dimension], 0)
+    points = _ratio_micro(dimension, *_good_and_bad(dimension, found, own))
     return [
         _start_line(dimension, start),
-        *_good_lines(dimension, flows, without_faults - start),
+        *_good_lines(dimension, found, without_faults - start),
         *_fault_lines(dimension, own, without_faults - points),
     ]
 
@@ -439,44 +572,81 @@ def _start_line(dimension: Dimension, micro: int) -> _Line:
     return _Line(dimension, micro, "起始分：尚无记录时的分值", "where everybody starts, without any record")
 
 
-def _good_lines(dimension: Dimension, flows: Mapping[str, Flow], micro: int) -> list[_Line]:
-    own = [flow for flow in flows.values() if _good_of(dimension, flow) > 0]
-    if not own:
-        return []
-    related = [flow for flow in own if flow.quarters == 0]
-    orders, without = sum(flow.orders for flow in own), sum(flow.orders for flow in related)
-    zh = f"已完成订单{orders}笔，交易对手{len(own)}家"
-    en = f"{orders} completed orders with {len(own)} counterparties"
-    if related:
-        zh += f"，其中同一控制人的{without}笔不计分"
-        en += f", {without} of them with the same controller, which earn nothing"
+def _good_lines(dimension: Dimension, found: Evidence, micro: int) -> list[_Line]:
+    """A line for each of the counterparties that add most, one for all others; shared by what each adds to G."""
+    added = {name: _good_micro(dimension, row, 0)[0] for name, row in found.seen.items()}
+    traded = [name for name, row in found.seen.items() if _trades_in(dimension, row)]
+    traded.sort(key=lambda name: (-added[name], name))
+    named, others = traded[:NAMED], traded[NAMED:]
+    groups = [(name,) for name in named] + ([tuple(others)] if others else [])
+    weights = [sum(added[name] for name in group) for group in groups]
+    shares = _shared(micro, weights)
+    return [
+        _good_line(dimension, found, group, weight, share)
+        for group, weight, share in zip(groups, weights, shares, strict=True)
+    ]
+
+
+def _trades_in(dimension: Dimension, row: tuple[int, int, int]) -> bool:
+    return (dimension in SOLD and row[0] > 0) or (dimension in BOUGHT and row[1] > 0)
+
+
+def _good_line(
+    dimension: Dimension, found: Evidence, names: tuple[str, ...], weight_micro: int, micro: int
+) -> _Line:
+    orders = sum(found.orders[name] for name in names)
+    whom = (
+        (f"交易对手{names[0]}", names[0])
+        if len(names) == 1
+        else (f"其他{len(names)}家交易对手", f"{len(names)} other counterparties")
+    )
+    zh, en = f"与{whom[0]}已完成订单{orders}笔", f"{orders} completed orders with {whom[1]}"
+    if all(found.seen[name][2] == 0 for name in names):
+        zh += "，双向往来、同一控制人或已认定的虚假交易不计分"
+        en += ", which earn nothing: to and fro, under the same controller, or in a ring found forged"
+    else:
+        zh += f"，折合{weight_micro / MICRO:.2f}笔，每{HALF_LIFE_DAYS}天减半"
+        en += f", counted as {weight_micro / MICRO:.2f}, halved every {HALF_LIFE_DAYS} days"
     kind = KINDS["completed_sale"]
-    return [_Line(dimension, micro, zh, en, clause=(kind.clause_zh, kind.clause_en))]
+    clause = (kind.clause_zh, kind.clause_en)
+    counterparty = names[0] if len(names) == 1 else ""
+    return _Line(dimension, micro, zh, en, (), clause, 0, weight_micro, counterparty)
+
+
+def _shared(micro: int, weights: Sequence[int]) -> list[int]:
+    """A number of points in parts by weight, which sum to it exactly."""
+    whole, upto, given, parts = sum(weights), 0, 0, []
+    for weight in weights:
+        upto += weight
+        due = micro * upto // whole if whole else 0
+        parts.append(due - given)
+        given = due
+    return parts
 
 
 def _fault_lines(dimension: Dimension, faults: Sequence[_Fault], loss_micro: int) -> list[_Line]:
-    """The loss of a dimension shared among its faults by their weight; the shares sum to the loss exactly."""
-    whole = sum(fault.weight_micro for fault in faults)
-    lines, weight_so_far, shared = [], 0, 0
-    for fault in faults:
-        weight_so_far += fault.weight_micro
-        upto = loss_micro * weight_so_far // whole if whole else 0
-        lines.append(_fault_line(dimension, fault, shared - upto))
-        shared = upto
-    return lines
+    """The loss of a dimension shared among its faults by their weight in it."""
+    weights = [_weight_in(dimension, fault) for fault in faults]
+    lost = _shared(loss_micro, weights)
+    return [
+        _fault_line(dimension, fault, -part, weight)
+        for fault, part, weight in zip(faults, lost, weights, strict=True)
+    ]
 
 
-def _fault_line(dimension: Dimension, fault: _Fault, micro: int) -> _Line:
+def _fault_line(dimension: Dimension, fault: _Fault, micro: int, weight_micro: int) -> _Line:
     kind, conduct = fault.kind, fault.conduct
-    uncorrected = kind.must_correct and fault.fades_at_ns == 0
+    zh, en = kind.zh, kind.en
+    if fault.repaired:
+        zh, en = f"{zh}，信用已修复", f"{en}, repaired"
+    elif kind.must_correct and fault.fades_at_ns == 0:
+        zh, en = f"{zh}，尚未纠正", f"{en}, not put right yet"
+    if kind.effect != "compliance" and dimension not in kind.dimensions:
+        zh, en = f"{zh}（连带）", f"{en} (as it bears on this)"
+    references = (conduct.reference,) if conduct.reference else ()
+    clause = (kind.clause_zh, kind.clause_en)
     return _Line(
-        dimension,
-        micro,
-        kind.zh + ("，尚未纠正" if uncorrected else ""),
-        kind.en + (", not put right yet" if uncorrected else ""),
-        (conduct.reference,) if conduct.reference else (),
-        (kind.clause_zh, kind.clause_en),
-        fault.fades_at_ns,
+        dimension, micro, zh, en, references, clause, fault.fades_at_ns, weight_micro, conduct.counterparty
     )
 
 
@@ -491,8 +661,12 @@ def _compliance_lines(faults: Iterable[_Fault]) -> list[_Line]:
         if fault.kind.effect == "compliance":
             taken = min(left, fault.weight_micro)
             left -= taken
-            lines.append(_fault_line("compliance", fault, -taken))
+            lines.append(_fault_line("compliance", fault, -taken, fault.weight_micro))
     return lines
+
+
+def _identity_micro(subject: Subject) -> int:
+    return WEIGHTS["identity"] * MICRO if subject.verified else 0
 
 
 def _identity_line(subject: Subject) -> _Line:
@@ -500,29 +674,23 @@ def _identity_line(subject: Subject) -> _Line:
         "海南12：建立数据商登记、审核、认定等资质认证服务；分值为本所规则",
         "Hainan 12: registration, review and accreditation of merchants; points are venue rule",
     )
-    if subject.verified:
-        micro = WEIGHTS["identity"] * MICRO
-        return _Line("identity", micro, "身份已核验", "identity verified", clause=clause)
-    return _Line("identity", 0, "身份尚未核验", "identity not verified", clause=clause)
+    words = (
+        ("身份已核验", "identity verified") if subject.verified else ("身份尚未核验", "identity not verified")
+    )
+    return _Line("identity", _identity_micro(subject), *words, clause=clause)
 
 
-def _first_counted_day(flows: Mapping[str, Flow]) -> int | None:
-    return min((flow.first_day for flow in flows.values() if flow.quarters), default=None)
+def _tenure_micro(found: Evidence) -> int:
+    return WEIGHTS["tenure"] * MICRO * min(found.days, TENURE_DAYS) // TENURE_DAYS
 
 
-def _days_active(flows: Mapping[str, Flow], today: int) -> int:
-    first = _first_counted_day(flows)
-    return 0 if first is None else today - first
-
-
-def _tenure_line(flows: Mapping[str, Flow], today: int) -> _Line:
-    days = _days_active(flows, today)
-    micro = WEIGHTS["tenure"] * MICRO * min(days, TENURE_DAYS) // TENURE_DAYS
+def _tenure_line(found: Evidence) -> _Line:
     return _Line(
         "tenure",
-        micro,
-        f"自首笔计分订单起{days}天，满{TENURE_DAYS}天得满分",
-        f"{days} days since the first counted order, full after {TENURE_DAYS}",
+        _tenure_micro(found),
+        f"自首笔计分订单起{found.days}天，满{TENURE_DAYS}天得满分",
+        f"{found.days} days since the first counted order, full after {TENURE_DAYS}",
+        clause=("本所规则", "venue rule"),
     )
 
 
@@ -550,6 +718,8 @@ def _reasons(lines: Iterable[_Line]) -> list[Reason]:
                 clause_zh=line.clause[0],
                 clause_en=line.clause[1],
                 fades_at_ns=line.fades_at_ns,
+                weight_micro=line.weight_micro,
+                counterparty=line.counterparty,
             )
         )
     return reasons
@@ -559,12 +729,17 @@ def _cap_reason(cap: _Cap) -> Reason:
     return Reason("gate", 0, cap.zh, cap.en, cap.references, "本所规则", "venue rule")
 
 
-def _grade(
-    total: int, flows: Mapping[str, Flow], faults: Sequence[_Fault], today: int
-) -> tuple[Grade, _Cap | None]:
+def _caps(found: Evidence, faults: Sequence[_Fault], today: int, contested: tuple[str, ...]) -> list[_Cap]:
+    caps = [*_fault_caps(faults, today), *_thin_caps(found)]
+    if contested:
+        en = "a severe breach is under objection"
+        caps.append(_Cap("C", "有严重失信行为正在异议处理", en, contested))
+    return caps
+
+
+def _grade(total: int, faults: Sequence[_Fault], caps: Sequence[_Cap]) -> tuple[Grade, _Cap | None]:
     """The band of the score, lowered to the strictest cap; the cap is returned when it lowers."""
     band = _band(total, _has_mark(faults))
-    caps = [*_fault_caps(faults, today), *_thin_caps(flows, today)]
     strictest = min(caps, key=lambda cap: RANK[cap.grade], default=None)
     if strictest is None or RANK[strictest.grade] >= RANK[band]:
         return band, None
@@ -593,6 +768,7 @@ def _has_mark(faults: Iterable[_Fault]) -> bool:
 
 
 def _fault_caps(faults: Iterable[_Fault], today: int) -> list[_Cap]:
+    faults = [fault for fault in faults if not fault.repaired]
     severe = [fault for fault in faults if fault.kind.severity == "severe"]
     defaults = [
         fault for fault in faults if fault.conduct.kind == "payment_default" and fault.fades_at_ns == 0
@@ -625,32 +801,28 @@ def _references(faults: Iterable[_Fault]) -> tuple[str, ...]:
     return tuple(fault.conduct.reference for fault in faults)
 
 
-def _thin_caps(flows: Mapping[str, Flow], today: int) -> list[_Cap]:
-    """What a good grade asks beside points: enough independent counterparties, over enough days."""
-    counterparties, days = _independent(flows), _days_active(flows, today)
+def _thin_caps(found: Evidence) -> list[_Cap]:
+    """What a good grade asks beside points: enough independent counterparties with a history of their own with others,
+    over enough days."""
     caps: list[_Cap] = []
-    if counterparties < B_COUNTERPARTIES or days < B_DAYS:
-        caps.append(_thin_cap("M", "B", counterparties, days, B_COUNTERPARTIES, B_DAYS))
-    if counterparties < A_COUNTERPARTIES or days < A_DAYS:
-        caps.append(_thin_cap("B", "A", counterparties, days, A_COUNTERPARTIES, A_DAYS))
+    for asked in (FOR_B, FOR_A):
+        if (
+            found.counterparties < asked.counterparties
+            or found.days < asked.days
+            or found.backing_fen < asked.backing_fen
+        ):
+            caps.append(_thin_cap(asked, found))
     return caps
 
 
-def _thin_cap(held: Grade, wanted: Grade, counterparties: int, days: int, need: int, need_days: int) -> _Cap:
+def _thin_cap(asked: Asked, found: Evidence) -> _Cap:
+    need, most, have = asked.backing_fen, HISTORY_FEN, found.backing_fen
     return _Cap(
-        held,
-        f"{wanted}级须有独立交易对手{need}家且满{need_days}天，现有{counterparties}家、{days}天",
-        f"grade {wanted} asks {need} independent counterparties over {need_days} days; "
-        f"there are {counterparties} over {days}",
-    )
-
-
-def _independent(flows: Mapping[str, Flow]) -> int:
-    """Verified counterparties under another controller with a counted flow worth naming."""
-    verified = RELATION_QUARTERS["new"]
-    return sum(
-        1
-        for flow in flows.values()
-        if flow.quarters >= verified
-        and flow.counted_micro(flow.sold_micro + flow.bought_micro) >= INDEPENDENT_MICRO
+        asked.held,
+        f"{asked.grade}级须有独立交易对手{asked.counterparties}家、满{asked.days}天，且各家与他人已结算金额"
+        f"（每家最多计{most // 1_000_000}万元）合计{need // 1_000_000}万元；"
+        f"现有{found.counterparties}家、{found.days}天、{have // 1_000_000}万元",
+        f"grade {asked.grade} asks {asked.counterparties} independent counterparties over {asked.days} days, who have "
+        f"settled {need // 100:,} CNY with others, each counted up to {most // 100:,}; "
+        f"there are {found.counterparties} over {found.days} days, with {have // 100:,} CNY",
     )

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credit.conduct import KINDS, Conduct, ConductKind, order_weight_micro
-from credit.score import DAY_NS, RANK, WEIGHTS, Log, Rating, Relation, Subject, fold, score
+from credit.score import DAY_NS, HISTORY_FEN, RANK, WEIGHTS, Log, Rating, Subject, Tie, fold, score
 from tests.credit.register import START_NS, fact
 
 SUBJECT = Subject("merchant", verified=True)
-RELATIONS: dict[str, Relation] = {"sister": "same_controller", "buyer": "verified", "young": "new"}
+SETTLED = Tie("verified", HISTORY_FEN, HISTORY_FEN)
+TIES = {"sister": Tie("same_controller"), "buyer": SETTLED, "young": Tie("verified")}
 COUNTERPARTIES = ("buyer", "young", "stranger", "sister", "", *(f"buyer-{number}" for number in range(30)))
-ALL_RELATIONS = RELATIONS | dict.fromkeys(COUNTERPARTIES[5:], "verified")
+ALL_TIES = TIES | dict.fromkeys(COUNTERPARTIES[5:], SETTLED)
 BAD = tuple(kind for kind, row in KINDS.items() if row.effect not in ("good", "correction"))
 
 
@@ -28,7 +29,7 @@ def log_of(facts: Iterable[Conduct]) -> Log:
 
 
 def rate(facts: Iterable[Conduct], day: float = 200) -> Rating:
-    return score(log_of(facts), SUBJECT, ALL_RELATIONS, START_NS + int(day * DAY_NS))
+    return score(log_of(facts), SUBJECT, ALL_TIES, START_NS + int(day * DAY_NS))
 
 
 def facts_of(
@@ -136,8 +137,8 @@ def test_a_fault_is_gone_at_the_instant_its_reason_names() -> None:
     for kind in BAD:
         facts = [fact(kind), fact("corrected", day=1)]
         ends_ns = next(line for line in rate(facts, 2).reasons if line.references).fades_at_ns
-        before = score(log_of(facts), SUBJECT, RELATIONS, ends_ns - 1)
-        after = score(log_of(facts), SUBJECT, RELATIONS, ends_ns)
+        before = score(log_of(facts), SUBJECT, TIES, ends_ns - 1)
+        after = score(log_of(facts), SUBJECT, TIES, ends_ns)
         assert any(line.references for line in before.reasons)
         assert not any(line.references for line in after.reasons)
         assert after.score == 631
@@ -289,10 +290,10 @@ def test_repair_never_lowers(facts: list[Conduct], repair: Conduct, day: float) 
     DAYS,
 )
 def test_self_dealing_earns_nothing(facts: list[Conduct], own: list[Conduct], day: float) -> None:
-    relations = ALL_RELATIONS | {"merchant": "same_controller"}
+    ties = ALL_TIES | {"merchant": Tie("same_controller")}
     as_of_ns = START_NS + int(day * DAY_NS)
-    before = score(log_of(facts), SUBJECT, relations, as_of_ns)
-    after = score(log_of([*facts, *own]), SUBJECT, relations, as_of_ns)
+    before = score(log_of(facts), SUBJECT, ties, as_of_ns)
+    after = score(log_of([*facts, *own]), SUBJECT, ties, as_of_ns)
     assert after.score <= before.score
     assert RANK[after.grade] <= RANK[before.grade]
     if not any(slip.counterparty in ("sister", "merchant") for slip in facts):
