@@ -13,7 +13,8 @@ The score is 0..1000, the sum of seven dimensions. Four are ratios of good to ba
 
 The other three: compliance starts full and is taken from; identity is all or nothing; tenure grows for four
 years. A verified newcomer stands at 631 with the grade M, which says "not enough is known" and nothing
-worse.
+worse. A from 760, B from 680; below 600, whoever has a mark (faults that weigh one and a half orders together, or 24
+compliance points) is C, below 520 D.
 
 Where cm-1.0 departs from cm-0.2, and why (docs/CREDIT.md has the figures):
 
@@ -26,7 +27,9 @@ Where cm-1.0 departs from cm-0.2, and why (docs/CREDIT.md has the figures):
    can be bought, and waiting 90 days costs nothing. History costs fees, whichever way money goes round.
 5. A asks 25 counterparties over 180 days that have settled 24 million CNY with others, each counted to a million; B
    asks 8 over 30 days with 4.6 million. The fees for that are what a forger cannot save.
-6. Repair: a fault that was put right and has a public commitment weighs nothing from then on, and stays in the log.
+6. C and D need a score below 600 beside a mark: who delivers a hundred orders and two of them late is no worse than a
+   newcomer, of whom nothing is known. M says "neither well known nor bad".
+7. Repair: a fault that was put right and has a public commitment weighs nothing from then on, and stays in the log.
    Contested faults can be left out.
 
 Days. Good conduct is kept in sums by counterparty and UTC day, so memory grows with pairs and days, not
@@ -118,6 +121,7 @@ GENERALS_TO_C: Final = 3
 
 BAND_A: Final = 760
 BAND_B: Final = 680
+BAND_M: Final = 600
 BAND_C: Final = 520
 INDEPENDENT_FEN: Final = 100_000
 """A counterparty is counted from 1,000 CNY on, one-way and decayed."""
@@ -751,7 +755,7 @@ def _band(total: int, marked: bool) -> Grade:
         return "A"
     if total >= BAND_B:
         return "B"
-    if not marked:
+    if not marked or total >= BAND_M:
         return "M"
     return "C" if total >= BAND_C else "D"
 
