@@ -107,11 +107,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_rooms(commands: Any) -> None:
     """Commands that live in rooms of their own."""
-    from exchange import contracting, desk, export, prove, ruling
+    from exchange import contracting, desk, export, presenting, prove, ruling
     from exchange.day import command as day
     from exchange.importing import command as importing
 
-    for room in (contracting, importing, export, day, desk, prove, ruling):
+    for room in (contracting, importing, export, day, desk, prove, ruling, presenting):
         room.add(commands)
 
 
@@ -135,6 +135,10 @@ def _add_serve(commands: Any) -> None:
     takes_venue_folder(parser)
     parser.add_argument("--host", help="where to listen (SHUJI_HOST; default 127.0.0.1)")
     parser.add_argument("--port", help="(SHUJI_PORT; default 8000)")
+    parser.add_argument(
+        "--public-url",
+        help="where others reach it, as https://venue.example: credentials are issued in this name (did:web)",
+    )
     parser.add_argument("--jurisdiction", help="the venue's place, ISO 3166-2 (default CN-46, Hainan)")
     parser.add_argument(
         "--simulated-clock",
@@ -167,7 +171,17 @@ def run_serve(arguments: Arguments) -> int:
     from exchange import logs
     from exchange.serving import serve
 
-    names = ("host", "port", "jurisdiction", "simulated_clock", "sample", "standby", "log", "rates")
+    names = (
+        "host",
+        "port",
+        "jurisdiction",
+        "simulated_clock",
+        "sample",
+        "standby",
+        "log",
+        "rates",
+        "public_url",
+    )
     settings = settings_of(arguments, *names)
     logs.begin("json" if settings.log == "json" else "text")
     told = logs.say if settings.log == "json" else say

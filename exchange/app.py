@@ -25,12 +25,14 @@ from exchange import board, journal, keys
 from exchange.archive import Archiver
 from exchange.audit import AuditLog
 from exchange.engine import Engine
-from exchange.events import VENUE, AdoptVenueKey, OpenVenue
+from exchange.events import VENUE, AdoptVenueKey, FollowCredentials, OpenVenue
+from exchange.issuing import lacking
 from exchange.migration import migrate
 from exchange.monitor import Monitor
 from exchange.postgres import Database, open_database
 from exchange.projecting import ProjectorProcess
 from exchange.proofs import Prover
+from exchange.sealing import KeyRing, Sealer, place_of
 from exchange.settings import Settings
 from exchange.snapshot import Snapshots
 from exchange.state import State
@@ -101,7 +103,9 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
     await engine.start(math.inf if settings.standby else 0.0)
     stack.push_async_callback(engine.stop)
     await _open_for_business(engine, settings.operator_key)
-    venue_key = await _venue_key(engine, settings.venue_key)
+    ring = KeyRing(settings.venue_key)
+    await _adopt_key(engine, ring)
+    await _issue_lacking(engine)
     pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=POOL_SIZE))
     projector = ProjectorProcess(dsn)
     engine.on_commit.append(projector.wake)
@@ -126,9 +130,10 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
         Feed(engine, projector, pool),
         monitor,
         Sessions(tokens),
-        Prover(pool, venue_key, f"shuji/{first[:8].hex()}"),
+        Prover(pool, ring, f"shuji/{first[:8].hex()}"),
         _rates(engine, settings.rates == "on"),
         audit,
+        Sealer(pool, ring, place_of(settings.public)),
         backup_age_s=archiver.age_s,
     )
     stack.push_async_callback(desk.feed.close)
@@ -168,12 +173,20 @@ async def _open_for_business(engine: Engine, key_file: Path) -> None:
     keys.name_participant(key_file, await engine.read(lambda state: state.bureau.by_key[key.public_key]))
 
 
-async def _venue_key(engine: Engine, key_file: Path) -> keys.Key:
-    """The key that signs checkpoints. A folder without one, as after a restore, makes a new one, and the log says so."""
-    key = keys.ensure(key_file)
-    if await engine.read(lambda state: state.venue_key) != key.public_key:
-        await engine.submit(AdoptVenueKey(actor=VENUE, public_key=key.public_key))
-    return key
+async def _adopt_key(engine: Engine, ring: KeyRing) -> None:
+    """The key that signs checkpoints and credentials. A folder without one, as after a restore, makes a new one, and the
+    journal says so; the old one verifies for its overlap."""
+    key = ring.settle(await engine.read(lambda state: state.venue_key))
+    if await engine.read(lambda state: state.venue_key != key.public_key or not state.venue_keys):
+        await engine.submit(
+            AdoptVenueKey(actor=VENUE, public_key=key.public_key, reason="found in the folder")
+        )
+
+
+async def _issue_lacking(engine: Engine) -> None:
+    """A venue that is older than credentials: what is in force gets its own, some hundreds in one entry."""
+    while await engine.read(lambda state: lacking(state, engine.now_ns(), 1)):
+        await engine.submit(FollowCredentials(actor=VENUE))
 
 
 @asynccontextmanager

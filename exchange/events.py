@@ -19,6 +19,7 @@ from clearing.bank import BankEntry, Custody, Equality, Payment
 from clearing.contract import Declarations, Offer, Security
 from clearing.money import Tier
 from clearing.registers import AnyFacts
+from credit.credential import Claims, CredentialState
 from exchange.attributes import Attributes
 from exchange.matching.metering import Line, Plan
 from exchange.matching.negotiation import Criterion, Ranked
@@ -305,9 +306,14 @@ class AdoptRulebook(Command, frozen=True, kw_only=True):
 
 
 class AdoptVenueKey(Command, frozen=True, kw_only=True):
-    """The Ed25519 key (base64 of 32 bytes) by which the venue signs checkpoints of its evidence from now on."""
+    """The Ed25519 key (base64 of 32 bytes) by which the venue signs checkpoints and credentials from now on.
+
+    What the key before has signed verifies for `overlap_days` more.
+    """
 
     public_key: str
+    reason: str = ""
+    overlap_days: int = 90
 
 
 class Tick(Command, frozen=True, kw_only=True):
@@ -1202,6 +1208,10 @@ class EndSessions(Command, frozen=True, kw_only=True):
     until_ns: int = 0
 
 
+class FollowCredentials(Command, frozen=True, kw_only=True):
+    """By the venue at its start: what is older than credentials gets its own, some hundreds in one entry."""
+
+
 # ------------------------------------------------------------------------------------------------ events
 
 
@@ -1225,7 +1235,12 @@ class RulebookAdopted(Event, frozen=True):
 
 
 class VenueKeyAdopted(Event, frozen=True):
+    """`old_until_ns`: until then the key before still verifies. `by` is empty in journals older than credentials."""
+
     public_key: str
+    old_until_ns: int = 0
+    reason: str = ""
+    by: str = ""
 
 
 class Ticked(Event, frozen=True):
@@ -2822,6 +2837,30 @@ class DepartureDone(Event, frozen=True):
     participant: str
 
 
+class CredentialIssued(Event, frozen=True):
+    """`about` is what it certifies: a participant's accreditation (P2), a product's certificate (D3), an entitlement (E4),
+    which `trade` granted. It takes the place of `replaces`, which said something else.
+    """
+
+    credential: str
+    about: str
+    claims: Claims
+    valid_from_ns: int
+    valid_until_ns: int
+    trade: str = ""
+    replaces: str = ""
+
+
+class CredentialMoved(Event, frozen=True):
+    """`step` of `credit.credential.LIFE`, and the state that it led to; renewed, it ends at `valid_until_ns`."""
+
+    credential: str
+    step: str
+    state: CredentialState
+    reason: str
+    valid_until_ns: int = 0
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -2964,6 +3003,8 @@ AnyEvent = (
     | PassedOn
     | MoneyPassedOn
     | DepartureDone
+    | CredentialIssued
+    | CredentialMoved
 )
 
 

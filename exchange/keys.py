@@ -47,8 +47,11 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
     def sign(self, text: str) -> str:
         """Base64 of the Ed25519 signature over the text's UTF-8 bytes."""
-        private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(self.private_key))
-        return _base64(private.sign(text.encode()))
+        return _base64(self.sign_bytes(text.encode()))
+
+    def sign_bytes(self, raw: bytes) -> bytes:
+        """The Ed25519 signature, 64 bytes."""
+        return Ed25519PrivateKey.from_private_bytes(base64.b64decode(self.private_key)).sign(raw)
 
     def sign_registration(self, uscc: str) -> str:
         """Proof that whoever registers this public key, under this credit code, holds it."""

@@ -52,6 +52,8 @@ from clearing.ledger import (
     issue_owner,
     unit_asset,
 )
+from credit.credential import Claims
+from credit.credential import kind_of as credential_kind_of
 from exchange.attributes import Attributes, Value
 from exchange.auction import BID_LIFE
 from exchange.events import (
@@ -77,6 +79,8 @@ from exchange.events import (
     CashBooked,
     Completed,
     CompletionPostponed,
+    CredentialIssued,
+    CredentialMoved,
     CureOvertaken,
     DebtSetOff,
     Delivered,
@@ -688,6 +692,23 @@ class DepartureRecord(Struct, kw_only=True, gc=False):
     done_at_ns: int = 0
 
 
+class CredentialRecord(Struct, kw_only=True, gc=False):
+    """A credential of any state; `state` of `credit.credential.LIFE`. `reason` is that of its last step."""
+
+    number: int
+    id: str
+    kind: str
+    subject: str
+    about: str
+    state: str
+    issued_at_ns: int
+    valid_until_ns: int
+    updated_at_ns: int
+    reason: str = ""
+    replaces: str = ""
+    claims: Claims
+
+
 class PostingRecord(Struct, gc=False):
     """One movement: `amount` (fen, or units of `asset`) left `source` and reached `target`. Never zero.
 
@@ -801,6 +822,7 @@ class View:
         self.subscriptions: Kept[SubscriptionRecord] = Kept()
         self.bills: Kept[BillRecord] = Kept()
         self.departures: Kept[DepartureRecord] = Kept()
+        self.credentials: Kept[CredentialRecord] = Kept()
         self.usage: list[UsageRow] = []
         self.accreditations: list[AccreditationRow] = []
         self.postings: list[PostingRecord] = []
@@ -2086,6 +2108,30 @@ def _bill_refunded(view: View, event: BillRefunded, at_ns: int) -> None:
     view.post(at_ns, "debt", debtor, event.buyer, event.debt_fen, DEBT, reference=event.debt)
 
 
+def _credential_issued(view: View, event: CredentialIssued, at_ns: int) -> None:
+    view.credentials.add(
+        CredentialRecord(
+            number=number_of(event.credential),
+            id=event.credential,
+            kind=credential_kind_of(event.claims),
+            subject=event.claims.participant,
+            about=event.about,
+            state="issued",
+            issued_at_ns=event.valid_from_ns,
+            valid_until_ns=event.valid_until_ns,
+            updated_at_ns=at_ns,
+            replaces=event.replaces,
+            claims=event.claims,
+        )
+    )
+
+
+def _credential_moved(view: View, event: CredentialMoved, at_ns: int) -> None:
+    row = view.credentials.change(event.credential)
+    row.state, row.reason, row.updated_at_ns = event.state, event.reason, at_ns
+    row.valid_until_ns = event.valid_until_ns or row.valid_until_ns
+
+
 HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ParticipantRegistered: _participant,
     IdentityResubmitted: _renamed,
@@ -2176,5 +2222,7 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     DepartureDone: _departure_done,
     PassedOn: _passed_on,
     MoneyPassedOn: _money_passed_on,
+    CredentialIssued: _credential_issued,
+    CredentialMoved: _credential_moved,
 }
 """Events that the query tables do not tell of are not in it."""

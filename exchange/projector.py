@@ -22,6 +22,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
+from credit.credential import Claims
 from exchange.attributes import Attributes
 from exchange.events import (
     AnyEvent,
@@ -39,6 +40,7 @@ from exchange.events import (
     BillReminded,
     Completed,
     CompletionPostponed,
+    CredentialMoved,
     CureOvertaken,
     Delivered,
     Delivery,
@@ -101,6 +103,7 @@ from exchange.projection import (
     BidRecord,
     BillRecord,
     CallAuctionRecord,
+    CredentialRecord,
     DepartureRecord,
     DutyRecord,
     EntitlementRecord,
@@ -273,6 +276,7 @@ SUBSCRIPTIONS: Final = Table(
 )
 BILLS: Final = Table("bill", BillRecord, ("number",), {"lines": tuple[Line, ...], "shares": Shares})
 DEPARTURES: Final = Table("departure", DepartureRecord, ("number",))
+CREDENTIALS: Final = Table("credential", CredentialRecord, ("number",), {"claims": Claims})
 USAGE: Final = Table("usage_record", UsageRow, ("sequence", "position"))
 ACCREDITATIONS: Final = Table("accreditation_step", AccreditationRow, ("sequence", "position"))
 LEAVES: Final = Table("evidence_leaf", LeafRecord, ("id", "sequence", "position"))
@@ -301,6 +305,7 @@ def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
         (SUBSCRIPTIONS, view.subscriptions),
         (BILLS, view.bills),
         (DEPARTURES, view.departures),
+        (CREDENTIALS, view.credentials),
     )
 
 
@@ -346,6 +351,7 @@ class Wanted(Struct):
     subscriptions: dict[str, None] = {}
     bills: dict[str, None] = {}
     departures: dict[str, None] = {}
+    credentials: dict[str, None] = {}
 
 
 def want(wanted: Wanted, events: Iterable[Happened]) -> None:
@@ -442,6 +448,8 @@ def _want_further(wanted: Wanted, event: AnyEvent) -> None:
             wanted.departures[event.participant] = None
         case PassedOn():
             _want_passing(wanted, event)
+        case CredentialMoved():
+            wanted.credentials[event.credential] = None
 
 
 def _want_passing(wanted: Wanted, event: PassedOn) -> None:
@@ -495,6 +503,7 @@ async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
     await _bring(connection, SUBSCRIPTIONS, view.subscriptions, wanted.subscriptions)
     await _bring(connection, BILLS, view.bills, wanted.bills)
     await _bring(connection, DEPARTURES, view.departures, wanted.departures)
+    await _bring(connection, CREDENTIALS, view.credentials, wanted.credentials)
 
 
 async def _bring(connection: Any, table: Table[Any], kept: Kept[Any], identifiers: Iterable[str]) -> None:
@@ -1257,3 +1266,45 @@ async def accreditation_of(
     """The steps of a participant's credential, the oldest first."""
     place = _place_before(cursor) if cursor else (0, 0)
     return await _page_of(pool, ACCREDITATIONS, ACCREDITATIONS_OF, limit, participant, *place)
+
+
+# ---- credentials
+
+CREDENTIALS_OF: Final = CREDENTIALS.select(
+    "WHERE subject = $2 AND number < $3 AND ($4 = '' OR kind = $4) AND ($5 = '' OR state = $5)"
+    f" ORDER BY {BY_NUMBER} LIMIT $1"
+)
+ALL_CREDENTIALS: Final = CREDENTIALS.select(
+    f"WHERE number < $2 AND ($3 = '' OR kind = $3) AND ($4 = '' OR state = $4) ORDER BY {BY_NUMBER} LIMIT $1"
+)
+IN_STATE: Final = (
+    "SELECT number FROM credential WHERE state = $1 AND number > $2 AND number <= $3 ORDER BY number"
+)
+NEWEST_CREDENTIAL: Final = "SELECT coalesce(max(number), 0) FROM credential"
+
+
+async def credential(pool: Pool, identifier: str) -> CredentialRecord | None:
+    """Any credential; who may see it is the caller's question."""
+    found: CredentialRecord | None = await _one(pool, CREDENTIALS, "C", identifier)
+    return found
+
+
+async def credentials_of(
+    pool: Pool, subject: str | None, kind: str, state: str, limit: int = 50, cursor: str | None = None
+) -> Page[CredentialRecord]:
+    """Those of a subject, of everybody where it is None; of one kind or state where these are not empty."""
+    before = _before(cursor)
+    if subject is None:
+        return await _page_of(pool, CREDENTIALS, ALL_CREDENTIALS, limit, before, kind, state)
+    return await _page_of(pool, CREDENTIALS, CREDENTIALS_OF, limit, subject, before, kind, state)
+
+
+async def credentials_in(pool: Pool, state: str, above: int, most: int) -> list[int]:
+    """The numbers of credentials in a state, above one number and up to another."""
+    return [row["number"] for row in await pool.fetch(IN_STATE, state, above, most)]
+
+
+async def newest_credential(pool: Pool) -> int:
+    """How many credentials were ever issued."""
+    found: int = await pool.fetchval(NEWEST_CREDENTIAL)
+    return found

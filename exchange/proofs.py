@@ -21,6 +21,7 @@ from clearing.evidence import sha256 as sha256_of
 from exchange import journal
 from exchange.evidence import OLDER, SM3, Leaf, leaf_at, older_leaf, readers_of
 from exchange.keys import Key
+from exchange.sealing import KeyRing
 
 ED25519: Final = b"\x01"
 """Kind of signature in a signed note."""
@@ -88,11 +89,16 @@ class Path(msgspec.Struct, frozen=True):
 class Prover:
     """Signs and proves. `origin` names the log: it stays when the key is changed."""
 
-    def __init__(self, pool: Any, key: Key, origin: str) -> None:
+    def __init__(self, pool: Any, ring: KeyRing, origin: str) -> None:
         self.pool = pool
-        self.key = key
+        self.ring = ring
         self.origin = origin
         self._newest: Signed | None = None
+
+    @property
+    def key(self) -> Key:
+        """The one that signs now."""
+        return self.ring.key
 
     async def checkpoint(self) -> Signed | None:
         """The newest; None while the log is empty."""

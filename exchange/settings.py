@@ -4,6 +4,7 @@ SHUJI_DATA          data folder                        --data
 SHUJI_DSN           an outside PostgreSQL              --dsn
 SHUJI_HOST          where `serve` listens              --host
 SHUJI_PORT                                             --port
+SHUJI_PUBLIC_URL    where others reach the venue       --public-url
 SHUJI_JURISDICTION  the venue's place, ISO 3166-2      --jurisdiction
 SHUJI_LOG           text or json                       --log
 SHUJI_RATES         on or off: limits of orders        --rates
@@ -14,6 +15,7 @@ SHUJI_KEY           whose key they use                 --key
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -39,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     standby: bool = False
     log: str = "text"
     rates: str = "on"
+    public_url: str = ""
 
     def __repr__(self) -> str:
         """Without the DSN, which may hold a password."""
@@ -59,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingError(f"the log is text or json, not {given['log']!r}")
         if given.get("rates", "on") not in ("on", "off"):
             raise SettingError(f"rates are on or off, not {given['rates']!r}")
+        if "public_url" in given:
+            given["public_url"] = read_origin(given["public_url"])
         return cls(**given)
 
     @property
@@ -68,12 +73,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"http://{host}:{self.port}"
 
     @property
+    def public(self) -> str:
+        """Where others reach it: credentials are issued in the name of this address (did:web)."""
+        return self.public_url or f"http://localhost:{self.port}"
+
+    @property
     def operator_key(self) -> Path:
         return self.data / "operator.key"
 
     @property
     def venue_key(self) -> Path:
-        """What checkpoints of the evidence are signed with."""
+        """What checkpoints of the evidence and credentials are signed with."""
         return self.data / "venue.key"
 
     @property
@@ -90,6 +100,7 @@ _VARIABLES = {
     "jurisdiction": "SHUJI_JURISDICTION",
     "log": "SHUJI_LOG",
     "rates": "SHUJI_RATES",
+    "public_url": "SHUJI_PUBLIC_URL",
 }
 
 
@@ -97,6 +108,18 @@ def read_port(text: str) -> int:
     if text.isascii() and text.isdigit() and 0 < int(text) <= HIGHEST_PORT:
         return int(text)
     raise SettingError(f"the port is a number from 1 to {HIGHEST_PORT}, not {text!r}")
+
+
+def read_origin(text: str) -> str:
+    """Scheme, host and port alone: the venue's paths follow, and its DID is of the host."""
+    address = urlsplit(text)
+    try:
+        plain = f"{address.scheme}://{address.netloc}" == text.rstrip("/") and address.port != 0
+    except ValueError:
+        plain = False
+    if address.scheme not in ("http", "https") or not plain or not address.hostname or "@" in address.netloc:
+        raise SettingError(f"the public URL is like https://venue.example, without a path, not {text!r}")
+    return text.rstrip("/").lower()
 
 
 def venue_url(environ: Mapping[str, str], flag: str | None) -> str:

@@ -25,6 +25,7 @@ from clearing.notrade import Fitted, Rulebook, fitted
 from clearing.registers import Entry, Registers, dumped, loaded
 from clearing.revenue import Revenue
 from credit.bureau import Bureau
+from credit.credential import CredentialState, VenueKey
 from exchange.attributes import Attributes
 from exchange.board import Board
 from exchange.events import (
@@ -52,7 +53,7 @@ REMEMBERED: Final = 200_000
 LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
     "postponed", "settled_over", "suspended", "bought", "needs", "proposals", "auctions", "sessions",
-    "subscriptions", "bills", "plans", "entrances", "departures", "predecessors",
+    "subscriptions", "bills", "plans", "entrances", "departures", "predecessors", "credentials", "venue_keys",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -716,6 +717,21 @@ class Claims(Struct):
         return bool(self.debts or self.offers or self.refunded_fen or self.proposals or self.reversals)
 
 
+class Certified(Struct, kw_only=True, gc=False):
+    """A credential that is issued or suspended. `about` is what it certifies, `subject` whom it is given to.
+
+    `digest` is of what it claims, which is in the tables; `purpose` of an entitlement's, which its trade knew.
+    """
+
+    id: str
+    about: str
+    subject: str
+    until_ns: int
+    digest: bytes
+    purpose: str = ""
+    state: CredentialState = "issued"
+
+
 class Remembered(Struct, array_like=True, gc=False):
     """The answer to a command id: digest of the body, the encoded journal entry."""
 
@@ -858,11 +874,35 @@ class State:
         for known in (row.trade, row.entitlement):
             self.subscription_of.pop(known, None)
 
+    def _nothing_is_certified(self) -> None:
+        self.credentials: dict[str, Certified] = {}
+        self.credential_of: dict[str, str] = {}
+        """By what it certifies; follows from `credentials`, as does the next."""
+        self.credentials_held: dict[str, dict[str, None]] = {}
+        """Subject: what its credentials certify."""
+        self.venue_keys: dict[str, VenueKey] = {}
+        self.certified: dict[str, None] = {}
+        """What the events of this entry are about, whose credentials may be others now (`exchange.issuing`)."""
+
+    def take_credential(self, row: Certified) -> None:
+        self.credentials[row.id] = row
+        self.credential_of[row.about] = row.id
+        self.credentials_held.setdefault(row.subject, {})[row.about] = None
+
+    def drop_credential(self, identifier: str) -> None:
+        row = self.credentials.pop(identifier)
+        del self.credential_of[row.about]
+        held = self.credentials_held[row.subject]
+        del held[row.about]
+        if not held:
+            del self.credentials_held[row.subject]
+
     def _nothing_stands_still(self) -> None:
         self._nothing_is_metered()
         self.departures: dict[str, Departure] = {}
         self.predecessors: dict[str, tuple[str, ...]] = {}
         """Successor, and all whose duties have passed on to it: what they delivered lies under their names."""
+        self._nothing_is_certified()
         self.reminded: dict[str, int] = {}
         self.postponed: dict[str, int] = {}
         self.settled_over: dict[str, SettledOver] = {}
@@ -1130,6 +1170,8 @@ class _Dumped(Struct):
     entrances: dict[str, Entrance] = {}
     departures: dict[str, Departure] = {}
     predecessors: dict[str, tuple[str, ...]] = {}
+    credentials: dict[str, Certified] = {}
+    venue_keys: dict[str, VenueKey] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -1183,6 +1225,8 @@ def decode_state(body: bytes, boards: dict[str, Board], rulebook: Rulebook, juri
     state.duties = {row.id: row for row in dumped.duties}
     for subscription in dumped.subscriptions.values():
         state.take_subscription(subscription)
+    for credential in dumped.credentials.values():
+        state.take_credential(credential)
     state.years = dict(dumped.years)
     for year, (off, worked) in dumped.years:
         state.calendar = state.calendar.with_year(year_of(year, off, worked))
@@ -1264,6 +1308,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "entrances",
         "departures",
         "predecessors",
+        "venue_keys",
     ):
         setattr(state, name, getattr(dumped, name))
 

@@ -31,6 +31,7 @@ from exchange import (
     entitlement,
     entrance,
     halt,
+    issuing,
     listing,
     need,
     order,
@@ -128,6 +129,10 @@ def execute(state: State, command: Any, at_ns: int) -> Outcome:
         for event in _set_off(state, at_ns):
             APPLY[type(event)](state, event, at_ns)
             decided.append(event)
+    if state.certified:
+        for event in issuing.follow(state, at_ns):
+            APPLY[type(event)](state, event, at_ns)
+            decided.append(event)
     return _finish(state, command, digest, tuple(decided), None, at_ns)
 
 
@@ -157,6 +162,8 @@ def _close_entry(
         state.ledger.stirred.clear()
     if state.repriced:
         state.repriced.clear()
+    if state.certified:
+        state.certified.clear()
     state.now_ns = at_ns
     state.sequence += 1
     if key:
@@ -297,12 +304,6 @@ def replay(state: State, raw: bytes, look: Callable[[Event, int], None] | None =
 # ---- the venue's own commands
 
 
-def _adopt_key(state: State, command: happened.AdoptVenueKey, at_ns: int) -> Decision:
-    if command.actor != VENUE:
-        return Refusal(Refused.forbidden, "the venue's own command")
-    return [happened.VenueKeyAdopted(command.public_key)]
-
-
 def _advance(state: State, command: happened.AdvanceClock, at_ns: int) -> Decision:
     if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
         return refusal
@@ -338,10 +339,6 @@ def _due(state: State, at_ns: int) -> Iterator[Event]:
 def _apply_ticked(state: State, event: Ticked, at_ns: int) -> None:
     while state.timers and state.timers[0][0] <= event.until_ns:
         heappop(state.timers)
-
-
-def _apply_venue_key(state: State, event: happened.VenueKeyAdopted, at_ns: int) -> None:
-    state.venue_key = event.public_key
 
 
 def _apply_advanced(state: State, event: happened.ClockAdvanced, at_ns: int) -> None:
@@ -530,7 +527,8 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.MoveSession: session.move,
     happened.FollowTimetables: session.follow,
     happened.OpenVenue: bank.open_venue,
-    happened.AdoptVenueKey: _adopt_key,
+    happened.AdoptVenueKey: issuing.adopt_key,
+    happened.FollowCredentials: issuing.follow_all,
     happened.AdoptRulebook: _then_all_holds(rulebook.adopt),
     happened.DraftRulebook: rulebook.draft,
     happened.ApproveDraft: _then_all_holds(rulebook.approve),
@@ -634,7 +632,7 @@ MOVEMENTS: Final[dict[type, str]] = {
 }
 """Commands that move money: what they are called where one is refused for lack of it. Its id stays refused."""
 
-APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
+_APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.OrderPlaced: order.apply_placed,
     happened.Settled: order.apply_settled,
     happened.OrderClosed: order.apply_closed,
@@ -709,7 +707,9 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.BreakOpened: bank.apply_opened,
     happened.BreakClosed: bank.apply_closed,
     happened.BankDayEnded: bank.apply_day,
-    happened.VenueKeyAdopted: _apply_venue_key,
+    happened.VenueKeyAdopted: issuing.apply_key,
+    happened.CredentialIssued: issuing.apply_issued,
+    happened.CredentialMoved: issuing.apply_moved,
     happened.DepositPaid: deposit.apply_paid,
     happened.DepositTaken: deposit.apply_taken,
     happened.RefundOffered: refund.apply_offered,
@@ -779,6 +779,9 @@ APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
 }
 """Event: what it changes."""
 
+APPLY: Final = issuing.noting(_APPLY)
+"""The same; what its events are about is noted for the credentials that follow (`exchange.issuing`)."""
+
 FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
     happened.Settled: _both(_after_settled, subscription.after_settled),
     happened.Completed: _after_completed,
@@ -828,5 +831,6 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "bill_reminder": subscription.on_bill_reminder_due,
     "bill_file": subscription.on_file_due,
     "bill_dispute": subscription.on_dispute_due,
+    "credential": issuing.on_due,
 }
 """Kind of timer: what happens when its instant has passed."""

@@ -112,6 +112,7 @@ def day() -> World:
     departures(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
+    world.must(e.AdoptVenueKey(actor=OPERATOR, public_key=public_key("its next"), reason="a key a year"))
     set_aside(world)
     for days in (25, 35):  # what runs for 30 days is reminded of its end between them
         world.wait(days=days)

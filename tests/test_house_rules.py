@@ -71,10 +71,11 @@ PLACES = re.compile(
 
 @cache
 def everything(folder: Path) -> tuple[Path, ...]:
-    """Files of the checkout, without what tools and `make` lay there (names with a dot, but for `.ci`)."""
+    """Files of the checkout, without what tools and `make` lay there (names with a dot, but for `.ci`; `node_modules`)."""
     found: list[Path] = []
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name != "__pycache__" and (path.name == ".ci" or path.name[0] != "."):
+        laid = path.name in ("__pycache__", "node_modules") or path.name[0] == "."
+        if path.is_dir() and (path.name == ".ci" or not laid):
             found += everything(path)
         elif path.is_file() and path.name != ".git":  # a file in a second working tree
             found.append(path)

@@ -1,11 +1,14 @@
-"""First surveillance alerts, for operators and auditors (`exchange.surveillance`)."""
+"""Alerts for operators and auditors: what surveillance has noticed (`exchange.surveillance`), and a key that is too old."""
 
 from typing import Annotated, Final, Literal
 
 from litestar import Response
 from msgspec import Meta, Struct
 
+from credit.credential import method_of
 from exchange.events import Refused
+from exchange.issuing import KEY_DAYS, aged_key
+from exchange.state import DAY_NS
 from exchange.surveillance import Alert
 from exchange.web.instant import text_of
 from exchange.web.operation import Call, Operation, Paging
@@ -17,13 +20,16 @@ WORDS: Final = {
     "price_off_tape": ("成交价偏离行情", "Price far off the tape"),
     "cancel_ratio": ("撤单率过高", "High cancel ratio"),
     "refusal_burst": ("短时间内多次被拒绝", "Burst of refusals"),
+    "key_age": ("签名密钥使用过久，请更换", "The key that signs is too old: replace it (POST /v1/venue-key)"),
 }
 """Kind: (Chinese, English)."""
 
 
 class AlertQuery(Paging, kw_only=True, forbid_unknown_fields=True):
     kind: Annotated[
-        Literal["", "related_parties", "wash_flow", "price_off_tape", "cancel_ratio", "refusal_burst"],
+        Literal[
+            "", "related_parties", "wash_flow", "price_off_tape", "cancel_ratio", "refusal_burst", "key_age"
+        ],
         Meta(description="one kind; all without it"),
     ] = ""
 
@@ -71,10 +77,22 @@ def alert_view(alert: Alert) -> AlertView:
 async def alerts(call: Call, asked: AlertQuery) -> Response[bytes]:
     """The newest first. A cursor is a place in the list as it is now: what is seen again moves to its front."""
     await call.need_role("operator", "auditor", "regulator")
-    found = [one for one in call.desk.monitor.surveillance.alerts if asked.kind in ("", one.kind)]
+    known = [*await _aged_key(call), *call.desk.monitor.surveillance.alerts]
+    found = [one for one in known if asked.kind in ("", one.kind)]
     begin = _place(asked.cursor)
     end = begin + asked.limit
     return call.page([alert_view(one) for one in found[begin:end]], str(end) if end < len(found) else "")
+
+
+async def _aged_key(call: Call) -> list[Alert]:
+    """It is there until another key signs, and comes first."""
+    now_ns = call.now_ns
+    key = await call.read(lambda state: aged_key(state, now_ns))
+    if key is None:
+        return []
+    due_ns, method = key.since_ns + KEY_DAYS * DAY_NS, method_of(call.desk.sealer.place.did, key.public_key)
+    days = (now_ns - key.since_ns) // DAY_NS
+    return [Alert(f"key_age-{key.since_ns}", "key_age", due_ns, now_ns, "", (), {"days": days}, (method,))]
 
 
 def _place(cursor: str) -> int:

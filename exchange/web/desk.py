@@ -13,6 +13,7 @@ from exchange.engine import Engine
 from exchange.monitor import Monitor
 from exchange.projector import Progress
 from exchange.proofs import Prover
+from exchange.sealing import Sealer
 from exchange.web.access import Challenges, Register, Tokens
 from exchange.web.feed import Feed
 from exchange.web.problem import Reasons
@@ -44,6 +45,7 @@ class Desk:
     prover: Prover
     rates: Rates
     audit: AuditLog
+    sealer: Sealer
     name: str = VENUE_NAME
     indicative: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """Listing before a call auction: as of which journal entry, the price that it would make, and how much at it."""

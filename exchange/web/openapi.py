@@ -43,6 +43,7 @@ TAGS: Final = {
     "ledger": "The books: balances, statements, reservations, escrow, fees, shares, refusals, reversals",
     "registers": "What the venue has on record of a product or a participant, and since when",
     "credit": "Credit score and grade",
+    "credentials": "Verifiable credentials: issued, their status lists, the venue's keys",
     "evidence": "Evidence: signed checkpoints and proofs",
     "operations": "For operators and auditors",
 }
@@ -159,6 +160,8 @@ _PATH_EXAMPLES: Final = {
     "listing": "L1",
     "contract": "L1-1",
     "attestation": "A1",
+    "credential": "C1",
+    "purpose": "revocation",
     "order": "O1",
     "trade": "T1",
     "entitlement": "E1",

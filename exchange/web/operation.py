@@ -110,6 +110,8 @@ PATH_PATTERNS: Final = {
     "draft": whole("K[1-9][0-9]{0,17}"),
     "named_key": whole("Y[1-9][0-9]{0,17}"),
     "session": whole("[A-Za-z0-9_-]{16}"),
+    "credential": whole("C[1-9][0-9]{0,17}"),
+    "purpose": whole("revocation|suspension"),
     "step": whole("submit|approve|return|suspend|resume|withdraw"),
 }
 """What each path parameter looks like; anything else is 404 before a handler sees it."""

@@ -15,6 +15,7 @@ from exchange.web import (
     catalogue,
     console,
     contracts,
+    credentials,
     credit,
     departures,
     drafts,
@@ -91,6 +92,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *credit.OPERATIONS,
     *evidence.OPERATIONS,
     *oversight.OPERATIONS,
+    *credentials.OPERATIONS,
 )
 
 

@@ -80,11 +80,18 @@ def test_an_exit_waits_for_what_is_left(world: World) -> None:
 
 
 def test_who_has_nothing_left_is_gone(world: World) -> None:
-    """Credential, then account, in one entry."""
+    """Accreditation, then account, in one entry; what was signed of it is revoked, for its date lies ahead."""
     merchant = world.merchant()
     world.must(going(merchant, "dissolution"))
     outcome = look(world)
-    assert kinds(outcome) == ["Ticked", "AccreditationDecided", "StatusSet", "DepartureDone"]
+    assert kinds(outcome) == [
+        "Ticked",
+        "AccreditationDecided",
+        "StatusSet",
+        "DepartureDone",
+        "CredentialMoved",
+    ]
+    assert outcome.events[-1].state == "revoked"
     row = world.state.bureau.participants[merchant]
     assert (row.credential, row.status, world.state.departures) == ("expired", "closed", {})
     assert only(outcome, e.AccreditationDecided).step == "leave"

@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import json
 import typing
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import msgspec
@@ -14,9 +16,9 @@ from hypothesis import strategies as st
 from clearing.evidence import Salt, canonical, sha256, text_of
 from exchange import events, journal, venue
 from exchange.evidence import LEAVES, OLDER, SM3, Log, id_of, kind_of, leaves_in, leaves_of, readers_of
-from exchange.keys import Key
 from exchange.projector import Projector
 from exchange.proofs import Beyond, Prover
+from exchange.sealing import KeyRing
 from exchange.verification import verify
 from tests import golden_journal
 from tests.clearing import naive_log
@@ -231,7 +233,11 @@ async def test_a_journal_that_is_older_has_one_leaf_over_its_chain(database_dsn:
 async def prover_of(dsn: str) -> Prover:
     import asyncpg
 
-    return Prover(await asyncpg.create_pool(dsn, min_size=1, max_size=1), Key.make(), "shuji/test")
+    return Prover(
+        await asyncpg.create_pool(dsn, min_size=1, max_size=1),
+        KeyRing(Path(mkdtemp()) / "venue.key"),
+        "shuji/test",
+    )
 
 
 async def test_a_second_start_goes_on_with_the_same_tree(database_dsn: str) -> None:

@@ -349,7 +349,7 @@ def test_a_term_shorter_than_the_acceptance_ends_with_the_trade(way: str) -> Non
     trade = world.buy(buyer, world.listing(merchant, term_days=1, acceptance_days=30))
     world.deliver(trade)
     right = entitlement_of(world, trade)
-    assert kinds(world.tick_at(right.until_ns + 2_000)) == ["Ticked"]
+    assert kinds(world.tick_at(right.until_ns + 2_000)) == ["Ticked", "CredentialMoved"]
     assert world.code(e.IssueKey(actor=buyer, entitlement=right.id, key_sha256="01" * 32)) == "wrong_state"
     due_ns = world.state.trades[trade].due_ns
     outcome = world.accept(trade) if way == "accept" else world.tick_at(due_ns + 1)

@@ -25,7 +25,7 @@ from clearing.money import amount_fen
 from clearing.notrade import Rulebook
 from clearing.notrade import load as load_rulebook
 from clearing.registers import AnyFacts, Assessment, RecipientNotice
-from exchange import board, venue
+from exchange import board, issuing, venue
 from exchange import events as e
 from exchange.book_orders import Law, takes_orders
 from exchange.contract import draft
@@ -117,6 +117,18 @@ def only(outcome: Outcome, kind: type[T]) -> T:
 
 def kinds(outcome: Outcome) -> list[str]:
     return [type(event).__name__ for event in outcome.events]
+
+
+def check_credentials(state: State, at_ns: int) -> None:
+    """Each is what the thing is that it certifies; one whose date has come may wait for its tick."""
+    assert issuing.lacking(state, at_ns) == []
+    for row in state.credentials.values():
+        now = issuing.wanted(state, row.about, at_ns)
+        assert now is not None, row
+        assert now.state == row.state or now.reason == "its date has come", (row, now)
+        if now.claims is not None and now.state in ("issued", "suspended"):
+            assert issuing.digest_of(now.claims) == row.digest, row
+            assert row.until_ns == now.until_ns or now.until_ns == 0, (row, now)
 
 
 class World:
@@ -536,6 +548,7 @@ class World:
         """Everything that must hold between two commands."""
         state = self.state
         state.ledger.check()
+        check_credentials(state, self.at_ns)
         for listing, book in state.books.items():
             gathers = not takes_orders(state, state.listings[listing])
             law = None if gathers else Law(state, state.listings[listing], self.at_ns)
