@@ -126,7 +126,7 @@ class Cell(msgspec.Struct):
     signed: dict[str, Signed] = {}
     of_buyers: dict[tuple[str, int], Any] = {}
     """What the venue has read of a buyer, by its id and the price of the tier that it buys at."""
-    of_amounts: dict[int, Any] = {}
+    of_amounts: dict[tuple[int, int], Any] = {}
     """Who is paid what of a price, in fen."""
 
 

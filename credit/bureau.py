@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import UNSET
 
-from credit.conduct import GOOD, Conduct, ConductKind
+from credit.conduct import GOOD, KINDS, Conduct, ConductKind
 from credit.merchant import (
     IDENTITY,
     Code,
@@ -204,6 +204,46 @@ _CREDENTIAL_HINDRANCE: Final[Mapping[Credential, Hindering | None]] = {
 }
 
 
+NEVER_NS: Final = 1 << 62
+
+
+class Remedy(msgspec.Struct, kw_only=True):
+    """What was done about one fault. Instants are 0 where it was not done.
+
+    Contested from `contested_ns` until `decided_ns`; `upheld`, it is as if it had never been. Repaired, it weighs nothing
+    from `repaired_ns` on and stays in the log.
+    """
+
+    kind: ConductKind
+    reference: str
+    at_ns: int
+    contested_ns: int = 0
+    decided_ns: int = 0
+    upheld: bool = False
+    repaired_ns: int = 0
+
+    def waits(self, as_of_ns: int) -> bool:
+        """Whether its objection was not decided as of an instant."""
+        contested = bool(self.contested_ns) and not self.upheld
+        return contested and self.contested_ns <= as_of_ns < (self.decided_ns or NEVER_NS)
+
+    def leaves_out(self, as_of_ns: int, rewarding: bool) -> bool:
+        """The view that restricts leaves a contested fault out, the view that rewards keeps it. A severe one is left to the
+        model, which holds the grade at C meanwhile."""
+        if self.upheld or 0 < self.repaired_ns <= as_of_ns:
+            return True
+        return not rewarding and not self.is_severe and self.waits(as_of_ns)
+
+    @property
+    def is_severe(self) -> bool:
+        return KINDS[self.kind].severity == "severe"
+
+
+def fault_key(fault: Conduct | Remedy) -> str:
+    """By what a fault of a participant is known."""
+    return f"{fault.kind}:{fault.reference}:{fault.at_ns}"
+
+
 class _Kept(msgspec.Struct):
     """What was worked out for a participant: as of which instant on, with which identities."""
 
@@ -224,7 +264,7 @@ class Bureau:
 
     __slots__ = (
         "_flows", "_identities", "_kept", "_kept_day", "_kin", "_settled",
-        "by_key", "by_uscc", "conduct", "participants", "rings",
+        "by_key", "by_uscc", "conduct", "participants", "remedies", "rings",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -233,6 +273,7 @@ class Bureau:
         self.by_uscc: dict[str, str] = {}
         self.conduct: dict[str, Log] = {}
         self.rings: dict[str, tuple[str, ...]] = {}
+        self.remedies: dict[str, dict[str, Remedy]] = {}
         self._flows: dict[str, tuple[int, dict[str, Flow]]] = {}
         self._kept: dict[str, _Kept] = {}
         self._settled: dict[str, tuple[int, int, int, int]] = {}
@@ -243,10 +284,11 @@ class Bureau:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bureau):
             return NotImplemented
-        return (self.participants, self.conduct, self.rings) == (
+        return (self.participants, self.conduct, self.rings, self.remedies) == (
             other.participants,
             other.conduct,
             other.rings,
+            other.remedies,
         )
 
     __hash__ = None  # type: ignore[assignment]  # mutable
@@ -402,26 +444,70 @@ class Bureau:
             self.rings[ring] = members
         self._identities += 1
 
-    def rating(self, participant_id: str, as_of_ns: int, contested: Contested = ()) -> Rating:
+    def faults_of(self, participant_id: str) -> list[Conduct]:
+        """Every fault on record, the oldest first; those of a case that has no effect yet too."""
+        faults = self.conduct.get(participant_id, _NO_LOG).faults
+        return sorted(faults.values(), key=lambda fault: fault.at_ns)
+
+    def remedy_of(self, participant_id: str, fault: Conduct) -> Remedy | None:
+        """What was done about a fault."""
+        return self.remedies.get(participant_id, {}).get(fault_key(fault))
+
+    def set_remedy(self, participant_id: str, remedy: Remedy) -> None:
+        """Something was done about a fault; a grade that was kept is worked out anew."""
+        self.remedies.setdefault(participant_id, {})[fault_key(remedy)] = remedy
+        if participant_id in self._kept:
+            self._kept[participant_id].grade = None
+
+    def rating(
+        self, participant_id: str, as_of_ns: int, contested: Contested = (), *, rewarding: bool = False
+    ) -> Rating:
         """Score, grade and reasons as of an instant, without the faults that are `contested` as (kind, reference).
-        Cost as score.rate, plus 3 us a counterparty, and the first time on a day as score.flows_before.
+        Cost as score.rate, plus 3 us a counterparty, and the first time on a day as score.flows_before. In the view
+        that restricts, or in the one that is `rewarding` (`Remedy`).
 
         Identities are those of the instant. Owners and groups are those known today, at every instant:
         dealing with oneself earned nothing even before it was found out.
         """
         subject, log = self._subject(participant_id, as_of_ns)
-        return rate(log, subject, self._evidence(participant_id, as_of_ns).evidence, as_of_ns, contested)
+        log, waits = self._remedied(participant_id, log, as_of_ns, rewarding)
+        found = self._evidence(participant_id, as_of_ns).evidence
+        return rate(log, subject, found, as_of_ns, (*contested, *waits))
 
-    def grade(self, participant_id: str, as_of_ns: int, contested: Contested = ()) -> Grade:
+    def grade(
+        self, participant_id: str, as_of_ns: int, contested: Contested = (), *, rewarding: bool = False
+    ) -> Grade:
         """The grade alone; where it is not kept, a tenth of the time of the rating."""
-        kept = self._evidence(participant_id, as_of_ns)
-        if kept.grade is not None and kept.since_ns <= as_of_ns and not contested:
+        kept, plain = self._evidence(participant_id, as_of_ns), not contested and not rewarding
+        if kept.grade is not None and kept.since_ns <= as_of_ns and plain:
             return kept.grade
         subject, log = self._subject(participant_id, as_of_ns)
-        grade = score_and_grade(log, subject, kept.evidence, as_of_ns, contested)[1]
-        if not contested and all(fault.at_ns <= as_of_ns for fault in log.faults.values()):
+        left, waits = self._remedied(participant_id, log, as_of_ns, rewarding)
+        grade = score_and_grade(left, subject, kept.evidence, as_of_ns, (*contested, *waits))[1]
+        if plain and self._stands(participant_id, log, as_of_ns):
             kept.since_ns, kept.grade = as_of_ns, grade
         return grade
+
+    def _stands(self, participant_id: str, log: Log, as_of_ns: int) -> bool:
+        """Whether nothing on record begins to count later than this."""
+        remedies = self.remedies.get(participant_id, {}).values()
+        return all(fault.at_ns <= as_of_ns for fault in log.faults.values()) and all(
+            max(row.contested_ns, row.decided_ns, row.repaired_ns) <= as_of_ns for row in remedies
+        )
+
+    def _remedied(
+        self, participant_id: str, log: Log, as_of_ns: int, rewarding: bool
+    ) -> tuple[Log, tuple[tuple[ConductKind, str], ...]]:
+        """The log without the faults that do not count, and the severe ones whose objection waits."""
+        remedies = self.remedies.get(participant_id)
+        if remedies is None:
+            return log, ()
+        out = [key for key, row in remedies.items() if row.leaves_out(as_of_ns, rewarding)]
+        faults = {key: fault for key, fault in log.faults.items() if fault_key(fault) not in out}
+        waits = [
+            (row.kind, row.reference) for row in remedies.values() if row.is_severe and row.waits(as_of_ns)
+        ]
+        return Log(log.good, faults), () if rewarding else tuple(waits)
 
     def _subject(self, participant_id: str, as_of_ns: int) -> tuple[Subject, Log]:
         participant = self.participants[participant_id]
@@ -566,8 +652,13 @@ class Bureau:
             "format": FORMAT,
             "participants": [msgspec.to_builtins(row) for row in self.participants.values()],
             "conduct": [_dump_log(name, log) for name, log in self.conduct.items()],
+            **self._dump_remedies(),
             **({"rings": [[ring, *members] for ring, members in self.rings.items()]} if self.rings else {}),
         }
+
+    def _dump_remedies(self) -> dict[str, Any]:
+        rows = [[name, list(found.values())] for name, found in self.remedies.items()]
+        return {"remedies": msgspec.to_builtins(rows)} if rows else {}
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> "Bureau":
@@ -581,6 +672,8 @@ class Bureau:
             bureau.conduct[name] = _load_log(good, faults)
         for ring, *members in msgspec.convert(data.get("rings", []), list[list[str]]):
             bureau.rings[ring] = tuple(members)
+        for name, rows in msgspec.convert(data.get("remedies", []), list[tuple[str, list[Remedy]]]):
+            bureau.remedies[name] = {fault_key(row): row for row in rows}
         return bureau
 
 

@@ -24,6 +24,7 @@ from clearing import notrade
 from exchange import board, journal, keys
 from exchange.archive import Archiver
 from exchange.audit import AuditLog
+from exchange.consequence import grade_of
 from exchange.engine import Engine
 from exchange.events import VENUE, AdoptVenueKey, FollowCredentials, OpenVenue
 from exchange.issuing import lacking
@@ -147,7 +148,7 @@ def _rates(engine: Engine, on: bool) -> Rates:
     def now_ns() -> int:
         return engine.now_ns() + (time.monotonic_ns() if engine.simulated else 0)
 
-    return Rates(lambda participant: engine.state.bureau.grade(participant, engine.now_ns()), now_ns, on)
+    return Rates(lambda participant: grade_of(engine.state, participant), now_ns, on)
 
 
 async def _first_checksum(pool: Any) -> bytes:

@@ -28,6 +28,7 @@ from msgspec import UnsetType
 from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import capacities
+from exchange.consequence import order_refusal
 from exchange.events import (
     VENUE,
     AuctionClosed,
@@ -127,6 +128,7 @@ def place(state: State, command: PlaceBid, at_ns: int) -> Refusal | list[Event]:
         or _bidder_refusal(state, listing, auction, command.actor, at_ns)
         or _place_refusal(auction, listing, command)
         or _law_refusal(state, listing, command, at_ns)
+        or order_refusal(state, command.actor, listing.merchant, _said_fen(listing, command))
         or _money_refusal(state, listing, auction, command)
     )
     return refusal or [_placed(state, listing, auction, command, at_ns)]
@@ -290,6 +292,11 @@ def _money_refusal(state: State, listing: Listing, auction: Auction, command: Pl
     mine = leading is not None and leading.participant == command.actor
     freed = leading.deposit_fen + leading.reserved_fen if leading is not None and mine else 0
     return _lacking(state, command.actor, bid.deposit_fen + bid.reserved_fen, freed)
+
+
+def _said_fen(listing: Listing, command: PlaceBid) -> int:
+    """What the lot would cost at this bid; a sealed one does not say."""
+    return 0 if command.commitment else price_of_lot(listing, command.price_fen)
 
 
 def _lacking(state: State, bidder: str, needed_fen: int, freed_fen: int = 0) -> Refusal | None:

@@ -19,6 +19,7 @@ from clearing.house import Cell
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
 from exchange import order as orders
+from exchange.consequence import order_refusal
 from exchange.events import (
     VENUE,
     CallAuctionHeld,
@@ -131,7 +132,13 @@ def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[E
     if asks.post_only and would_meet(state.books[listing.id], law, _as_order(state, command, asks)):
         return Refusal(Refused.would_cross, "post_only: it would trade at once; place it at another price")
     reserved = _reserved(state, law, command, asks)
-    return _funds_refusal(state, command, reserved) or _enter(state, law, command, asks, reserved, at_ns)
+    return (
+        _ceiling_refusal(
+            state, listing, command.actor, command.side, command.limit_fen, command.quantity, reserved
+        )
+        or _funds_refusal(state, command, reserved)
+        or _enter(state, law, command, asks, reserved, at_ns)
+    )
 
 
 def _cell(state: State, listing: Listing, at_ns: int) -> Cell:
@@ -209,6 +216,18 @@ def _as_order(state: State, command: PlaceOrder, asks: Conditions) -> Order:
     order = Order("", side, command.limit_fen, command.quantity, owner, command.actor)
     order.conditions = asks
     return order
+
+
+def _ceiling_refusal(
+    state: State, listing: Listing, participant: str, side: str, limit_fen: int, quantity: int, reserved: int
+) -> Refusal | None:
+    """Whether its grade allows so large an order; a sale without a limit is held against the listed price."""
+    if side == BUY:
+        return order_refusal(state, participant, "", reserved)
+    price_fen = limit_fen or listing.terms.price_fen
+    return order_refusal(
+        state, participant, "", amount_fen(price_fen, listing.terms.price_per_units, quantity)
+    )
 
 
 def _funds_refusal(state: State, command: PlaceOrder, reserved: int) -> Refusal | None:
@@ -405,8 +424,11 @@ def change(state: State, command: ReplaceOrder, at_ns: int) -> Refusal | Iterato
     keeps = keeps_place(order, asked, book.waits(order))
     if not keeps and (refusal := _again_refusal(state, listing, order, asked, at_ns)) is not None:
         return refusal
-    return _cost_refusal(state, listing, order, asked) or _replaced(
-        state, listing, order, asked, keeps, at_ns
+    cost = _cost(listing, order, asked)
+    return (
+        _ceiling_refusal(state, listing, order.participant, order.side, asked.price_fen, asked.quantity, cost)
+        or _cost_refusal(state, listing, order, asked)
+        or _replaced(state, listing, order, asked, keeps, at_ns)
     )
 
 

@@ -7,6 +7,7 @@ The merchant takes back what neither an open sale nor a refund that it has offer
 from typing import Final
 
 from clearing.ledger import CNY, Leg, deposit_owner
+from exchange.consequence import UNDO, kept_deposit_fen
 from exchange.events import DepositPaid, DepositTaken, Event, PayDeposit, Refusal, Refused, TakeDeposit
 from exchange.state import State
 
@@ -28,7 +29,11 @@ def pay(state: State, command: PayDeposit, at_ns: int) -> Refusal | list[Event]:
 def take(state: State, command: TakeDeposit, at_ns: int) -> Refusal | list[Event]:
     if (refusal := _bounds_refusal(command.amount_fen)) is not None:
         return refusal
-    free_fen = deposited(state, command.actor) - needed(state, command.actor)
+    lies_fen, kept_fen = deposited(state, command.actor), kept_deposit_fen(state, command.actor)
+    if kept_fen and lies_fen - kept_fen < command.amount_fen:
+        said = f"deposit_fen: the grade in force asks for {kept_fen} fen while listings are open. 信用等级要求保证金。"
+        return Refusal(Refused.standing_denied, said + UNDO)
+    free_fen = lies_fen - needed(state, command.actor)
     if free_fen < command.amount_fen:
         detail = f"{max(free_fen, 0)} fen of the deposit are free: open sales and refunds that you offered need the rest"
         return Refusal(Refused.funds_insufficient, detail)

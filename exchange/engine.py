@@ -32,6 +32,7 @@ from exchange import journal, venue
 from exchange.board import BoardError
 from exchange.book_orders import has_connections
 from exchange.clock import Clock
+from exchange.consequence import is_behind as grades_behind
 from exchange.duty import is_stale
 from exchange.events import (
     VENUE,
@@ -40,6 +41,7 @@ from exchange.events import (
     CancelMany,
     CancelOrder,
     EndConnection,
+    FollowGrades,
     FollowTimetables,
     HaltTrading,
     MoveListing,
@@ -175,6 +177,8 @@ class Engine:
             await self.submit(RecountDuties(actor=VENUE))
         if is_behind(self.state, self.now_ns()):
             await self.submit(FollowTimetables(actor=VENUE))
+        if grades_behind(self.state):
+            await self.submit(FollowGrades(actor=VENUE))
         if has_connections(self.state):
             await self.submit(EndConnection(actor=VENUE))
 

@@ -19,7 +19,10 @@ from clearing.bank import BankEntry, Custody, Equality, Payment
 from clearing.contract import Declarations, Offer, Security
 from clearing.money import Tier
 from clearing.registers import AnyFacts
+from credit.conduct import ConductKind
 from credit.credential import Claims, CredentialState
+from credit.remedy import CaseState
+from credit.score import Grade
 from exchange.attributes import Attributes
 from exchange.matching.metering import Line, Plan
 from exchange.matching.negotiation import Criterion, Ranked
@@ -1177,6 +1180,76 @@ class AnswerDocuments(Command, frozen=True, kw_only=True):
     """By an applicant whom a reviewer has asked: (name, SHA-256) of what it hands in."""
 
     documents: tuple[tuple[str, str], ...]
+
+
+class FollowGrades(Command, frozen=True, kw_only=True):
+    """The venue's own at its start: from now on grades are looked at once a day."""
+
+
+class OpenCase(Command, frozen=True, kw_only=True):
+    """By a reviewer: what somebody has done (认定). `reference` is what it is about, a trade or a listing."""
+
+    participant: str
+    kind: ConductKind
+    reference: str
+    text: str
+    evidence_sha256: str
+
+
+class ObjectToCase(Command, frozen=True, kw_only=True):
+    """By the one whom it is about, once."""
+
+    case: str
+    text: str
+    evidence_sha256: str = ""
+
+
+class ObjectToConduct(Command, frozen=True, kw_only=True):
+    """To a fault of one's own that the venue has on record; it becomes a case. `first` is who found it, as the tables say;
+    empty where the venue did."""
+
+    kind: ConductKind
+    reference: str
+    text: str
+    evidence_sha256: str = ""
+    first: str = ""
+
+
+class DecideObjection(Command, frozen=True, kw_only=True):
+    """By another reviewer than the first decider, of another house."""
+
+    case: str
+    uphold: bool
+    text: str
+
+
+class CorrectCase(Command, frozen=True, kw_only=True):
+    """By the one whom it is about: what was wrong is put right (纠正)."""
+
+    case: str
+    evidence_sha256: str
+
+
+class AskRepair(Command, frozen=True, kw_only=True):
+    """By the one whom it is about, after the minimum period: a public commitment (信用承诺). It costs nothing."""
+
+    case: str
+    commitment_sha256: str
+
+
+class DecideRepair(Command, frozen=True, kw_only=True):
+    case: str
+    grant: bool
+    text: str
+
+
+class OverrideGrade(Command, frozen=True, kw_only=True):
+    """By an operator; a second one, of another house, says the same and it counts."""
+
+    participant: str
+    grade: Grade
+    until_ns: int
+    reason: str
 
 
 class AddKey(Command, frozen=True, kw_only=True):
@@ -2767,6 +2840,106 @@ class AccreditationProposalEnded(Event, frozen=True):
     state: str
 
 
+class GradesLooked(Event, frozen=True):
+    """Grades were looked at up to so many participants with conduct; the next look is at `next_ns`."""
+
+    after: int
+    next_ns: int
+
+
+class GradeNoticed(Event, frozen=True):
+    """A lower grade than the one `in_force` is to be in force from `from_ns` on. `cause`: `computed`, or a case."""
+
+    participant: str
+    grade: Grade
+    in_force: Grade
+    from_ns: int
+    cause: str
+
+
+class GradeNoticeLapsed(Event, frozen=True):
+    """What was noticed does not come: the grade computed is no lower than the one in force any more."""
+
+    participant: str
+
+
+class GradeSet(Event, frozen=True):
+    """Another grade is in force from now on. `cause`: notice, upgrade, contested, upheld, override or
+    override_ended."""
+
+    participant: str
+    grade: Grade
+    before: Grade
+    cause: str
+
+
+class LargestOrderSet(Event, frozen=True):
+    """What a ceiling on orders follows."""
+
+    participant: str
+    largest_fen: int
+
+
+class CaseOpened(Event, frozen=True):
+    """A reviewer's determination, of which the participant is given notice; or a fault on record that it objects to.
+
+    `fault` and `fault_at_ns`: reference and instant of the conduct; a determination is conduct from `effective_ns` on, its
+    reference is the case. `by` is the first decider, the venue where it saw for itself.
+    """
+
+    case: str
+    participant: str
+    kind: ConductKind
+    reference: str
+    fault: str
+    fault_at_ns: int
+    effective_ns: int
+    ends_ns: int
+    published_until_ns: int
+    text: str
+    evidence_sha256: str
+    by: str
+    state: CaseState
+
+
+class CaseMoved(Event, frozen=True):
+    """`step`: take_effect, object, uphold, reject, correct, ask_repair, repair, refuse_repair, fade.
+
+    `until_ns`: by when what was asked for is decided, and `decider` who is named for it.
+    """
+
+    case: str
+    participant: str
+    step: str
+    state: CaseState
+    by: str
+    text: str = ""
+    sha256: str = ""
+    until_ns: int = 0
+    decider: str = ""
+
+
+class OverrideProposed(Event, frozen=True):
+    participant: str
+    grade: Grade
+    until_ns: int
+    reason: str
+    by: str
+
+
+class OverrideConfirmed(Event, frozen=True):
+    """`from_ns`: where it restricts, it is noticed first."""
+
+    participant: str
+    grade: Grade
+    from_ns: int
+    by: str
+
+
+class OverrideEnded(Event, frozen=True):
+    participant: str
+
+
 class KeyAdded(Event, frozen=True):
     participant: str
     named_key: str
@@ -3005,6 +3178,16 @@ AnyEvent = (
     | DepartureDone
     | CredentialIssued
     | CredentialMoved
+    | GradesLooked
+    | GradeNoticed
+    | GradeNoticeLapsed
+    | GradeSet
+    | LargestOrderSet
+    | CaseOpened
+    | CaseMoved
+    | OverrideProposed
+    | OverrideConfirmed
+    | OverrideEnded
 )
 
 

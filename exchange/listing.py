@@ -26,6 +26,8 @@ from exchange import allowance
 from exchange.attributes import Attributes, broken, settled
 from exchange.attributes import refuse as refuse_attributes
 from exchange.board import CENTRAL, Board
+from exchange.consequence import listing_refusal
+from exchange.consequence import notice_ns as notice_of
 from exchange.counters import UNCOUNTED, is_abroad
 from exchange.debt import debt_refusal
 from exchange.events import (
@@ -119,7 +121,11 @@ SHA256: Final = re.compile(r"[0-9a-f]{64}\Z").match
 
 
 def create(state: State, command: CreateListing, at_ns: int) -> Refusal | list[Event]:
-    refusal = standing_refusal(state, command.actor, "list", at_ns) or debt_refusal(state, command.actor)
+    refusal = (
+        standing_refusal(state, command.actor, "list", at_ns)
+        or debt_refusal(state, command.actor)
+        or listing_refusal(state, command.actor)
+    )
     if refusal is not None:
         return refusal
     product = state.products.get(command.product)
@@ -418,8 +424,10 @@ def move(state: State, command: MoveListing, at_ns: int) -> Refusal | list[Event
         if refusal is not None:
             return refusal
         looked = replace(listing, tariff_sha256=command.tariff_sha256)
-        refusal = standing_refusal(state, listing.merchant, "list", at_ns) or law_refusal(
-            state, looked, at_ns, TARIFF_FACTS if command.step == "submit" else ()
+        refusal = (
+            standing_refusal(state, listing.merchant, "list", at_ns)
+            or listing_refusal(state, listing.merchant, 0)
+            or law_refusal(state, looked, at_ns, TARIFF_FACTS if command.step == "submit" else ())
         )
         board, said = state.boards[listing.board], attributes_of(listing)
         refusal = refusal or board_refusal(
@@ -514,7 +522,7 @@ def moves(state: State, listing: Listing, command: MoveListing, at_ns: int) -> l
     after = LIFE[listing.state, step]
     events: list[Event] = []
     if step == "approve":
-        notice_ns = state.boards[listing.board].public_notice_days * DAY_NS
+        notice_ns = notice_of(state, listing.merchant, state.boards[listing.board].public_notice_days)
         tariff = command.tariff_sha256
         events.append(ListingMoved(listing.id, step, after, reasons, by, at_ns + notice_ns, tariff))
         if not notice_ns:

@@ -28,6 +28,7 @@ from typing import Final
 from clearing.contract import DECLARED_FACTS
 from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
+from exchange.consequence import order_refusal
 from exchange.contract import to_sign
 from exchange.events import (
     VENUE,
@@ -597,6 +598,7 @@ def _award(
     refusal = (
         halted_refusal(state, state.listings[proposal.listing])
         or standing_refusal(state, need.buyer, "buy", at_ns)
+        or _ceiling_refusal(state, need, proposal)
         or _money_refusal(state, need, proposal)
         or _unsigned_refusal(state, need, proposal, accepts_prior, at_ns)
     )
@@ -623,6 +625,13 @@ def _best_refusal(state: State, need: Need, proposal: Proposal, actor: str) -> t
     if actor != need.buyer:
         detail = "by the stated criteria another proposal is better: counter, or wait for the buyer"
     return Refusal(Refused.outside_terms, detail)
+
+
+def _ceiling_refusal(state: State, need: Need, proposal: Proposal) -> Refusal | None:
+    """Whether the grades of both allow so large an award."""
+    per_units = state.listings[proposal.listing].terms.price_per_units
+    amount = amount_fen(proposal.price_fen, per_units, proposal.quantity)
+    return order_refusal(state, need.buyer, proposal.merchant, amount)
 
 
 def _money_refusal(state: State, need: Need, proposal: Proposal) -> Refusal | None:

@@ -30,8 +30,10 @@ from clearing.notrade import (
     place_of,
 )
 from credit.conduct import Conduct
+from credit.remedy import CONSEQUENCES
 from exchange import allowance, revenue
 from exchange.attestation import confirming
+from exchange.consequence import limits_of, order_refusal
 from exchange.contract import to_sign
 from exchange.counters import (
     NONE_EXPORTED,
@@ -45,6 +47,7 @@ from exchange.counters import (
 )
 from exchange.events import (
     Event,
+    GradeSet,
     Held,
     OrderClosed,
     OrderPlaced,
@@ -580,6 +583,8 @@ def _place_posted(
     if refusal is not None:
         return refusal
     amount = amount_fen(price_fen, listing.terms.price_per_units, command.quantity)
+    if (refusal := order_refusal(state, command.actor, listing.merchant, amount)) is not None:
+        return refusal
     if state.ledger.available(command.actor, CNY) < amount:
         return lacking(state, command.actor, amount)
     return _posted(state, listing, read, command, purpose, territory, (price_fen, amount), at_ns)
@@ -834,13 +839,13 @@ MOST_SPLIT: Final = 256
 def _distribution(state: State, deal: Deal, amount: int) -> revenue.Distribution:
     """Kept with the cell: what a product shares never changes, and what it is made of drops the cell."""
     if deal.seller != deal.listing.merchant:
-        return revenue.distribution(state, deal.listing, amount, primary=False)
-    kept = deal.cell.of_amounts
-    found: revenue.Distribution | None = kept.get(amount)
+        return revenue.distribution(state, deal.listing, amount, deal.seller)
+    kept, key = deal.cell.of_amounts, (amount, limits_of(state, deal.seller).fee_bp)
+    found: revenue.Distribution | None = kept.get(key)
     if found is None:
         if len(kept) >= MOST_SPLIT:
             kept.clear()
-        found = kept[amount] = revenue.distribution(state, deal.listing, amount, primary=True)
+        found = kept[key] = revenue.distribution(state, deal.listing, amount)
     return found
 
 
@@ -921,6 +926,17 @@ def close_without_standing(state: State, participant: str, at_ns: int) -> list[E
         for order in state.orders.values()
         if order.participant == participant
         and not (standing.may_buy if order.side == BUY else standing.may_list)
+    ]
+
+
+def after_graded(state: State, event: GradeSet, at_ns: int) -> list[Event]:
+    """A grade that suspends closes the open orders of its participant: nobody meets them in vain."""
+    if not CONSEQUENCES[event.grade].suspended or not _reserves(state, event.participant):
+        return []
+    return [
+        closing(order, "standing")
+        for order in state.orders.values()
+        if order.participant == event.participant
     ]
 
 

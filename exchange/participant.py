@@ -23,6 +23,7 @@ from credit.merchant import (
     left,
     same_controller,
 )
+from exchange.consequence import suspended_refusal
 from exchange.events import (
     VENUE,
     BanSet,
@@ -125,12 +126,12 @@ def same_house(state: State, one: str, other: str) -> bool:
 
 
 def standing_refusal(state: State, participant: str, deed: str, at_ns: int) -> Refusal | None:
-    """Why a participant may not buy or list now, in the bureau's words."""
+    """Why a participant may not buy or list now, in the bureau's words; or because its grade suspends it."""
     if deed == "buy" and state.bureau.may_buy(participant, at_ns):
-        return None
+        return suspended_refusal(state, participant) if participant in state.graded else None
     standing = state.bureau.standing(participant, at_ns)
     if standing.may_buy if deed == "buy" else standing.may_list:
-        return None
+        return suspended_refusal(state, participant)
     hindered = [reason for reason in standing.reasons if deed in reason.bars]
     first = hindered[0].code
     unverified = "identity" in first or first == "mandate_expired"

@@ -76,6 +76,8 @@ from exchange.events import (
     BillReminded,
     BreakClosed,
     CallAuctionHeld,
+    CaseMoved,
+    CaseOpened,
     CashBooked,
     Completed,
     CompletionPostponed,
@@ -103,6 +105,9 @@ from exchange.events import (
     EntitlementReminded,
     EntitlementRenewed,
     FactsAmended,
+    GradeNoticed,
+    GradeNoticeLapsed,
+    GradeSet,
     Held,
     HoldChanged,
     HoldCured,
@@ -439,6 +444,62 @@ class ReportRecord(Struct, kw_only=True, gc=False):
     detail: str = ""
     reported_at_ns: int
     until_ns: int
+    updated_at_ns: int
+
+
+class GradeRecord(Struct, gc=False):
+    """What happened to a grade in force: `noticed` (to be in force from `from_ns`), `lapsed` or `set`."""
+
+    sequence: int
+    position: int
+    at_ns: int
+    participant: str
+    step: str
+    grade: str
+    before: str
+    from_ns: int
+    cause: str
+
+
+class CaseRecord(Struct, kw_only=True, gc=False):
+    """A case, over or not. `state` is one of `credit.remedy.CaseState`; instants are 0 where nothing happened.
+
+    `fault` and `fault_at_ns`: reference and instant of the conduct. `objection`: empty, waits, upheld or rejected;
+    `repair`: empty, waits, refused or granted. `decide_by_ns` and `decider`: of what waits, or who decided last.
+    """
+
+    number: int
+    id: str
+    participant: str
+    kind: str
+    reference: str
+    fault: str
+    fault_at_ns: int
+    text: str
+    evidence_sha256: str
+    opened_by: str
+    state: str
+    opened_at_ns: int
+    effective_ns: int
+    ends_ns: int
+    published_until_ns: int
+    corrected_at_ns: int = 0
+    correction_sha256: str = ""
+    objection: str = ""
+    objection_text: str = ""
+    objection_sha256: str = ""
+    objected_at_ns: int = 0
+    objection_decided_by: str = ""
+    objection_decision: str = ""
+    objection_decided_at_ns: int = 0
+    repair: str = ""
+    commitment_sha256: str = ""
+    repair_asked_at_ns: int = 0
+    repair_decided_by: str = ""
+    repair_decision: str = ""
+    repair_decided_at_ns: int = 0
+    decider: str = ""
+    decide_by_ns: int = 0
     updated_at_ns: int
 
 
@@ -828,6 +889,8 @@ class View:
         self.postings: list[PostingRecord] = []
         self.refusals: list[RefusalRecord] = []
         self.call_auctions: list[CallAuctionRecord] = []
+        self.grades: list[GradeRecord] = []
+        self.cases: Kept[CaseRecord] = Kept()
         self.leaves: list[LeafRecord] = []
         self.leaves_from = leaves_from
         self.editions = editions
@@ -840,12 +903,14 @@ class View:
         self.used = 0
         self.auctioned = 0
         self.accredited = 0
+        self.graded = 0
 
     def begin(self, sequence: int) -> None:
         """What follows is in this journal row."""
         self.sequence = sequence
         self.edition = edition_at(self.editions, sequence)
         self.used = self.posted = self.refused = self.proved = self.auctioned = self.accredited = 0
+        self.graded = 0
 
     def post(
         self,
@@ -2132,6 +2197,78 @@ def _credential_moved(view: View, event: CredentialMoved, at_ns: int) -> None:
     row.valid_until_ns = event.valid_until_ns or row.valid_until_ns
 
 
+# ----------------------------------------------------------------------------------------------- grades
+
+
+def _grade(
+    view: View, at_ns: int, participant: str, step: str, grade: str, before: str, from_ns: int, cause: str
+) -> None:
+    view.graded += 1
+    view.grades.append(
+        GradeRecord(view.sequence, view.graded, at_ns, participant, step, grade, before, from_ns, cause)
+    )
+
+
+def _grade_noticed(view: View, event: GradeNoticed, at_ns: int) -> None:
+    _grade(view, at_ns, event.participant, "noticed", event.grade, event.in_force, event.from_ns, event.cause)
+
+
+def _grade_lapsed(view: View, event: GradeNoticeLapsed, at_ns: int) -> None:
+    _grade(view, at_ns, event.participant, "lapsed", "", "", 0, "")
+
+
+def _grade_set(view: View, event: GradeSet, at_ns: int) -> None:
+    _grade(view, at_ns, event.participant, "set", event.grade, event.before, at_ns, event.cause)
+
+
+# ------------------------------------------------------------------------------------------------ cases
+
+
+def _case_opened(view: View, event: CaseOpened, at_ns: int) -> None:
+    view.cases.add(
+        CaseRecord(
+            number=number_of(event.case),
+            id=event.case,
+            participant=event.participant,
+            kind=event.kind,
+            reference=event.reference,
+            fault=event.fault,
+            fault_at_ns=event.fault_at_ns,
+            text=event.text,
+            evidence_sha256=event.evidence_sha256,
+            opened_by=event.by,
+            state=event.state,
+            opened_at_ns=at_ns,
+            effective_ns=event.effective_ns,
+            ends_ns=event.ends_ns,
+            published_until_ns=event.published_until_ns,
+            updated_at_ns=at_ns,
+        )
+    )
+
+
+def _case_moved(view: View, event: CaseMoved, at_ns: int) -> None:
+    row = view.cases.change(event.case)
+    row.state, row.updated_at_ns = event.state, at_ns
+    match event.step:
+        case "object":
+            row.objection, row.objection_text, row.objection_sha256 = "waits", event.text, event.sha256
+            row.objected_at_ns, row.decide_by_ns, row.decider = at_ns, event.until_ns, event.decider
+        case "uphold" | "reject":
+            row.objection = "upheld" if event.step == "uphold" else "rejected"
+            row.objection_decided_by = row.decider = event.by
+            row.objection_decision, row.objection_decided_at_ns, row.decide_by_ns = event.text, at_ns, 0
+        case "correct":
+            row.corrected_at_ns, row.correction_sha256 = at_ns, event.sha256
+        case "ask_repair":
+            row.repair, row.commitment_sha256, row.repair_asked_at_ns = "waits", event.sha256, at_ns
+            row.decide_by_ns, row.decider = event.until_ns, event.decider
+        case "repair" | "refuse_repair":
+            row.repair = "granted" if event.step == "repair" else "refused"
+            row.repair_decided_by = row.decider = event.by
+            row.repair_decision, row.repair_decided_at_ns, row.decide_by_ns = event.text, at_ns, 0
+
+
 HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     ParticipantRegistered: _participant,
     IdentityResubmitted: _renamed,
@@ -2224,5 +2361,10 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     MoneyPassedOn: _money_passed_on,
     CredentialIssued: _credential_issued,
     CredentialMoved: _credential_moved,
+    GradeNoticed: _grade_noticed,
+    GradeNoticeLapsed: _grade_lapsed,
+    GradeSet: _grade_set,
+    CaseOpened: _case_opened,
+    CaseMoved: _case_moved,
 }
 """Events that the query tables do not tell of are not in it."""

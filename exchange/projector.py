@@ -38,6 +38,7 @@ from exchange.events import (
     BillPaid,
     BillRefunded,
     BillReminded,
+    CaseMoved,
     Completed,
     CompletionPostponed,
     CredentialMoved,
@@ -103,10 +104,12 @@ from exchange.projection import (
     BidRecord,
     BillRecord,
     CallAuctionRecord,
+    CaseRecord,
     CredentialRecord,
     DepartureRecord,
     DutyRecord,
     EntitlementRecord,
+    GradeRecord,
     Kept,
     LeafRecord,
     ListingDayRecord,
@@ -284,6 +287,8 @@ POSTINGS: Final = Table("posting", PostingRecord, ("sequence", "position"))
 REFUSALS: Final = Table("refusal", RefusalRecord, ("sequence", "position"), {"unknown": Unknown})
 
 CALL_AUCTIONS: Final = Table("call_auction", CallAuctionRecord, ("sequence", "position"))
+CASES: Final = Table("credit_case", CaseRecord, ("number",))
+GRADES: Final = Table("credit_grade", GradeRecord, ("sequence", "position"))
 
 
 def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
@@ -306,6 +311,7 @@ def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
         (BILLS, view.bills),
         (DEPARTURES, view.departures),
         (CREDENTIALS, view.credentials),
+        (CASES, view.cases),
     )
 
 
@@ -352,6 +358,7 @@ class Wanted(Struct):
     bills: dict[str, None] = {}
     departures: dict[str, None] = {}
     credentials: dict[str, None] = {}
+    cases: dict[str, None] = {}
 
 
 def want(wanted: Wanted, events: Iterable[Happened]) -> None:
@@ -450,6 +457,8 @@ def _want_further(wanted: Wanted, event: AnyEvent) -> None:
             _want_passing(wanted, event)
         case CredentialMoved():
             wanted.credentials[event.credential] = None
+        case CaseMoved():
+            wanted.cases[event.case] = None
 
 
 def _want_passing(wanted: Wanted, event: PassedOn) -> None:
@@ -504,6 +513,7 @@ async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
     await _bring(connection, BILLS, view.bills, wanted.bills)
     await _bring(connection, DEPARTURES, view.departures, wanted.departures)
     await _bring(connection, CREDENTIALS, view.credentials, wanted.credentials)
+    await _bring(connection, CASES, view.cases, wanted.cases)
 
 
 async def _bring(connection: Any, table: Table[Any], kept: Kept[Any], identifiers: Iterable[str]) -> None:
@@ -531,6 +541,7 @@ async def write(connection: Any, view: View) -> None:
     await _copy(connection, POSTINGS, POSTINGS.name, view.postings)
     await _copy(connection, REFUSALS, REFUSALS.name, view.refusals)
     await _copy(connection, CALL_AUCTIONS, CALL_AUCTIONS.name, view.call_auctions)
+    await _copy(connection, GRADES, GRADES.name, view.grades)
     await _copy(connection, LEAVES, LEAVES.name, view.leaves)
 
 
@@ -800,6 +811,7 @@ async def _compare_tables(connection: Any, view: View) -> Difference | None:
         or await _compare_table(connection, POSTINGS, view.postings)
         or await _compare_table(connection, REFUSALS, view.refusals)
         or await _compare_table(connection, CALL_AUCTIONS, view.call_auctions)
+        or await _compare_table(connection, GRADES, view.grades)
         or await _compare_table(connection, LEAVES, view.leaves)
     )
 
@@ -953,6 +965,19 @@ REFUSALS_OF: Final = _either(REFUSALS, "participant", "counterparty", f"{BELOW}"
     "WHERE counterparty = $2", "WHERE counterparty <> '' AND counterparty = $2"
 )
 ALL_REFUSALS: Final = REFUSALS.select(f"WHERE (sequence, position) < ($2, $3) ORDER BY {BY_PLACE} LIMIT $1")
+CASES_OF: Final = CASES.select(
+    f"WHERE ($2 = '' OR participant = $2) AND number < $3 AND ($4 = '' OR state = $4) ORDER BY {BY_NUMBER} LIMIT $1"
+)
+PUBLIC_CASES_OF: Final = CASES.select(
+    "WHERE participant = $1 AND state IN ('in_force', 'corrected') AND effective_ns <= $2 AND published_until_ns > $2"
+    " ORDER BY number DESC LIMIT $3"
+)
+GRADE_BEFORE: Final = GRADES.select(
+    f"WHERE participant = $1 AND step = 'set' AND at_ns <= $2 ORDER BY {BY_PLACE} LIMIT 1"
+)
+GRADES_OF: Final = GRADES.select(
+    f"WHERE participant = $2 AND at_ns BETWEEN $3 AND $4 ORDER BY {BY_PLACE} LIMIT $1"
+)
 AUCTIONS_OF: Final = CALL_AUCTIONS.select(
     f"WHERE listing = $2 AND (sequence, position) < ($3, $4) ORDER BY {BY_PLACE} LIMIT $1"
 )
@@ -1120,6 +1145,39 @@ async def call_auctions_of(
 ) -> Page[CallAuctionRecord]:
     """Call auctions over a listing's book, the newest first."""
     return await _page_of(pool, CALL_AUCTIONS, AUCTIONS_OF, limit, listing, *_place_before(cursor))
+
+
+async def case(pool: Pool, identifier: str) -> CaseRecord | None:
+    """Any case; who may see it is the caller's question."""
+    found: CaseRecord | None = await _one(pool, CASES, "F", identifier)
+    return found
+
+
+async def cases_of(
+    pool: Pool, participant: str, state: str, limit: int = 50, cursor: str | None = None
+) -> Page[CaseRecord]:
+    """Cases about a participant, of everybody where it is empty; in one state where that is not empty."""
+    return await _page_of(pool, CASES, CASES_OF, limit, participant, _before(cursor), state)
+
+
+async def public_cases_of(pool: Pool, participant: str, at_ns: int, most: int) -> list[CaseRecord]:
+    """Cases about a participant that everybody may see at an instant: in force, not minor, within their period."""
+    records = await pool.fetch(PUBLIC_CASES_OF, participant, at_ns, most)
+    return [CASES.row_of(record) for record in records]
+
+
+async def grade_at(pool: Pool, participant: str, at_ns: int) -> str:
+    """The grade that was in force at an instant; M before it was ever set."""
+    record = await pool.fetchrow(GRADE_BEFORE, participant, at_ns)
+    return "M" if record is None else GRADES.row_of(record).grade
+
+
+async def grades_of(
+    pool: Pool, participant: str, from_ns: int, until_ns: int, most: int
+) -> list[GradeRecord]:
+    """What happened to a participant's grade between two instants, the newest first: at most so many."""
+    records = await pool.fetch(GRADES_OF, most, participant, from_ns, until_ns)
+    return [GRADES.row_of(record) for record in records]
 
 
 async def fills_of(pool: Pool, order: str, most: int) -> list[TradeRecord]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from clearing.money import FEN_LIMIT
 from clearing.revenue import PUBLIC_DATA, UNSAID, Ceiling, Payments, split, split_public
+from exchange.consequence import fee_bp
 from exchange.events import CeilingRecorded, Event, RecordCeiling, Refusal, Refused, Settled
 from exchange.participant import role_refusal
 from exchange.product import evidence_refusal, own_case_refusal
@@ -21,22 +22,26 @@ Distribution = tuple[int, int, Payments, tuple[str, ...], int]
 """Fee, what the merchant gets, the payments, their roles, and what counts to a ceiling; amounts in fen."""
 
 
-def distribution(state: State, listing: Listing, amount_fen: int, primary: bool) -> Distribution:
-    """A holder who sells units on shares with nobody; the first sale of public data shares with the public too."""
+def distribution(state: State, listing: Listing, amount_fen: int, holder: str = "") -> Distribution:
+    """A `holder` who sells units on shares with nobody; the first sale of public data shares with the public too.
+
+    The fee is the board's, with what the seller's grade in force adds or takes off.
+    """
     board = state.boards[listing.board]
-    if not primary:
-        fee_fen, payments, merchant_fen = split(amount_fen, board.fee_bp, ())
+    taken_bp = fee_bp(state, board.fee_bp, holder or listing.merchant)
+    if holder:
+        fee_fen, payments, merchant_fen = split(amount_fen, taken_bp, ())
         return fee_fen, merchant_fen, payments, (), 0
     product = state.products[listing.product]
     roles = state.revenue.roles.get(product.id, ())
     if product.classification.origin != "public":
-        fee_fen, payments, merchant_fen = split(amount_fen, board.fee_bp, product.shares)
+        fee_fen, payments, merchant_fen = split(amount_fen, taken_bp, product.shares)
         return fee_fen, merchant_fen, payments, roles, 0
     if not board.public_data_share_bp:
-        fee_fen, payments, merchant_fen = split(amount_fen, board.fee_bp, product.shares)
+        fee_fen, payments, merchant_fen = split(amount_fen, taken_bp, product.shares)
         return fee_fen, merchant_fen, payments, roles, amount_fen
     fee_fen, public_fen, payments, merchant_fen = split_public(
-        amount_fen, board.fee_bp, board.public_data_share_bp, product.shares
+        amount_fen, taken_bp, board.public_data_share_bp, product.shares
     )
     roles = (*(roles or (UNSAID,) * len(payments)), PUBLIC_DATA)
     return fee_fen, merchant_fen, (*payments, (board.public_data_account, public_fen)), roles, amount_fen

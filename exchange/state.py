@@ -25,7 +25,10 @@ from clearing.notrade import Fitted, Rulebook, fitted
 from clearing.registers import Entry, Registers, dumped, loaded
 from clearing.revenue import Revenue
 from credit.bureau import Bureau
+from credit.conduct import ConductKind
 from credit.credential import CredentialState, VenueKey
+from credit.remedy import CaseState
+from credit.score import Grade
 from exchange.attributes import Attributes
 from exchange.board import Board
 from exchange.events import (
@@ -54,6 +57,7 @@ LATER: Final = (
     "providers", "attestations", "cured", "overtaken", "looks", "reminded", "protected", "draft_bases", "lapses",
     "postponed", "settled_over", "suspended", "bought", "needs", "proposals", "auctions", "sessions",
     "subscriptions", "bills", "plans", "entrances", "departures", "predecessors", "credentials", "venue_keys",
+    "graded", "cases", "overrides",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -347,6 +351,63 @@ class WaitingPlan(Struct, frozen=True):
 
     plan: Plan
     from_ns: int
+
+
+class Graded(Struct, kw_only=True):
+    """The grade in force of somebody whose grade is not M, or about to be another one.
+
+    `notices`: lower grades, and from when each may be in force. `held`: the best grade before it fell, to which it returns
+    at once when an objection is upheld or a repair granted. `largest_fen`: what the ceiling of its orders follows.
+    """
+
+    grade: Grade = "M"
+    since_ns: int = 0
+    held: Grade | Literal[""] = ""
+    notices: tuple[tuple[Grade, int], ...] = ()
+    largest_fen: int = 0
+
+
+class Case(Struct, kw_only=True):
+    """A case of which something may still come; its words are in the query tables.
+
+    `fault` and `fault_at_ns` are reference and instant of the conduct. `objected_ns` is 0 before there was an objection,
+    `decide_ns` until when one waits, 0 where none does; `repair_ns` the same of a commitment. `decider` is named for what
+    waits, `deciders` have decided.
+    """
+
+    id: str
+    participant: str
+    kind: ConductKind
+    fault: str
+    fault_at_ns: int
+    effective_ns: int
+    ends_ns: int
+    by: str
+    state: CaseState
+    corrected_ns: int = 0
+    objected_ns: int = 0
+    decide_ns: int = 0
+    repair_ns: int = 0
+    decider: str = ""
+    deciders: tuple[str, ...] = ()
+
+
+class Override(Struct, kw_only=True):
+    """A grade that two operators have set by hand, until an instant; `confirmed_by` is empty before the second has."""
+
+    grade: Grade
+    until_ns: int
+    reason: str
+    by: str
+    confirmed_by: str = ""
+    from_ns: int = 0
+
+
+class Looking(Struct, kw_only=True):
+    """How far grades were looked at, and when the next look is."""
+
+    after: int = 0
+    next_ns: int = 0
 
 
 class Renewal(Struct, kw_only=True, gc=False):
@@ -764,6 +825,7 @@ class State:
     `awarding`: trade on hold, and the proposal that it is the award of.
     `auctions` are by listing; `bidding` finds a standing bid's listing.
     `sessions`: board, where it has a timetable or was moved; the others trade at any hour.
+    `graded`: whose grade in force is not M, or about to be another one; the others are M.
     """
 
     def __init__(self, boards: dict[str, Board], rulebook: Rulebook, jurisdiction: str) -> None:
@@ -855,8 +917,15 @@ class State:
         self.named_keys: dict[str, tuple[str, str]] = {}
         """Public key: whose it is, and its id; follows from `entrances`."""
 
+    def _nobody_is_graded(self) -> None:
+        self.graded: dict[str, Graded] = {}
+        self.cases: dict[str, Case] = {}
+        self.overrides: dict[str, Override] = {}
+        self.looking = Looking()
+
     def _nothing_is_metered(self) -> None:
         self._nobody_has_entered()
+        self._nobody_is_graded()
         self.subscriptions: dict[str, Subscription] = {}
         self.bills: dict[str, Bill] = {}
         self.plans: dict[str, WaitingPlan] = {}
@@ -1050,6 +1119,8 @@ class State:
         for name in LATER:
             if getattr(self, name):
                 later[name] = getattr(self, name)
+        if self.looking.next_ns:
+            later["looking"] = self.looking
         if self.duties:
             later["duties"] = list(self.duties.values())
         if self.years:
@@ -1172,6 +1243,10 @@ class _Dumped(Struct):
     predecessors: dict[str, tuple[str, ...]] = {}
     credentials: dict[str, Certified] = {}
     venue_keys: dict[str, VenueKey] = {}
+    graded: dict[str, Graded] = {}
+    cases: dict[str, Case] = {}
+    overrides: dict[str, Override] = {}
+    looking: Looking = msgspec.field(default_factory=Looking)
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -1309,6 +1384,10 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "departures",
         "predecessors",
         "venue_keys",
+        "graded",
+        "cases",
+        "overrides",
+        "looking",
     ):
         setattr(state, name, getattr(dumped, name))
 

@@ -37,6 +37,7 @@ from clearing.ledger import BILLS, CNY, FEES, Leg, deposit_owner
 from clearing.notrade import capacities
 from credit.conduct import Conduct
 from exchange import revenue
+from exchange.consequence import order_refusal
 from exchange.debt import debt_refusal, freed, owe
 from exchange.deposit import deposited
 from exchange.entitlement import metered_from, remind_ns, unpaid_bill
@@ -263,6 +264,7 @@ def _strike_refusal(
         law_refusal(state, listing, read, order, at_ns)
         or standing
         or debt_refusal(state, order.actor)
+        or order_refusal(state, order.actor, listing.merchant, price_fen)
         or supply_refusal(listing, 1)
         or _funds_refusal(state, order.actor, price_fen)
     )
@@ -744,9 +746,7 @@ def _made(
 ) -> Iterator[Event]:
     """The bill, and its payment where the money is there."""
     listing, amount_fen = state.listings[row.listing], billed.asked_fen
-    fee_fen, merchant_fen, payments, roles, public_fen = revenue.distribution(
-        state, listing, amount_fen, primary=True
-    )
+    fee_fen, merchant_fen, payments, roles, public_fen = revenue.distribution(state, listing, amount_fen)
     due_ns = at_ns + plan_in(row, month).pay_days * DAY_NS
     identifier = state.next_id("I")
     yield BillMade(

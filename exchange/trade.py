@@ -16,6 +16,7 @@ from clearing.notrade import Cure, Verdict, capacities
 from credit.conduct import Conduct, ConductKind
 from exchange import allowance, attestation, passing, revenue
 from exchange.attestation import REVIEWER
+from exchange.consequence import order_refusal
 from exchange.entitlement import drop_renewal, ending, forget_key, remind_ns, settle_renewal, until_of
 from exchange.events import (
     AcceptDelivery,
@@ -386,7 +387,13 @@ def _report_refusal(state: State, command: ReportTrade, seller: str, at_ns: int)
     if (reason := refuse_amount(command.price_fen, terms.price_per_units, command.quantity)) is not None:
         return Refusal(Refused.out_of_bounds, reason)
     deed = "list" if command.side == "sell" else "buy"
-    return standing_refusal(state, command.actor, deed, at_ns) or evidence_refusal(command.contract_sha256)
+    amount = amount_fen(command.price_fen, terms.price_per_units, command.quantity)
+    buyer = command.counterparty if command.side == "sell" else command.actor
+    return (
+        standing_refusal(state, command.actor, deed, at_ns)
+        or order_refusal(state, buyer, seller, amount)
+        or evidence_refusal(command.contract_sha256)
+    )
 
 
 def _waiting_refusal(state: State, participant: str) -> Refusal | None:

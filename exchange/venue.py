@@ -23,6 +23,8 @@ from exchange import (
     auction,
     bank,
     book_orders,
+    case,
+    consequence,
     contract,
     debt,
     departure,
@@ -621,6 +623,15 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.EndSessions: entrance.end_sessions,
     happened.Depart: departure.depart,
     happened.AcceptDeparture: departure.accept,
+    happened.FollowGrades: consequence.follow,
+    happened.OpenCase: case.open_case,
+    happened.ObjectToCase: case.object_to_case,
+    happened.ObjectToConduct: case.object_to_conduct,
+    happened.DecideObjection: case.decide_objection,
+    happened.CorrectCase: case.correct,
+    happened.AskRepair: case.ask_repair,
+    happened.DecideRepair: case.decide_repair,
+    happened.OverrideGrade: case.override,
 }
 """Command: who decides it."""
 
@@ -776,6 +787,16 @@ _APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.PassedOn: departure.apply_passed,
     happened.MoneyPassedOn: departure.apply_money,
     happened.DepartureDone: departure.apply_done,
+    happened.GradesLooked: consequence.apply_looked,
+    happened.GradeNoticed: consequence.apply_noticed,
+    happened.GradeNoticeLapsed: consequence.apply_lapsed,
+    happened.GradeSet: consequence.apply_set,
+    happened.LargestOrderSet: consequence.apply_largest,
+    happened.CaseOpened: case.apply_opened,
+    happened.CaseMoved: case.apply_moved,
+    happened.OverrideProposed: case.apply_proposed,
+    happened.OverrideConfirmed: case.apply_confirmed,
+    happened.OverrideEnded: case.apply_override_ended,
 }
 """Event: what it changes."""
 
@@ -800,6 +821,7 @@ FOLLOWING: Final[dict[type, Callable[[State, Any, int], Iterable[Event]]]] = {
     happened.ContractOffered: overtaking.after_offered,
     happened.ContractSigned: overtaking.after_signed,
     happened.ListingMoved: auction.after_moved,
+    happened.GradeSet: order.after_graded,
 }
 """Event: what follows from it in the same entry, whichever command it came of. Asked before the event is applied, it may
 look at what the event ends; what it yields is applied after it."""
@@ -832,5 +854,10 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "bill_file": subscription.on_file_due,
     "bill_dispute": subscription.on_dispute_due,
     "credential": issuing.on_due,
+    "grades": consequence.on_look_due,
+    "grade": consequence.on_notice_due,
+    "case": case.on_due,
+    "case_decision": case.on_decision_due,
+    "override": case.on_override_due,
 }
 """Kind of timer: what happens when its instant has passed."""

@@ -110,6 +110,7 @@ def day() -> World:
     auctions(world, shop, product, buyer)
     metered(world)
     departures(world)
+    graded(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     world.must(e.AdoptVenueKey(actor=OPERATOR, public_key=public_key("its next"), reason="a key a year"))
@@ -632,6 +633,53 @@ def undone(world: World) -> str:
         )
     world.record(product, "registration_revoked")
     return trade
+
+
+def graded(world: World) -> None:
+    """A case that is repaired, one that an objection ends before it counts, grades set by hand, and a large order."""
+    world.must(e.FollowGrades(actor=e.VENUE))
+    first, second, third = (world.official("reviewer") for _ in range(3))
+    shop = world.merchant()
+    trade = world.buy(world.buyer(), world.listing(shop, price_fen=40_000_000))
+    world.deliver(trade)
+    world.accept(trade)
+    for uphold in (True, False):
+        case = determined(world, first, shop, "data_misuse")
+        world.must(e.ObjectToCase(actor=shop, case=case, text="it was not I"))
+        world.must(e.DecideObjection(actor=second, case=case, uphold=uphold, text="looked into"))
+    case = determined(world, first, shop, "dispute_lost")
+    pass_days(world, 8)
+    world.must(e.CorrectCase(actor=shop, case=case, evidence_sha256=EVIDENCE))
+    pass_days(world, 90)
+    world.must(e.AskRepair(actor=shop, case=case, commitment_sha256=EVIDENCE))
+    world.must(e.DecideRepair(actor=third, case=case, grant=True, text="it is public"))
+    until_ns = world.at_ns + DAY_NS
+    for operator in (world.official("operator"), world.official("operator")):
+        command = e.OverrideGrade(
+            actor=operator, participant=shop, grade="A", until_ns=until_ns, reason="our fault"
+        )
+        world.must(command)
+    pass_days(world, 2)
+
+
+def determined(world: World, reviewer: str, shop: str, kind: Any) -> str:
+    command = e.OpenCase(
+        actor=reviewer,
+        participant=shop,
+        kind=kind,
+        reference="L1",
+        text="as the papers say",
+        evidence_sha256=EVIDENCE,
+    )
+    return only(world.must(command), e.CaseOpened).case
+
+
+def pass_days(world: World, days: int) -> None:
+    """A day at a time, each with what falls due in it."""
+    for _ in range(days):
+        world.wait(days=1)
+        while world.state.timers and world.state.timers[0][0] < world.at_ns:
+            world.tick()
 
 
 def halts(world: World) -> None:

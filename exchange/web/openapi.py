@@ -172,6 +172,7 @@ _PATH_EXAMPLES: Final = {
     "need": "N1",
     "proposal": "Q1",
     "bid": "J1",
+    "case": "F1",
     "withdrawal": "W1",
     "batch": "B1",
     "bank_break": "K1",

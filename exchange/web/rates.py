@@ -3,7 +3,7 @@
 Each participant has a bucket of one minute's orders that fills evenly (the generic cell rate algorithm, as in ITU-T I.371:
 one integer each, no floating point, nothing that runs by itself). Orders, replacements and every element of a batch count,
 also those that are refused or sent again; cancels never do. Who sends too many is told when there is room again, and
-nothing of it is stored. What a grade may is in `ORDERS_A_MINUTE`, and nowhere else.
+nothing of it is stored. What a grade may is in `credit.remedy.CONSEQUENCES`, and the grade is the one in force.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,11 +11,14 @@ from typing import Final
 
 from msgspec import Struct
 
+from credit.remedy import CONSEQUENCES
 from credit.score import Grade
 from exchange.events import Refused
 from exchange.web.problem import Refusing
 
-ORDERS_A_MINUTE: Final[Mapping[Grade, int]] = {"A": 60_000, "B": 30_000, "M": 12_000, "C": 30, "D": 10}
+ORDERS_A_MINUTE: Final[Mapping[Grade, int]] = {
+    grade: row.orders_per_minute for grade, row in CONSEQUENCES.items()
+}
 """0: as many as there are."""
 
 MINUTE_NS: Final = 60_000_000_000

@@ -41,7 +41,6 @@ def named_in(seen: dict[str, Any], event: str) -> list[dict[str, Any]]:
     return [reason for reason in seen["reasons"] if event in reason["events"]]
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: notice before effect")
 def test_a_determination_is_noticed_before_it_counts(venue: Venue, merchant: Person) -> None:
     """Line: "each with notice before effect, named decider"; then every point has its event, clause and date."""
     before = score(merchant)
@@ -61,7 +60,6 @@ def test_a_determination_is_noticed_before_it_counts(venue: Venue, merchant: Per
     assert all(reason["clause"] for reason in named)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: cases are decided by reviewers, and are private")
 def test_who_may_determine_and_who_may_read(venue: Venue, merchant: Person) -> None:
     """Line: "a reviewer never decides their own case"; others see grade and public facts only."""
     neighbour = venue.merchant()
@@ -76,7 +74,6 @@ def test_who_may_determine_and_who_may_read(venue: Venue, merchant: Person) -> N
     refused(determine(venue, neighbour, kind="completed_sale"), 422)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: objection, decided by somebody else")
 def test_nobody_decides_twice_on_the_same_case(venue: Venue, merchant: Person) -> None:
     """Line: "named decider, deadline, and the rule that nobody decides twice on the same case"; nor does its house."""
     first, colleague = of_house(venue, "house-twice"), of_house(venue, "house-twice")
@@ -93,7 +90,6 @@ def test_nobody_decides_twice_on_the_same_case(venue: Venue, merchant: Person) -
     refused(decide(second_reviewer(venue), case, "uphold"), 409, "wrong_state")
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: an upheld objection equals absence")
 def test_an_upheld_objection_equals_absence(venue: Venue) -> None:
     """Line: "Upheld: as if it had never been": beside a twin of whom nothing was ever said, as of then and of now."""
     accused, twin = venue.merchant(), venue.merchant()
@@ -107,7 +103,6 @@ def test_an_upheld_objection_equals_absence(venue: Venue) -> None:
     assert rating(accused, as_of=blamed_at)["score"] == rating(twin, as_of=blamed_at)["score"]
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: a rejected objection leaves the case in force")
 def test_while_contested_it_does_not_restrict_and_rejected_it_does(venue: Venue, merchant: Person) -> None:
     """Line: "meanwhile the view that restricts leaves the event out ..., contested severe events stay capped at C"."""
     case = determined(venue, merchant, SEVERE)
@@ -121,7 +116,6 @@ def test_while_contested_it_does_not_restrict_and_rejected_it_does(venue: Venue,
     assert grade(merchant) == "D"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: repair")
 def test_repair_is_free_after_the_minimum_period_and_never_lowers(venue: Venue, merchant: Person) -> None:
     """Line: "repair": corrected, minimum period, public commitment, decided by another: weight 0, and still in the log."""
     case = determined(venue, merchant)
@@ -144,7 +138,6 @@ def test_repair_is_free_after_the_minimum_period_and_never_lowers(venue: Venue, 
     assert merchant.balance == 0
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: objection to any conduct event of one's own")
 def test_any_event_of_ones_own_can_be_objected_to(venue: Venue) -> None:
     """Line: "Objection: one an event", also where no reviewer made it: a missed delivery that was the venue's fault."""
     merchant, buyer = venue.merchant(), venue.buyer()
@@ -184,7 +177,6 @@ def test_history_and_what_would_change_it(venue: Venue, merchant: Person) -> Non
     assert reference not in json.dumps(seen)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: a change of grade that restricts is noticed first")
 def test_a_worse_grade_is_announced_with_its_date(venue: Venue, merchant: Person) -> None:
     """Line: "each with notice before effect": `next` says which grade and from when; only then it is the grade."""
     case = determined(venue, merchant, SEVERE)
@@ -201,7 +193,6 @@ def test_a_worse_grade_is_announced_with_its_date(venue: Venue, merchant: Person
     assert (seen["grade"], seen["next"]) == ("D", None)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: override, four eyes, counted")
 def test_an_override_needs_two_and_has_a_reason_and_an_end(venue: Venue, merchant: Person) -> None:
     """Line: "override rate": what people change of the model's grade is proposed by one operator, made by another."""
     path = f"/v1/credit/{merchant.participant}/override"

@@ -39,6 +39,7 @@ EXAMPLES |= {
     "need": "N99",
     "proposal": "Q99",
     "bid": "J99",
+    "case": "F99",
     "withdrawal": "W99",
     "batch": "B99",
     "bank_break": "K99",
