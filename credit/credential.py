@@ -18,12 +18,23 @@ own; personal data is in none (docs/decisions/0013-personal-data.md).
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct, to_builtins
 
-from credit.vc import CONTEXT, LIST_BITS, LIST_TYPE, Document, encoded_list, instant_text, multikey
+from credit.vc import (
+    CONTEXT,
+    LIST_BITS,
+    LIST_TYPE,
+    Document,
+    Malformed,
+    encoded_list,
+    instant_text,
+    multikey,
+    public_of,
+    read,
+)
 
 Kind = Literal["merchant", "registration", "entitlement"]
 CredentialState = Literal["issued", "suspended", "revoked", "expired"]
@@ -202,6 +213,26 @@ def status_document(
             "encodedList": encoded_list([index_of(number) for number in numbers]),
         },
     }
+
+
+def kept_fault(body: str, issued: Issued, method: str, keys: Collection[str]) -> str:
+    """What is wrong with a signed document that is kept: empty where one of the venue's keys signed just this credential.
+
+    `keys` are base64 of those that the venue has ever had.
+    """
+    try:
+        secured = read(body)
+    except Malformed as error:
+        return str(error)
+    public = public_of(method.partition("#")[2])
+    if base64.b64encode(public).decode() not in keys:
+        return "it is signed by a key that the venue never had"
+    url = str(secured.document.get("id")).removesuffix(f"/v1/credentials/C{issued.number}")
+    if secured.document != document_of(issued, Place(method.partition("#")[0], url)):
+        return "it does not say what the journal says"
+    if secured.method != method or not secured.signed_by(public):
+        return "the signature is not that of its content"
+    return ""
 
 
 # ---- the venue's name and keys

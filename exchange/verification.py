@@ -13,6 +13,7 @@ derived a second time is looked at:
     debt         the debtors' accounts hold what the debts say, and nothing of it could be set off
     bill         each overdue one has its debt, and what was set off against them is kept until it is distributed
     book         every invariant, and every open order rests in its book
+    credential_document  what was signed is what the journal says of the credential, by a key that the venue has had
     bank_row     a bank account or a statement hashes to its name (an erased row is none, and lawful)
     personal     the row hashes to what its participant registered (an erased row is none, and lawful)
     file         what living entitlements give a right to is in the data folder, byte for byte
@@ -41,11 +42,12 @@ from clearing.bank import OPEN_STATES
 from clearing.evidence import HASH_BYTES
 from clearing.ledger import BILLS, CNY, DEBT, DEBTOR_PREFIX, ESCROW, unit_asset
 from clearing.money import amount_fen
+from credit.credential import Issued, kept_fault
 from exchange import audit, journal, projector, rejudging, venue
 from exchange.auction import price_id
 from exchange.book_orders import Law, takes_orders
 from exchange.departure import kept_under
-from exchange.events import SCHEMA_VERSION, Batch, Event
+from exchange.events import SCHEMA_VERSION, Batch, Event, VenueKeyAdopted
 from exchange.evidence import Leaf, Log, Row, edition_at, leaves_in, older_leaf
 from exchange.matching.book import Order
 from exchange.matching.orders import BUY
@@ -111,6 +113,8 @@ class _Audit:
         that one altered row is named and not its neighbour too."""
         self.snapshots: dict[int, bytes] = {}
         self.evidence = Evidence(connection, self.differ)
+        self.keys: dict[str, None] = {}
+        """Every key that the venue has signed with."""
         self.verdicts: dict[bool, int] = {True: 0, False: 0}
         """How many were judged again, and how many could not be."""
 
@@ -237,6 +241,8 @@ class _Audit:
             self._compare_columns(row, len(entries))
 
     def _judge_again(self, event: Event, at_ns: int) -> None:
+        if type(event) is VenueKeyAdopted:
+            self.keys[event.public_key] = None
         if type(event) not in rejudging.AGAIN:
             return
         can = rejudging.can_judge(self.state)
@@ -329,6 +335,23 @@ class _Audit:
                 self.differ("personal", row["participant"], "the row does not hash to what was registered")
 
         await self._compare_bank_rows()
+        await self._compare_documents()
+
+    async def _compare_documents(self) -> None:
+        """Of credentials, as they were signed."""
+        columns = ", ".join([f'c."{name}"' for name in projector.CREDENTIALS.fields])
+        statement = (
+            f"select d.method, d.body, d.valid_until_ns as until_ns, {columns} from credential_document as d"  # noqa: S608
+            " join credential as c on c.id = d.credential order by d.credential, d.method, d.valid_until_ns"
+        )
+        async for row in self.connection.cursor(statement):
+            method, body, until_ns, *rest = row
+            found = projector.CREDENTIALS.row_of(rest)
+            issued = Issued(
+                number=found.number, claims=found.claims, from_ns=found.issued_at_ns, until_ns=until_ns
+            )
+            if wrong := kept_fault(body, issued, method, self.keys):
+                self.differ("credential_document", found.id, wrong)
 
     async def _compare_bank_rows(self) -> None:
         """Account numbers and files of the custody bank, which the journal names by their hashes."""

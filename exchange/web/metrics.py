@@ -118,12 +118,14 @@ class _Scrape(Collector):
         engine_cpu_s: float,
         told: Mapping[str, int],
         age_s: float | None,
+        key_age_s: float,
     ) -> None:
         self._monitor = monitor
         self._sight = sight
         self._engine_cpu_s = engine_cpu_s
         self._told = told
         self._backup_age_s = age_s
+        self._key_age_s = key_age_s
 
     def collect(self) -> Iterator[Metric]:
         yield from _counters(self._monitor.fresh())
@@ -142,6 +144,9 @@ class _Scrape(Collector):
         if self._backup_age_s is not None:
             age.add_metric([], self._backup_age_s)
         yield age
+        yield GaugeMetricFamily(
+            "shuji_venue_key_age_seconds", "How long the venue's key has signed.", value=self._key_age_s
+        )
         alerts = CounterMetricFamily("shuji_alerts", "Surveillance alerts raised.", labels=["kind"])
         for kind in KINDS:
             alerts.add_metric([kind], self._monitor.surveillance.raised.get(kind, 0))
@@ -172,7 +177,9 @@ async def metrics(call: Call, asked: None) -> Response[bytes]:
     desk = call.desk
     registry = CollectorRegistry()
     sight = await desk.monitor.sight()
-    registry.register(_Scrape(desk.monitor, sight, desk.engine.cpu_s, desk.reasons.told, desk.backup_age_s()))
+    since_ns = await call.read(lambda state: state.venue_keys[state.venue_key].since_ns)
+    ages = desk.backup_age_s(), (call.now_ns - since_ns) / 1e9
+    registry.register(_Scrape(desk.monitor, sight, desk.engine.cpu_s, desk.reasons.told, *ages))
     body = generate_latest(registry) + generate_latest(_PROCESS)
     kind = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")  # Litestar says it
     return Response(body, media_type=kind, headers={"cache-control": "no-store"})

@@ -40,6 +40,7 @@ OF_TAG: Final[Mapping[str, str]] = {
     "ledger": "office",
     "credit": "office",
     "evidence": "office",
+    "credentials": "office",
     "oversight": "office",
 }
 """Of whatever changes something. What only reads needs `read`."""
