@@ -57,7 +57,9 @@ PURPOSES: Final[Mapping[str, CredentialState]] = {"revocation": "revoked", "susp
 TERMS: Final = "https://www.w3.org/ns/credentials/undefined-terms/v2"
 """The context of W3C for terms that no other context defines."""
 
-LIST_LIVES_NS: Final = 86_400_000_000_000
+DAY_NS: Final = 86_400_000_000_000
+DID_LIVES_DAYS: Final = 7
+LIST_LIVES_NS: Final = DAY_NS
 """A status list counts for a day: longer, and a revocation would stay unknown; shorter, and a verifier offline would
 have to fetch it all the time."""
 
@@ -251,22 +253,26 @@ def method_of(did: str, public_key: str) -> str:
     return f"{did}#{multikey(base64.b64decode(public_key))}"
 
 
-def did_document(did: str, keys: list[VenueKey]) -> Document:
-    """The venue as others know it: its keys with their dates (did:web, Controlled Identifiers 1.0)."""
+def did_document(did: str, keys: list[VenueKey], at_ns: int) -> Document:
+    """The venue as others know it: its keys with their dates (did:web, Controlled Identifiers 1.0).
+
+    Kept as a file it counts for a week, to the end of a day of UTC: an older one may hold a key that was stolen since.
+    """
     methods = [_method(did, key) for key in keys]
+    until_ns = (at_ns // DAY_NS + DID_LIVES_DAYS + 1) * DAY_NS
     return {
         "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1", _DATES],
         "id": did,
+        "validUntil": instant_text(until_ns),
         "verificationMethod": methods,
         "assertionMethod": [row["id"] for row in methods],
     }
 
 
+_DATE: Final = "http://www.w3.org/2001/XMLSchema#dateTime"
 _DATES: Final = {
-    "created": {
-        "@id": "http://purl.org/dc/terms/created",
-        "@type": "http://www.w3.org/2001/XMLSchema#dateTime",
-    }
+    "created": {"@id": "http://purl.org/dc/terms/created", "@type": _DATE},
+    "validUntil": {"@id": "https://www.w3.org/2018/credentials#validUntil", "@type": _DATE},
 }
 
 

@@ -34,6 +34,7 @@ Document = dict[str, Any]
 Reason = Literal[
     "malformed",
     "wrong issuer",
+    "DID document stale",
     "key ended",
     "tampered",
     "not yet valid",
@@ -398,6 +399,8 @@ def _key(issuer: str, method: str, dids: Sequence[Document], at_ns: int) -> byte
     if did is None:
         known = ", ".join(str(one.get("id")) for one in dids) or "none"
         raise Refuted("wrong issuer", f"it says {issuer}; the DID documents at hand are of: {known}")
+    if (until := did.get("validUntil")) is not None and instant(until) <= at_ns:
+        raise Refuted("DID document stale", f"that of {issuer} counted until {until}: fetch it again")
     found = [row for row in _methods(did) if row.get("id") == method]
     if len(found) != 1 or found[0].get("controller") != issuer or found[0].get("type") != "Multikey":
         raise Refuted("wrong issuer", f"{issuer} has no key {method}")
@@ -473,9 +476,10 @@ def _check_list(secured: Secured, issuer: str, dids: Sequence[Document], at_ns: 
         raise Malformed(f"{named} is no BitstringStatusList")
     if "validUntil" not in document:
         raise Refuted("status list stale", f"{named} does not say until when it counts")
-    for fault in _faults(secured, dids, at_ns):
-        if fault.reason == "expired":
-            raise Refuted("status list stale", f"{named}: {fault.detail}; fetch it again")
+    faults = {fault.reason: fault for fault in _faults(secured, dids, at_ns)}
+    if "expired" in faults:
+        raise Refuted("status list stale", f"{named}: {faults['expired'].detail}; fetch it again")
+    for fault in faults.values():
         raise Refuted("status list not verified", f"{named}: {fault}")
 
 

@@ -13,6 +13,7 @@ from exchange.terminal import Arguments, UsageError, command, print_json
 WORDS: Final = {
     "malformed": "不是有效的凭证格式",
     "wrong issuer": "签发者不符",
+    "DID document stale": "DID 文档已过时",
     "key ended": "签名密钥已停用",
     "tampered": "内容与签名不符",
     "not yet valid": "尚未生效",

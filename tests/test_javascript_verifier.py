@@ -67,6 +67,7 @@ DOUBTS: dict[str, tuple[Callable[[Shown], None], str]] = {
     "a key that may not assert": (lambda shown: shown.did.update(assertionMethod=[]), "not authorized"),
     "a key that has ended": (
         lambda shown: setattr(shown, "did", VENUE.did_document(NOW_NS + 60_000_000_000)), "has ended"),
+    "a DID document of last week": (lambda shown: shown.did.update(validUntil=NOW), "DID document is stale"),
     "a list that cannot be reached": (lambda shown: shown.lists.pop(), "status list missing"),
     "no list at all": (lambda shown: shown.lists.clear(), "status list missing"),
     "a list that is stale": (lambda shown: setattr(shown, "now", "2026-11-25T11:00:00Z"), "status list not verified"),
@@ -83,10 +84,16 @@ def test_any_doubt_closes_a_document(shown: Shown, doubt: str) -> None:
     assert said in shown.reasons()
 
 
+def _later(shown: Shown) -> None:
+    """By a DID document of then."""
+    shown.now = "2035-01-01T00:00:00Z"
+    shown.did["validUntil"] = "2035-01-02T00:00:00Z"
+
+
 JWT_DOUBTS: dict[str, tuple[Callable[[Shown], None], str]] = {
     "tampered": (lambda shown: setattr(shown, "credential", _with_another_body(shown.credential)),
                  "signature verification failed"),
-    "expired": (lambda shown: setattr(shown, "now", "2035-01-01T00:00:00Z"), "expired"),
+    "expired": (_later, "expired"),
     "revoked": (_list(0, "revocation", 7), "revoked"),
     "suspended": (_list(1, "suspension", 7), "suspended"),
     "wrong issuer": (_renamed, "no key"),

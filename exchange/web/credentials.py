@@ -83,7 +83,8 @@ async def did(call: Call, asked: None) -> Response[bytes]:
     """All keys that verify now, each with its dates."""
     now_ns = call.now_ns
     rows = await call.read(lambda state: keys_at(state, now_ns))
-    return Response(msgspec.json.encode(did_document(call.desk.sealer.place.did, rows)), media_type=DID)
+    document = did_document(call.desk.sealer.place.did, rows, now_ns)
+    return Response(msgspec.json.encode(document), media_type=DID)
 
 
 async def status_list(call: Call, asked: StatusQuery) -> Response[bytes]:

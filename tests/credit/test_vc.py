@@ -90,7 +90,7 @@ class Signer:
         return json.dumps(vc.proved(document, said, self.private.sign))
 
     def did_document(self, until_ns: int = 0) -> Document:
-        return credential.did_document(self.did, [VenueKey(self.public, NOW_NS - DAY_NS, until_ns)])
+        return credential.did_document(self.did, [VenueKey(self.public, NOW_NS - DAY_NS, until_ns)], NOW_NS)
 
 
 VENUE = Signer(bytes(32))
@@ -209,7 +209,10 @@ DOUBTS: dict[str, tuple[Callable[[Shown], None], list[str]]] = {
     "no subject": (_signed(credentialSubject={}), ["malformed"]),
     "an end that is none": (_signed(validUntil="2026-13-01T00:00:00Z"), ["malformed"]),
     "over": (lambda shown: setattr(shown, "at_ns", NOW_NS + 365 * DAY_NS),
-             ["expired", "status list stale", "status list stale"]),
+             ["DID document stale", "expired", "status list stale", "status list stale"]),
+    "a DID document of last week": (lambda shown: setattr(shown, "dids", [
+        {**shown.dids[0], "validUntil": "2026-11-23T11:00:00Z"}]),
+        ["DID document stale"] + ["status list not verified"] * 2),
     "before its time": (lambda shown: setattr(shown, "at_ns", NOW_NS - 2 * vc.LEEWAY_NS),
                         ["not yet valid", "status list not verified", "status list not verified"]),
     "a proof that has ended": (lambda shown: setattr(shown, "content", VENUE.sign(

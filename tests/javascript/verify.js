@@ -26,6 +26,9 @@ async function readAll(stream) {
 }
 
 function method(id) {
+  if (asked.did?.validUntil && new Date(asked.did.validUntil) <= now) {
+    throw new Error('the DID document is stale');
+  }
   const found = (asked.did?.verificationMethod ?? []).find(row => row.id === id);
   if (!found) {
     throw new Error(`no key ${id}`);
