@@ -85,6 +85,7 @@ BOUGHT: Final[tuple[Dimension, ...]] = ("settlement", "disputes")
 PRIOR_GOOD_MICRO: Final = 23_750_000
 PRIOR_BAD_MICRO: Final = 1_250_000
 BEST_ODDS: Final = 300
+_LOG_BEST: Final = log(BEST_ODDS)
 SATURATION: Final = 40
 SISTER_MICRO: Final = 750_000
 SMALL_ORDERS: Final = 5
@@ -128,6 +129,7 @@ INDEPENDENT_FEN: Final = 100_000
 MARK_FAULT_MICRO: Final = 1_500_000
 MARK_BREACH_MICRO: Final = 24 * MICRO
 
+_VENUE_RULE: Final = ("本所规则", "venue rule")
 _DECAY_SCALE: Final = 1_000_000_000
 
 
@@ -203,19 +205,30 @@ class Tie(msgspec.Struct, frozen=True):
 STRANGER: Final = Tie()
 
 
+class _Cap(msgspec.Struct, frozen=True):
+    """A grade that cannot be exceeded, and why."""
+
+    grade: Grade
+    zh: str
+    en: str
+    references: tuple[str, ...] = ()
+
+
 class Evidence(msgspec.Struct, frozen=True):
     """Good conduct as of a day, added up as far as no fault is needed for it. The same all day long.
 
-    `seen`: counterparty -> (orders sold, orders bought, part that counts), all in millionths. `good_micro`: for each
-    dimension, what `seen` gives with no slips. `orders`: how many were completed with each.
+    `seen`: counterparty -> (orders sold, orders bought, part that counts), all in millionths. `added_micro`: for each
+    dimension, what each of them gives with no slips; `good_micro`: all of it. `orders`: how many were completed.
     """
 
     seen: Mapping[str, tuple[int, int, int]]
     orders: Mapping[str, int]
+    added_micro: Mapping[Dimension, Mapping[str, int]]
     good_micro: Mapping[Dimension, int]
     counterparties: int
     backing_fen: int
     days: int
+    caps: tuple[_Cap, ...] = ()
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -240,15 +253,6 @@ class _Line(msgspec.Struct, frozen=True):
     fades_at_ns: int = 0
     weight_micro: int = 0
     counterparty: str = ""
-
-
-class _Cap(msgspec.Struct, frozen=True):
-    """A grade that cannot be exceeded, and why."""
-
-    grade: Grade
-    zh: str
-    en: str
-    references: tuple[str, ...] = ()
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -322,7 +326,8 @@ def rate(log: Log, subject: Subject, found: Evidence, as_of_ns: int, contested: 
     among them still holds the grade at C. About 1 us a counterparty, 10 us a fault, and 100 us.
     """
     faults = _faults(log, as_of_ns, contested)
-    lines = [line for dimension in RATIOS for line in _ratio_lines(dimension, found, faults)]
+    bad = _bad(faults)
+    lines = [line for dimension in RATIOS for line in _ratio_lines(dimension, found, faults, bad[dimension])]
     lines += _compliance_lines(faults)
     lines += [_identity_line(subject), _tenure_line(found)]
     total = _rounded(sum(line.micro for line in lines))
@@ -337,7 +342,10 @@ def score_and_grade(
 ) -> tuple[int, Grade]:
     """Those of `rate` without the reasons: about 10 us, and 3 us a fault."""
     faults = _faults(log, as_of_ns, contested)
-    micro = sum(_ratio_micro(dimension, *_good_and_bad(dimension, found, faults)) for dimension in RATIOS)
+    micro = sum(
+        _ratio_micro(dimension, *_good_and_bad(dimension, found, bad))
+        for dimension, bad in _bad(faults).items()
+    )
     breaches_micro = sum(fault.weight_micro for fault in faults if fault.kind.effect == "compliance")
     micro += max(0, WEIGHTS["compliance"] * MICRO - breaches_micro)
     micro += _identity_micro(subject) + _tenure_micro(found)
@@ -411,11 +419,22 @@ def evidence(flows: Mapping[str, Flow], ties: Mapping[str, Tie], today: int) -> 
             counterparties += 1
             customers_fen += min(HISTORY_FEN, tie.bought_fen) if flow.sold_fen > flow.bought_fen else 0
             suppliers_fen += min(HISTORY_FEN, tie.sold_fen) if flow.sold_fen < flow.bought_fen else 0
-    good_micro = {
-        dimension: sum(_good_micro(dimension, row, 0)[0] for row in seen.values()) for dimension in RATIOS
-    }
+    added_micro = _added_micro(seen)
+    good_micro = {dimension: sum(added.values()) for dimension, added in added_micro.items()}
     backing_fen = max(customers_fen, suppliers_fen)
-    return Evidence(seen, orders, good_micro, counterparties, backing_fen, today - first_day)
+    found = Evidence(seen, orders, added_micro, good_micro, counterparties, backing_fen, today - first_day)
+    return msgspec.structs.replace(found, caps=tuple(_thin_caps(found)))
+
+
+def _added_micro(seen: Mapping[str, tuple[int, int, int]]) -> dict[Dimension, dict[str, int]]:
+    """Sales feed fulfilment and quality alike."""
+    added: dict[Dimension, dict[str, int]] = {}
+    for dimension in RATIOS:
+        same: Dimension = "fulfilment" if dimension == "quality" else dimension
+        if same not in added:
+            added[same] = {name: _good_micro(same, row, 0)[0] for name, row in seen.items()}
+        added[dimension] = added[same]
+    return added
 
 
 def _orders_micro(orders: int, weight_micro: int) -> int:
@@ -514,7 +533,7 @@ def _first_weight(conduct: Conduct, kind: Kind, repeats: int) -> int:
 
 def _ratio_micro(dimension: Dimension, good_micro: int, bad_micro: int) -> int:
     odds = (PRIOR_GOOD_MICRO + good_micro) / (PRIOR_BAD_MICRO + bad_micro)
-    share = min(1.0, max(0.0, log(odds) / log(BEST_ODDS)))
+    share = min(1.0, max(0.0, log(odds) / _LOG_BEST))
     return round(MICRO * WEIGHTS[dimension] * share)
 
 
@@ -530,41 +549,68 @@ def _good_micro(dimension: Dimension, row: tuple[int, int, int], bad_micro: int)
     return int(good_micro * kept) * part // MICRO, int(bad_micro * kept)
 
 
+def _parts_of(kind: Kind) -> dict[Dimension, int]:
+    """In which dimensions a fault counts, in millionths: whole in its own, three quarters in the others of the same
+    side, for whoever delivers late is likelier to deliver badly too."""
+    if kind.effect not in ("performance", "adjudicated"):
+        return {}
+    sold = any(dimension in SOLD for dimension in kind.dimensions)
+    sisters: dict[Dimension, int] = dict.fromkeys(SOLD if sold else (), SISTER_MICRO)
+    return sisters | dict.fromkeys(kind.dimensions, MICRO)
+
+
+PARTS: Final = {name: _parts_of(kind) for name, kind in KINDS.items()}
+
+
 def _weight_in(dimension: Dimension, fault: _Fault) -> int:
-    """All of it in its own dimensions, three quarters in the others of the same side: whoever delivers late is
-    likelier to deliver badly too."""
-    own = fault.kind.dimensions
-    if dimension in own:
-        return fault.weight_micro
-    sold = dimension in SOLD and any(one in SOLD for one in own)
-    return fault.weight_micro * SISTER_MICRO // MICRO if sold else 0
+    return fault.weight_micro * PARTS[fault.conduct.kind].get(dimension, 0) // MICRO
 
 
-def _good_and_bad(dimension: Dimension, found: Evidence, faults: Iterable[_Fault]) -> tuple[int, int]:
-    """G and B of one dimension."""
+class _Bad(msgspec.Struct):
+    """Faults of one dimension, in millionths of an order: slips by counterparty, and decided ones."""
+
     slips: dict[str, int] = {}
-    bad_micro = 0
+    decided_micro: int = 0
+
+
+def _bad(faults: Iterable[_Fault]) -> dict[Dimension, _Bad]:
+    bad = {dimension: _Bad() for dimension in RATIOS}
     for fault in faults:
-        if fault.kind.effect == "performance":
-            name = fault.conduct.counterparty
-            slips[name] = slips.get(name, 0) + _weight_in(dimension, fault)
-        elif fault.kind.effect == "adjudicated":
-            bad_micro += _weight_in(dimension, fault)
-    good_micro = found.good_micro[dimension]
-    for name, slip_micro in slips.items():
+        for dimension, part in PARTS[fault.conduct.kind].items():
+            weight_micro, row = fault.weight_micro * part // MICRO, bad[dimension]
+            if fault.kind.effect == "adjudicated":
+                row.decided_micro += weight_micro
+            else:
+                name = fault.conduct.counterparty
+                row.slips[name] = row.slips.get(name, 0) + weight_micro
+    return bad
+
+
+def _good_and_bad(dimension: Dimension, found: Evidence, bad: _Bad) -> tuple[int, int]:
+    """G and B of one dimension."""
+    good_micro, bad_micro, added = (
+        found.good_micro[dimension],
+        bad.decided_micro,
+        found.added_micro[dimension],
+    )
+    for name, slip_micro in bad.slips.items():
         row = found.seen.get(name, NOTHING_SEEN)
-        good, bad = _good_micro(dimension, row, slip_micro)
-        good_micro += good - _good_micro(dimension, row, 0)[0]
-        bad_micro += bad
+        good, slips = _good_micro(dimension, row, slip_micro)
+        good_micro += good - added.get(name, 0)
+        bad_micro += slips
     return good_micro, bad_micro
 
 
-def _ratio_lines(dimension: Dimension, found: Evidence, faults: Iterable[_Fault]) -> list[_Line]:
+def _ratio_lines(dimension: Dimension, found: Evidence, faults: Iterable[_Fault], bad: _Bad) -> list[_Line]:
     """Start, what good conduct adds by counterparty, what each fault takes. They sum to the dimension's points."""
-    own = [fault for fault in faults if dimension in fault.kind.dimensions or _weight_in(dimension, fault)]
+    own = [
+        fault
+        for fault in faults
+        if dimension in fault.kind.dimensions or dimension in PARTS[fault.conduct.kind]
+    ]
     start = _ratio_micro(dimension, 0, 0)
     without_faults = _ratio_micro(dimension, found.good_micro[dimension], 0)
-    points = _ratio_micro(dimension, *_good_and_bad(dimension, found, own))
+    points = _ratio_micro(dimension, *_good_and_bad(dimension, found, bad))
     return [
         _start_line(dimension, start),
         *_good_lines(dimension, found, without_faults - start),
@@ -573,12 +619,13 @@ def _ratio_lines(dimension: Dimension, found: Evidence, faults: Iterable[_Fault]
 
 
 def _start_line(dimension: Dimension, micro: int) -> _Line:
-    return _Line(dimension, micro, "起始分：尚无记录时的分值", "where everybody starts, without any record")
+    zh, en = "起始分：尚无记录时的分值", "where everybody starts, without any record"
+    return _Line(dimension, micro, zh, en, clause=_VENUE_RULE)
 
 
 def _good_lines(dimension: Dimension, found: Evidence, micro: int) -> list[_Line]:
     """A line for each of the counterparties that add most, one for all others; shared by what each adds to G."""
-    added = {name: _good_micro(dimension, row, 0)[0] for name, row in found.seen.items()}
+    added = found.added_micro[dimension]
     traded = [name for name, row in found.seen.items() if _trades_in(dimension, row)]
     traded.sort(key=lambda name: (-added[name], name))
     named, others = traded[:NAMED], traded[NAMED:]
@@ -657,9 +704,8 @@ def _fault_line(dimension: Dimension, fault: _Fault, micro: int, weight_micro: i
 def _compliance_lines(faults: Iterable[_Fault]) -> list[_Line]:
     """The full points, less each breach; below zero nothing more is taken, from the oldest breach on."""
     full = WEIGHTS["compliance"] * MICRO
-    lines = [
-        _Line("compliance", full, "合规起始分：无违规记录", "compliance starts full: no breach on record")
-    ]
+    zh, en = "合规起始分：无违规记录", "compliance starts full: no breach on record"
+    lines = [_Line("compliance", full, zh, en, clause=_VENUE_RULE)]
     left = full
     for fault in faults:
         if fault.kind.effect == "compliance":
@@ -694,7 +740,7 @@ def _tenure_line(found: Evidence) -> _Line:
         _tenure_micro(found),
         f"自首笔计分订单起{found.days}天，满{TENURE_DAYS}天得满分",
         f"{found.days} days since the first counted order, full after {TENURE_DAYS}",
-        clause=("本所规则", "venue rule"),
+        clause=_VENUE_RULE,
     )
 
 
@@ -730,11 +776,11 @@ def _reasons(lines: Iterable[_Line]) -> list[Reason]:
 
 
 def _cap_reason(cap: _Cap) -> Reason:
-    return Reason("gate", 0, cap.zh, cap.en, cap.references, "本所规则", "venue rule")
+    return Reason("gate", 0, cap.zh, cap.en, cap.references, *_VENUE_RULE)
 
 
 def _caps(found: Evidence, faults: Sequence[_Fault], today: int, contested: tuple[str, ...]) -> list[_Cap]:
-    caps = [*_fault_caps(faults, today), *_thin_caps(found)]
+    caps = [*_fault_caps(faults, today), *found.caps]
     if contested:
         en = "a severe breach is under objection"
         caps.append(_Cap("C", "有严重失信行为正在异议处理", en, contested))
@@ -773,6 +819,8 @@ def _has_mark(faults: Iterable[_Fault]) -> bool:
 
 def _fault_caps(faults: Iterable[_Fault], today: int) -> list[_Cap]:
     faults = [fault for fault in faults if not fault.repaired]
+    if not faults:
+        return []
     severe = [fault for fault in faults if fault.kind.severity == "severe"]
     defaults = [
         fault for fault in faults if fault.conduct.kind == "payment_default" and fault.fades_at_ns == 0

@@ -21,6 +21,7 @@ from exchange.postgres import open_database
 from loadtests import (
     bench_book,
     bench_catalogue,
+    bench_credit,
     bench_evidence,
     bench_feed,
     bench_http,
@@ -72,6 +73,9 @@ QUICK: Final = Extent(0.6, 1.2, 0.6, 8_000, 1, 40, 200, (1_000, 10_000))
 async def measure(extent: Extent, folder: Path) -> AsyncIterator[Figure]:
     """Every figure, as soon as it is known."""
     for figure in bench_rules.measure(5 * extent.turns, 5_000):
+        yield figure
+    everybody = (bench_credit.MERCHANTS, bench_credit.FACTS) if extent is FULL else (500, 50_000)
+    for figure in bench_credit.measure(5 * extent.turns, 1_000, *everybody):
         yield figure
     for figure in bench_book.measure(bench_book.FULL if extent is FULL else bench_book.QUICK):
         yield figure

@@ -68,6 +68,8 @@ NAMES = {
     "http_batches_100",
     "restart",
     "import",
+    "credit_update",
+    "credit_recompute",
     "http_answer_p99",
 }
 

@@ -19,7 +19,8 @@ class CreditQuery(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class CreditReason(Struct):
-    """Why the score is what it is: points of one dimension. All points sum to the score."""
+    """Why the score is what it is: points of one dimension. All points sum to the score. `weight_micro` is what the
+    orders or the fault count for as of now, in millionths of an order (of a point for compliance)."""
 
     dimension: str
     points: int
@@ -28,6 +29,8 @@ class CreditReason(Struct):
     events: tuple[str, ...]
     clause: str
     fades_at: str | None
+    weight_micro: int
+    counterparty: str
 
 
 class NextGrade(Struct, rename={"since": "from"}):
@@ -106,6 +109,8 @@ def _rating(state: State, participant: str, as_of_ns: int) -> CreditView | Refus
             tuple(one.references),
             one.clause_zh,
             optional_text(one.fades_at_ns),
+            one.weight_micro,
+            one.counterparty,
         )
         for one in rating.reasons
     )
@@ -181,7 +186,7 @@ OPERATIONS = (
             "participant": "P2", "score": 631, "grade": "M", "computed_grade": "M", "next": None,
             "largest_order_fen": 100_000_000, "as_of": "2026-11-23T10:00:00Z",
             "reasons": [{"dimension": "identity", "points": 120, "text_zh": "身份已核验", "text_en": "identity verified",
-                         "events": [], "clause": "", "fades_at": None}],
+                         "events": [], "clause": "", "fades_at": None, "weight_micro": 0, "counterparty": ""}],
         },
     ),
     Operation(

@@ -160,10 +160,10 @@ def test_reasons_sum_to_the_score_within_bounds_and_say_where_from(facts: list[C
     rating = rated(facts, day)
     assert sum(reason.points for reason in rating.reasons) == rating.score
     assert 0 <= rating.score <= sum(WEIGHTS.values())
+    assert all(reason.zh and reason.en and reason.clause_zh and reason.clause_en for reason in rating.reasons)
     for reason in rating.reasons:
         if reason.points < 0 and reason.dimension != "gate":
             assert reason.references
-            assert reason.clause_zh
             assert reason.weight_micro > 0
             assert reason.fades_at_ns > rating.as_of_ns or "尚未纠正" in reason.zh
 
