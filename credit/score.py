@@ -462,19 +462,23 @@ def _is_worth_naming(flow: Flow) -> bool:
 
 def _faults(log: Log, as_of_ns: int, contested: Contested) -> list[_Fault]:
     """Faults up to the instant that still weigh or are still to be shown, oldest first."""
-    known = sorted((fault for fault in log.faults.values() if fault.at_ns <= as_of_ns), key=_instant_order)
-    corrected_ns = {fault.reference: fault.at_ns for fault in known if fault.kind == "corrected"}
-    repaired_ns = {fault.reference: fault.at_ns for fault in known if fault.kind == "repaired"}
-    days_of: dict[ConductKind, list[int]] = {}
+    known = [fault for fault in log.faults.values() if fault.at_ns <= as_of_ns]
+    known.sort(key=_instant_order)
+    mended_ns = {
+        (fault.kind, fault.reference): fault.at_ns
+        for fault in known
+        if KINDS[fault.kind].effect == "correction"
+    }
+    today, days_of = as_of_ns // DAY_NS, dict[ConductKind, list[int]]()
     faults = []
     for conduct in known:
         kind = KINDS[conduct.kind]
-        if kind.effect == "correction" or (conduct.kind, conduct.reference) in contested:
+        if kind.effect == "correction" or (contested and (conduct.kind, conduct.reference) in contested):
             continue
         repeats = _repeats(days_of.setdefault(conduct.kind, []), conduct.at_ns // DAY_NS)
-        open_fault = kind.must_correct and corrected_ns.get(conduct.reference, -1) < conduct.at_ns
-        repaired = not open_fault and repaired_ns.get(conduct.reference, -1) >= conduct.at_ns
-        fault = _fault(conduct, kind, open_fault, repaired, repeats, as_of_ns // DAY_NS)
+        open_fault = kind.must_correct and mended_ns.get(("corrected", conduct.reference), -1) < conduct.at_ns
+        repaired = not open_fault and mended_ns.get(("repaired", conduct.reference), -1) >= conduct.at_ns
+        fault = _fault(conduct, kind, open_fault, repaired, repeats, today)
         if fault is not None:
             faults.append(fault)
     return faults

@@ -29,7 +29,6 @@ END: Final = "<!-- python -m loadtests.credit_report: to here -->"
 GERMAN_GOOD: Final = (139, 164, 49, 348)
 GERMAN_BAD: Final = (135, 105, 14, 46)
 """German credit data, status of the existing checking account, A11 to A14."""
-NEWCOMERS: Final = 20
 STUDENT: Final = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 10: 2.262, 20: 2.093, 30: 2.045}
 """97.5 % of Student's t by the number of markets."""
 GROUPS: Final[dict[str, tuple[Character, ...]]] = {
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = _asked(arguments)
     markets = []
     for seed in range(FRESH, FRESH + asked.seeds):
-        markets.append(measured(seed))
+        markets.append(measured(seed, asked.newcomers))
         print(f"market {seed}: {markets[-1].areas['model', 'all']:.4f}", file=sys.stderr)
     lines = [*_ranking(markets), *_grades(markets), *_newcomers(markets)]
     lines += _forgeries(asked.starts, asked.tries)
@@ -74,6 +73,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, choices=sorted(STUDENT), default=20, help="fresh markets")
     parser.add_argument("--starts", type=int, default=4, help="searches for each forgery")
     parser.add_argument("--tries", type=int, default=1_200, help="plans tried in each search")
+    parser.add_argument("--newcomers", type=int, default=20, help="newcomers of each kind in a market")
     parser.add_argument("--page", type=Path, default=PAGE, help="page whose tables are written")
     return parser.parse_args(arguments)
 
@@ -81,7 +81,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
 # --- measuring ---
 
 
-def measured(seed: int) -> Measured:
+def measured(seed: int, newcomers: int) -> Measured:
     found = simulator.market(seed)
     bad = simulator.bads(found)
     before = [credit_before.rated(found.bureau, row.name, AS_OF_NS) for row in found.merchants]
@@ -101,7 +101,7 @@ def measured(seed: int) -> Measured:
     }
     outcomes = list(zip(simulator.grades(found), bad, strict=True))
     grades_before = [(grade, is_bad) for (_, grade), is_bad in zip(before, bad, strict=True)]
-    return Measured(areas, gaps, outcomes, grades_before, _arrivals(found))
+    return Measured(areas, gaps, outcomes, grades_before, _arrivals(found, newcomers))
 
 
 def _area(found: Market, values: Sequence[float], characters: Sequence[Character]) -> float:
@@ -113,7 +113,7 @@ def _area(found: Market, values: Sequence[float], characters: Sequence[Character
     return auc([value for value, _ in chosen], [is_bad for _, is_bad in chosen])
 
 
-def _arrivals(found: Market) -> dict[str, list[Arrival]]:
+def _arrivals(found: Market, newcomers: int) -> dict[str, list[Arrival]]:
     """Honest newcomers with customers of three kinds."""
     chance = Random(found.seed)
     known = simulator.established(found)
@@ -125,7 +125,7 @@ def _arrivals(found: Market) -> dict[str, list[Arrival]]:
     return {
         name: [
             simulator.newcomer(found, choose(), chance, f"{name}, newcomer {number}")
-            for number in range(NEWCOMERS)
+            for number in range(newcomers)
         ]
         for name, choose in zip(CUSTOMERS, choices, strict=True)
     }
