@@ -107,11 +107,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_rooms(commands: Any) -> None:
     """Commands that live in rooms of their own."""
-    from exchange import contracting, desk, export, presenting, prove, ruling
+    from exchange import contracting, desk, export, password, presenting, prove, ruling
     from exchange.day import command as day
     from exchange.importing import command as importing
 
-    for room in (contracting, importing, export, day, desk, prove, ruling, presenting):
+    for room in (contracting, importing, export, day, desk, password, prove, ruling, presenting):
         room.add(commands)
 
 

@@ -41,6 +41,7 @@ from exchange.web import files, uploads
 from exchange.web.access import Challenges, Tokens, load_key
 from exchange.web.desk import Desk
 from exchange.web.feed import Feed
+from exchange.web.hashing import Hashing
 from exchange.web.problem import Reasons
 from exchange.web.rates import Rates
 from exchange.web.routes import refuse_framework_error, routes
@@ -135,6 +136,7 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
         _rates(engine, settings.rates == "on"),
         audit,
         Sealer(pool, ring, place_of(settings.public)),
+        Hashing(),
         backup_age_s=archiver.age_s,
     )
     stack.push_async_callback(desk.feed.close)

@@ -2,7 +2,8 @@
 
 A participant's own key is its owner's (所有人). A named key belongs to a person or a program of it, a trader (交易员) say,
 and opens no more than its scopes. What signs for the participant (contracts, withdrawals, other keys) is the own key
-alone. All of it is state: it outlives a restart, and `exchange.web.access` looks at it with every token.
+alone. A password and a second factor are for people at a console. All of it is state: it outlives a restart, and
+`exchange.web.access` looks at it with every token.
 """
 
 from ipaddress import ip_network
@@ -19,15 +20,20 @@ from exchange.events import (
     NamedKeyEnded,
     Refusal,
     Refused,
+    SecretSet,
     SessionEnded,
     SessionsEnded,
     SetAddresses,
+    SetSecret,
 )
 from exchange.participant import account_refusal, is_taken, role_refusal, same_house
 from exchange.state import NamedKey, State
 
 KEY_SCOPES: Final = ("read", "trade", "list", "money", "office")
 """What a named key may be for. The account itself (keys, networks, sessions) is for the participant's own key."""
+
+SECRETS: Final = ("password", "totp")
+"""What people enter at a console. What they are lies in erasable rows; here is that they count."""
 
 MOST_KEYS: Final = 50
 MOST_NETWORKS: Final = 50
@@ -121,6 +127,23 @@ def end_sessions(state: State, command: EndSessions, at_ns: int) -> Refusal | li
     return [SessionsEnded(command.actor, (entrance.generation if entrance else 0) + 1)]
 
 
+def set_secret(state: State, command: SetSecret, at_ns: int) -> Refusal | list[Event]:
+    """By the participant itself. Without a password there is no second factor either."""
+    if (refusal := account_refusal(state, command.actor)) is not None:
+        return refusal
+    if command.kind not in SECRETS:
+        return Refusal(Refused.malformed, f"kind is one of {', '.join(SECRETS)}")
+    entrance = state.entrances.get(command.actor)
+    kept = [kind for kind in SECRETS if entrance is not None and entrance.secret(kind)]
+    if not command.sha256 and command.kind not in kept:
+        return Refusal(Refused.not_found, f"there is no {command.kind} to take away")
+    gone = ("totp",) if command.kind == "password" and not command.sha256 and "totp" in kept else ()
+    return [
+        SecretSet(command.actor, command.kind, command.sha256),
+        *(SecretSet(command.actor, kind, "") for kind in gone),
+    ]
+
+
 # ---- events
 
 
@@ -151,6 +174,10 @@ def apply_session(state: State, event: SessionEnded, at_ns: int) -> None:
     entrance = state.entrance_of(event.participant)
     entrance.ended = {name: until_ns for name, until_ns in entrance.ended.items() if until_ns > at_ns}
     entrance.ended[event.session] = event.until_ns
+
+
+def apply_secret(state: State, event: SecretSet, at_ns: int) -> None:
+    state.entrance_of(event.participant).set_secret(event.kind, event.sha256)
 
 
 def apply_sessions(state: State, event: SessionsEnded, at_ns: int) -> None:

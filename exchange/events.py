@@ -1274,6 +1274,13 @@ class SetAddresses(Command, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class SetSecret(Command, frozen=True, kw_only=True):
+    """A password or a second factor counts from now on (`kind`): the salted hash of its erasable row. Empty: none does."""
+
+    kind: str
+    sha256: str = ""
+
+
 class EndSessions(Command, frozen=True, kw_only=True):
     """One session, whose tokens end by themselves at `until_ns`; an empty one: all that there are now."""
 
@@ -2960,6 +2967,12 @@ class AddressesSet(Event, frozen=True):
     by: str
 
 
+class SecretSet(Event, frozen=True):
+    participant: str
+    kind: str
+    sha256: str
+
+
 class SessionEnded(Event, frozen=True):
     participant: str
     session: str
@@ -3188,6 +3201,7 @@ AnyEvent = (
     | OverrideProposed
     | OverrideConfirmed
     | OverrideEnded
+    | SecretSet
 )
 
 

@@ -8,6 +8,7 @@ name, flushed, and moved.
 
 import base64
 import binascii
+import hashlib
 import os
 import secrets
 from collections.abc import Callable
@@ -68,6 +69,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Session(participant={self.participant!r}, url={self.url!r}, expires_at={self.expires_at!r})"
+
+
+def password_text(participant: str, password: str) -> str:
+    """What is signed by a participant's own key to set its password for the console."""
+    return f"shuji-password:{participant}:{hashlib.sha256(password.encode()).hexdigest()}"
 
 
 def _base64(raw: bytes) -> str:

@@ -9,6 +9,8 @@ means that nobody stands above the participant (rule E05 and self-trade preventi
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from clearing.duties import KINDS
 from clearing.house import NEVER_NS, Party, digest_of
 from clearing.notrade import BuyerFacts, SellerFacts
@@ -492,6 +494,7 @@ def apply_key(state: State, event: KeyReplaced, at_ns: int) -> None:
         for key in entrance.keys.values():
             del state.named_keys[key.public_key]
         entrance.keys.clear()
+        entrance.secrets = UNSET
 
 
 def apply_resubmitted(state: State, event: IdentityResubmitted, at_ns: int) -> None:

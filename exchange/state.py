@@ -743,13 +743,26 @@ class Entrance(Struct, kw_only=True):
 
     `keys` by id. `generation` counts how often all sessions were ended: those opened before it open nothing. `ended`:
     sessions that were ended one by one, and when their tokens end by themselves; then they leave. `addresses` are
-    networks, none: everywhere.
+    networks, none: everywhere. `secrets`: the salted hash of the row of its password and of its second factor, by kind.
     """
 
     keys: dict[str, NamedKey] = {}
     generation: int = 0
     ended: dict[str, int] = {}
     addresses: tuple[str, ...] = ()
+    secrets: dict[str, str] | UnsetType = UNSET
+
+    def secret(self, kind: str) -> str:
+        """Empty where there is none."""
+        return self.secrets.get(kind, "") if isinstance(self.secrets, dict) else ""
+
+    def set_secret(self, kind: str, sha256: str) -> None:
+        """An empty one takes it away."""
+        kept = dict(self.secrets) if isinstance(self.secrets, dict) else {}
+        kept.pop(kind, None)
+        if sha256:
+            kept[kind] = sha256
+        self.secrets = kept or UNSET
 
 
 def offer_key(trade: str, party: str) -> str:

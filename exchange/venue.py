@@ -632,6 +632,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.AskRepair: case.ask_repair,
     happened.DecideRepair: case.decide_repair,
     happened.OverrideGrade: case.override,
+    happened.SetSecret: entrance.set_secret,
 }
 """Command: who decides it."""
 
@@ -797,6 +798,7 @@ _APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.OverrideProposed: case.apply_proposed,
     happened.OverrideConfirmed: case.apply_confirmed,
     happened.OverrideEnded: case.apply_override_ended,
+    happened.SecretSet: entrance.apply_secret,
 }
 """Event: what it changes."""
 

@@ -15,6 +15,7 @@ derived a second time is looked at:
     book         every invariant, and every open order rests in its book
     credential_document  what was signed is what the journal says of the credential, by a key that the venue has had
     bank_row     a bank account or a statement hashes to its name (an erased row is none, and lawful)
+    secret       a password or a second factor hashes to its name (an erased row is none, and opens nothing)
     personal     the row hashes to what its participant registered (an erased row is none, and lawful)
     file         what living entitlements give a right to is in the data folder, byte for byte
     query tables what `exchange.projector.compare` says
@@ -336,6 +337,7 @@ class _Audit:
 
         await self._compare_bank_rows()
         await self._compare_documents()
+        await self._compare_secrets()
 
     async def _compare_documents(self) -> None:
         """Of credentials, as they were signed."""
@@ -352,6 +354,14 @@ class _Audit:
             )
             if wrong := kept_fault(body, issued, method, self.keys):
                 self.differ("credential_document", found.id, wrong)
+
+    async def _compare_secrets(self) -> None:
+        """Passwords and second factors at the console: one that was altered is named, and opens nothing."""
+        for row in await self.connection.fetch(
+            "select sha256 from console_secret"
+            " where encode(sha256(salt || body), 'hex') <> sha256 order by sha256"
+        ):
+            self.differ("console_secret", row["sha256"], "the row does not hash to its name")
 
     async def _compare_bank_rows(self) -> None:
         """Account numbers and files of the custody bank, which the journal names by their hashes."""

@@ -248,6 +248,8 @@ def doors(world: World, participant: str) -> None:
     )
     world.must(own)
     world.must(e.SetAddresses(actor=OPERATOR, participant=participant, reason="has moved"))
+    for kind, sha256 in (("password", EVIDENCE), ("totp", EVIDENCE), ("password", "")):
+        world.must(e.SetSecret(actor=participant, kind=kind, sha256=sha256))
     for session in ("one", ""):
         world.must(e.EndSessions(actor=participant, session=session, until_ns=world.at_ns + DAY_NS))
 

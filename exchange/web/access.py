@@ -38,6 +38,7 @@ from exchange.web.scopes import EVERYTHING, names_of
 TOKEN_NS: Final = 30 * 60 * 1_000_000_000
 CHALLENGE_NS: Final = 60 * 1_000_000_000
 REMEMBERED_TOKENS: Final = 20_000
+CONSOLE: Final = "console"
 REMEMBERED_ADDRESSES: Final = 10_000
 USED_CHALLENGES: Final = 100_000
 KEY_BYTES: Final = 32
@@ -219,16 +220,24 @@ def is_open(
     if row is None or row.key_number != seat.key_number or row.status != "active":
         return False
     entrance = entrances.get(seat.participant)
-    return now_ns < seat.until_ns and (entrance is None or _stands(seat, entrance))
-
-
-def _stands(seat: Seat, entrance: Entrance) -> bool:
-    """Whether neither all sessions of then were ended, nor this one, nor the named key that opened it."""
-    return (
-        seat.generation == entrance.generation
-        and seat.session not in entrance.ended
-        and (not seat.named_key or seat.named_key in entrance.keys)
+    return now_ns < seat.until_ns and (
+        entrance is None or stands(entrance, seat.generation, seat.session, seat.named_key)
     )
+
+
+def stands(entrance: Entrance, generation: int, session: str, named_key: str) -> bool:
+    """Whether neither all sessions of then were ended, nor this one, nor what opened it: a named key, a password."""
+    return (
+        generation == entrance.generation
+        and session not in entrance.ended
+        and (not named_key or named_key in entrance.keys or named_key == console_key(entrance))
+    )
+
+
+def console_key(entrance: Entrance | None) -> str | None:
+    """What stands for a named key where a password opens a session: another password ends it. None without one."""
+    password = "" if entrance is None else entrance.secret("password")
+    return f"{CONSOLE}-{password[:16]}" if password else None
 
 
 def is_within(address: str, networks: Iterable[str]) -> bool:
@@ -261,7 +270,12 @@ def enter(
         raise Refusing(
             Refused.not_signed_in, "sign in (POST /v1/login) and send `Authorization: Bearer TOKEN`"
         )
-    if not tokens.admits(seat.participant, address, register[1]):
+    entrance = register[1].get(seat.participant)
+    if (
+        entrance is not None
+        and entrance.addresses
+        and not tokens.admits(seat.participant, address, register[1])
+    ):
         raise away(address)
     if scope & ~seat.scopes:
         raise lacking(scope)

@@ -26,8 +26,10 @@ from exchange.events import EndSessions, HaltTrading, Refused, ResumeTrading
 from exchange.halt import SCOPES
 from exchange.projector import CursorInvalid
 from exchange.web import dossier
-from exchange.web.access import address_of
+from exchange.web.access import address_of, away
 from exchange.web.desk import Desk
+from exchange.web.factors import prove
+from exchange.web.hashing import LONGEST
 from exchange.web.instant import text_of
 from exchange.web.operation import DATABASE_ERRORS, Call, Operation, command_id, methods, noted
 from exchange.web.orders import respond
@@ -221,6 +223,40 @@ async def leave(visit: Visit) -> Response[Any]:
     return response
 
 
+# ---- by password
+
+
+async def login_page(visit: Visit) -> Response[Any]:
+    return _login(visit, "", "", 200)
+
+
+def _login(visit: Visit, participant: str, refusal: str, status: int) -> Response[Any]:
+    shown = {"participant": participant, "refusal": refusal, "order": order_of(visit.call)}
+    return visit.html("login.html", speaker(visit.tongue)("login"), status, **shown)
+
+
+async def sign_in(visit: Visit) -> Response[Any]:
+    """Password and code open the desk to an operator. No other site's form does: its cookie would be somebody else's."""
+    call, form = visit.call, await form_of(visit)
+    if not is_own_site(call):
+        return visit.message("refused_form", "form_foreign", 403)
+    participant = form.get("participant", "").strip()[:20]
+    try:
+        account = await prove(
+            call, participant, form.get("password", "")[:LONGEST], form.get("code", "")[:10]
+        )
+    except Refusing as error:
+        told = f"{code_words(visit.tongue, error.refusal.code.name)}: {error.refusal.detail}"
+        return _login(visit, participant, told, error.refusal.code.status)
+    desk, who = call.desk, (account.participant, account.key_number, account.generation, account.named_key)
+    session = desk.sessions.opened(*who, desk.register(), time.time(), call.now_ns)
+    if session is None:
+        return _login(visit, participant, speaker(visit.tongue)("login_office"), 403)
+    if not is_near(call, session):
+        return _login(visit, participant, away(address_of(call.scope)).refusal.detail, 403)
+    return Visit(call, session).go("/desk")
+
+
 # ---- forms
 
 
@@ -235,13 +271,15 @@ async def form_of(visit: Visit) -> dict[str, str]:
 
 def is_own(visit: Visit, form: Mapping[str, str]) -> bool:
     """Whether this form was filled in at this desk, in this sitting."""
-    call = visit.call
+    return is_own_site(visit.call) and visit.desk.sessions.is_form_token(visit.session, form.get("token", ""))
+
+
+def is_own_site(call: Call) -> bool:
+    """Whether the browser does not say that another site sends this form."""
     if call.header("sec-fetch-site") not in ("", "same-origin"):
         return False
     origin = call.header("origin")
-    if origin and urlsplit(origin).netloc != call.header("host"):
-        return False
-    return visit.desk.sessions.is_form_token(visit.session, form.get("token", ""))
+    return not origin or urlsplit(origin).netloc == call.header("host")
 
 
 async def trading(visit: Visit) -> Response[Any]:
@@ -455,6 +493,8 @@ def console_routes(desk: Desk) -> list[Any]:
         ("GET", "/desk/find", find, True),
         ("GET", "/desk/enter", enter, False),
         ("POST", "/desk/leave", leave, True),
+        ("GET", "/desk/login", login_page, False),
+        ("POST", "/desk/login", sign_in, False),
     ]
     assets = [_asset(name) for name in _ASSETS]
     stream = ASGIRouteHandler("/desk/events", name="desk events", copy_scope=False)(events)

@@ -16,6 +16,7 @@ from exchange.proofs import Prover
 from exchange.sealing import Sealer
 from exchange.web.access import Challenges, Register, Tokens
 from exchange.web.feed import Feed
+from exchange.web.hashing import Hashing
 from exchange.web.problem import Reasons
 from exchange.web.rates import Rates
 from exchange.web.sessions import Sessions
@@ -46,6 +47,7 @@ class Desk:
     rates: Rates
     audit: AuditLog
     sealer: Sealer
+    hashing: Hashing
     name: str = VENUE_NAME
     indicative: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """Listing before a call auction: as of which journal entry, the price that it would make, and how much at it."""

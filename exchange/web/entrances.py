@@ -19,7 +19,7 @@ from exchange.events import (
     SetAddresses,
 )
 from exchange.state import NamedKey, State
-from exchange.web.access import named_key_text, signed_by
+from exchange.web.access import CONSOLE, named_key_text, signed_by
 from exchange.web.instant import text_of
 from exchange.web.logins import Opened, session_of, sessions_of, still_open
 from exchange.web.operation import CURSOR_INVALID, MOST_INTEGER, Call, Operation, Paging
@@ -75,7 +75,7 @@ class NetworksView(Struct):
 
 
 class SessionView(Struct):
-    """`named_key` is null for the participant's own key; `current` is the session that asks."""
+    """`named_key` is null for the participant's own key, "console" for a password; `current` is the session that asks."""
 
     session: str
     named_key: str | None
@@ -182,7 +182,7 @@ def _view(row: Opened, here: str) -> SessionView:
     seat = row.seat
     return SessionView(
         seat.session,
-        seat.named_key or None,
+        CONSOLE if seat.named_key.startswith(CONSOLE) else seat.named_key or None,
         names_of(seat.scopes),
         row.address,
         row.agent,

@@ -216,6 +216,27 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
         "在终端中运行，再打开所印的链接：",
         "Run this in a terminal and open the link that it prints:",
     ),
+    "login": ("登录", "Sign in"),
+    "login_here": ("用密码和一次性代码登录", "Sign in with password and one-time code"),
+    "login_participant": ("参与方编号", "Participant"),
+    "login_password": ("密码", "Password"),
+    "login_code": ("一次性代码", "One-time code"),
+    "login_code_hint": (
+        "验证器应用上的六位数字，半分钟一换，一码一次",
+        "Six digits from the authenticator app; they change every half minute and serve once",
+    ),
+    "login_how": (
+        "密码和验证器由本人用自己的密钥设置：shuji password。输错五次起须等候，最长一小时；密钥登录不受影响。",
+        "Password and authenticator are set with your own key: shuji password. From the fifth wrong try on you wait, up "
+        "to an hour; signing in with the key never waits.",
+    ),
+    "login_link": ("或用一次性链接", "Or by a link that is good once"),
+    "login_refused": ("未能登录", "Not signed in"),
+    "login_office": (
+        "密码和代码无误，但此账户不是运营方：运营台只供运营方使用，其他人请用 API（POST /v1/console/login）。",
+        "Password and code are right, but this is no operator's account: the desk is for operators, everybody else uses "
+        "the API (POST /v1/console/login).",
+    ),
     "ticket_used": ("此链接已不能用", "This link does not open anything"),
     "ticket_why": (
         "链接只能用一次，五分钟内有效；此链接已用过、已过期，或场所已重启。若不是您用的，请更换运营方密钥。",

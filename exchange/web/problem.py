@@ -23,7 +23,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "malformed": ("请求格式有误", "The request is malformed"),
     "not_signed_in": ("未登录或令牌失效", "Not signed in, or the token has ended"),
     "signature_wrong": ("签名不符", "The signature does not fit"),
-    "forbidden": ("无权限", "The role for this is missing"),
+    "forbidden": ("无权限", "The role or scope for this is missing"),
     "own_case": ("不得决定自己的事项", "Nobody decides their own case"),
     "not_found": ("未找到", "Not found"),
     "method_not_allowed": ("不支持该方法", "The method is not offered here"),

@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from credit.merchant import holds
-from exchange.web.access import Register, Seat, Tokens
+from exchange.web.access import Register, Seat, Tokens, stands
 
 TICKET_S: Final = 300
 SESSION_S: Final = 3_600
@@ -39,6 +39,7 @@ class Session(Struct, frozen=True):
     participant: str
     key_number: int
     generation: int
+    named_key: str
     opened_s: int
     until_s: int
     mark: str
@@ -48,6 +49,7 @@ class _Ticket(Struct, frozen=True):
     participant: str
     key_number: int
     generation: int
+    named_key: str
     until_s: float
 
 
@@ -65,7 +67,7 @@ class Sessions:
         """A new ticket for this operator. Only its hash is kept."""
         text = secrets.token_urlsafe(24)
         self._tickets[_hash(text)] = _Ticket(
-            holder.participant, holder.key_number, holder.generation, now_s + TICKET_S
+            holder.participant, holder.key_number, holder.generation, holder.named_key, now_s + TICKET_S
         )
         if len(self._tickets) > TICKETS:
             self._tickets.popitem(last=False)
@@ -76,13 +78,23 @@ class Sessions:
         found = self._tickets.pop(_hash(ticket), None)
         if found is None or now_s >= found.until_s:
             return None
-        session = self.opened(found.participant, found.key_number, found.generation, now_s)
-        return session if _may_sit(session, register, now_ns) else None
+        who = (found.participant, found.key_number, found.generation, found.named_key)
+        return self.opened(*who, register, now_s, now_ns)
 
-    def opened(self, participant: str, key_number: int, generation: int, now_s: float) -> Session:
-        """A new sitting."""
+    def opened(
+        self,
+        participant: str,
+        key_number: int,
+        generation: int,
+        named_key: str,
+        register: Register,
+        now_s: float,
+        now_ns: int,
+    ) -> Session | None:
+        """A new sitting of who has proven to be this account. None: it is no operator's."""
         opened, mark = int(now_s), secrets.token_urlsafe(12)
-        return Session(participant, key_number, generation, opened, opened + SESSION_S, mark)
+        session = Session(participant, key_number, generation, named_key, opened, opened + SESSION_S, mark)
+        return session if _may_sit(session, register, now_ns) else None
 
     # --- cookies
 
@@ -97,10 +109,13 @@ class Sessions:
             return None
         if not hmac.compare_digest(mac, self._mac("desk session", text)):
             return None
-        if text.count(".") != 5:
+        parts = text.split(".")
+        if len(parts) != len(Session.__struct_fields__):
             return None
-        participant, key_number, generation, opened, until, mark = text.split(".")
-        session = Session(participant, int(key_number), int(generation), int(opened), int(until), mark)
+        participant, key_number, generation, named_key, opened, until, mark = parts
+        session = Session(
+            participant, int(key_number), int(generation), named_key, int(opened), int(until), mark
+        )
         if now_s >= session.until_s or mark in self._ended:
             return None
         return session if _may_sit(session, register, now_ns) else None
@@ -142,6 +157,4 @@ def _may_sit(session: Session, register: Register, now_ns: int) -> bool:
     row, entrance = people.get(session.participant), entrances.get(session.participant)
     if row is None or row.key_number != session.key_number or not holds(row, "operator", now_ns):
         return False
-    if entrance is None:
-        return True
-    return session.generation == entrance.generation and session.mark not in entrance.ended
+    return entrance is None or stands(entrance, session.generation, session.mark, session.named_key)

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from credit.score import RANK
 from exchange.app import Venue
-from exchange.web import entry
+from exchange.events import AdvanceClock, EndSessions, SetAddresses
+from exchange.web import entry, rates
 from exchange.web import watch as watch_module
+from exchange.web.scopes import READ, TRADE
 from tests.exchange.conversation import Conversation, market, trade
 from tests.exchange.small_venue import Small, held_cursor, nothing_comes, soon, until, until_a_commit_waits
+from tests.exchange.world import OPERATOR
 
 
 @pytest.fixture
@@ -128,6 +132,70 @@ async def test_one_encoding_for_all_connections_of_a_participant(
         await one.leave()
     await trade(venue, small)
     assert len(encoded) == 3, "nobody watches any more"
+
+
+async def test_a_connection_does_what_its_tokens_scopes_say(
+    open_market: tuple[Venue, Small], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venue, small = open_market
+    tokens = venue.desk.tokens
+    trading = tokens.issue(small.buyer, 0, venue.engine.now_ns(), TRADE)[0]
+    reading = tokens.issue(small.buyer, 0, venue.engine.now_ns(), READ)[0]
+    one = Conversation(venue, "/v1/orders/ws", kind="websocket", token=reading)
+    one.say(**placing(small, 1))
+    one.say(op="cancel", request=2, order="O1")
+    one.say(op="watch", request=3)
+    one.say(op="sign_in", request=4, token=trading)
+    one.say(**placing(small, 5))
+    one.say(op="watch", request=6)
+    await one.hear("answer", 6)
+    told = {answer["request"]: answer for answer in answers(one)}
+    assert {number: answer["status"] for number, answer in told.items()} == {
+        1: 403, 2: 403, 3: 200, 4: 200, 5: 201, 6: 403,
+    }  # fmt: skip
+    assert "the scope trade" in told[1]["problem"]["detail"]
+    assert "the scope read" in told[6]["problem"]["detail"]
+    monkeypatch.setattr(rates, "ORDERS_A_MINUTE", dict.fromkeys(RANK, 1))
+    await soon(venue.engine.submit(AdvanceClock(actor=OPERATOR, seconds=61)))
+    for request in (7, 8):
+        one.say(**placing(small, request))
+    one.say(op="batch", request=9, orders=[placing(small, 0)["order"]])
+    await one.hear("answer", 9)
+    assert [answer["status"] for answer in answers(one)[6:]] == [201, 429, 429]
+    assert answers(one)[-1]["problem"]["retry_after_s"] > 0
+    await one.leave()
+
+
+async def test_a_session_that_is_ended_closes_its_connection(open_market: tuple[Venue, Small]) -> None:
+    venue, small = open_market
+    token, seat = venue.desk.tokens.issue(small.buyer, 0, venue.engine.now_ns())
+    one = Conversation(venue, "/v1/orders/ws", kind="websocket", token=token)
+    one.say(**placing(small, 1))
+    await one.hear("answer")
+    ended = EndSessions(actor=small.buyer, session=seat.session, until_ns=seat.until_ns)
+    await soon(venue.engine.submit(ended))
+    await until(lambda: bool(one.ended[1:]), "the connection is closed")
+    assert (one.ended[-1]["type"], one.ended[-1]["code"]) == ("websocket.close", entry.POLICY)
+    await one.leave()
+
+
+async def test_networks_bind_connections_too(open_market: tuple[Venue, Small]) -> None:
+    """This one comes from no address at all."""
+    venue, small = open_market
+    one = line(venue, small.buyer)
+    one.say(**placing(small, 1))
+    await one.hear("answer")
+    networks = SetAddresses(actor=small.buyer, participant=small.buyer, allow=("203.0.113.0/24",))
+    await soon(venue.engine.submit(networks))
+    one.say(**placing(small, 2))
+    await one.hear("answer", 2)
+    assert "not on your list" in answers(one)[-1]["problem"]["detail"]
+    await until(lambda: one.ended[-1]["type"] == "websocket.close", "the connection is closed")
+    late = line(venue, small.buyer)
+    await until(lambda: bool(late.ended), "the handshake is refused")
+    assert late.ended[0]["status"] == 403
+    for talk in (one, late):
+        await talk.leave()
 
 
 async def test_who_does_not_read_is_cut_off(
