@@ -80,6 +80,10 @@ EXPLICIT: Final[Mapping[str, str]] = {
     "POST /v1/bank/statements": "office",
     "POST /v1/bank/breaks/{bank_break}/closing": "office",
     "GET /v1/bank/payout-batches/{batch}/pain.001": "office",
+    "POST /v1/credit/objections": "account",
+    "POST /v1/credit/cases/{case}/objection": "account",
+    "POST /v1/credit/cases/{case}/correction": "account",
+    "POST /v1/credit/cases/{case}/repair": "account",
     "DELETE /v1/sessions/{session}": "read",
 }
 """Method and path: its scope, where it is not its tag's. Ending a session opens nothing, so any reader may end one."""
