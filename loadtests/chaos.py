@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="shuji-chaos-"))
     folder.chmod(0o711)  # PostgreSQL's own user must get through when this runs as root
-    venue = Venue(folder / "data", "--no-sample", clean=False)
+    venue = Venue(folder / "data", "--no-sample", "--rates", "off", clean=False)
     say(f"seed {arguments.seed}, {arguments.clients} buyers and a merchant, data in {folder}")
     try:
         run(venue, arguments.rounds, arguments.seed, arguments.clients)

@@ -1,6 +1,7 @@
 """The way to a venue that may die: a request keeps its id until somebody answers it.
 
-No answer and 503 mean that nobody knows whether it happened; the same id is sent again, for at most `PATIENCE_S`.
+No answer and 503 mean that nobody knows whether it happened, 429 that it came too soon; the same id is sent again, for at
+most `PATIENCE_S`.
 Orders go one batch at a time, so that the venue sees them in one order; what touches no other trade may go at once.
 """
 
@@ -92,7 +93,7 @@ class Door:
             answer = self._http.request(method, path, content=content, headers=headers)
         except httpx.TransportError:
             return None
-        if answer.status_code == 503:
+        if answer.status_code in (429, 503):
             return None
         body = msgspec.json.decode(answer.content) if answer.content else None
         if answer.status_code == 200 and path == "/v1/orders/batch" and _unanswered(body):
