@@ -330,6 +330,10 @@ class Challenges:
         self._used[challenge] = now_ns + CHALLENGE_NS
         return True
 
+    def give_back(self, challenge: str) -> None:
+        """Nothing came of its use, and not by the signer's doing: it may be used again."""
+        self._used.pop(challenge, None)
+
     def _is_open(self, claim: str, challenge: str, now_ns: int) -> bool:
         text, _, mac = challenge.rpartition(".")
         if not challenge.isascii() or not hmac.compare_digest(mac, _mac(self._key, f"{claim}.{text}")):

@@ -39,7 +39,7 @@ from exchange.web.access import key_text, registration_text, signed_by
 from exchange.web.desk import Desk
 from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
 from exchange.web.logins import account_of, open_session
-from exchange.web.operation import CURSOR_INVALID, Call, Id, Name, Operation, Paging, Sha256
+from exchange.web.operation import CURSOR_INVALID, DATABASE_ERRORS, Call, Id, Name, Operation, Paging, Sha256
 from exchange.web.problem import Refusing
 from exchange.web.scopes import SCOPES, names_of
 
@@ -440,7 +440,11 @@ async def login(call: Call, body: Login) -> Session:
     good = call.desk.challenges.accepts(claim, public_key, body.challenge, body.signature, now_ns)
     if account is None or not good:
         raise Refusing(Refused.signature_wrong, "ask for a new challenge and sign it with the registered key")
-    token, seat = await open_session(call, account, body.scopes)
+    try:
+        token, seat = await open_session(call, account, body.scopes)
+    except DATABASE_ERRORS:
+        call.desk.challenges.give_back(body.challenge)
+        raise
     return Session(
         token,
         account.participant,

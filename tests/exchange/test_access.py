@@ -242,6 +242,16 @@ def test_a_challenge_is_answered_once() -> None:
     assert not challenges.accepts("participant P7", holder.public_key, text, signature, NOW)
 
 
+def test_a_challenge_that_is_given_back_is_answered_again() -> None:
+    holder, challenges = Holder(), Challenges()
+    text, _ = challenges.issue("participant P7", NOW)
+    signature = holder.sign(text)
+    assert challenges.accepts("participant P7", holder.public_key, text, signature, NOW)
+    challenges.give_back(text)
+    assert challenges.accepts("participant P7", holder.public_key, text, signature, NOW)
+    assert not challenges.accepts("participant P7", holder.public_key, text, signature, NOW)
+
+
 def test_a_challenge_ends() -> None:
     holder, challenges = Holder(), Challenges()
     text, until_ns = challenges.issue("participant P7", NOW)

@@ -1,5 +1,6 @@
 """Scopes, named keys, networks and sessions over a real venue's web."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,25 @@ async def test_rows_of_sessions_leave_with_their_tokens(web: Doors) -> None:
         "SELECT count(*) FROM login_session WHERE until_ns <= $1", web.venue.engine.now_ns()
     )
     assert count == 0
+
+
+async def test_a_login_that_cannot_be_listed_is_refused_and_may_be_sent_again(web: Doors) -> None:
+    """Its connection to PostgreSQL is cut while it waits for the table."""
+    owner = await registered(web)
+    who = {"participant": owner.participant}
+    challenge = (await web.http.post("/v1/login/challenge", json=who)).json()["challenge"]
+    body = {**who, "challenge": challenge, "signature": owner.sign(challenge)}
+    async with web.venue.desk.pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE login_session IN ACCESS EXCLUSIVE MODE")
+        waiting = asyncio.ensure_future(web.http.post("/v1/login", json=body))
+        blocked = (
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%login_session%'"
+        )
+        while (pid := await connection.fetchval(blocked)) is None:
+            await asyncio.sleep(0.01)
+        await connection.execute("SELECT pg_terminate_backend($1)", pid)
+        says(await waiting, 503, "storage_unavailable")
+    assert (await web.http.post("/v1/login", json=body)).status_code == 200
 
 
 async def test_what_was_ended_stays_ended_over_a_restart(tmp_path: Path, database_dsn: str) -> None:
