@@ -495,6 +495,8 @@ def apply_key(state: State, event: KeyReplaced, at_ns: int) -> None:
             del state.named_keys[key.public_key]
         entrance.keys.clear()
         entrance.secrets = UNSET
+        if event.by == VENUE:  # an operator who lost its key may have lost its way in with it
+            entrance.addresses = ()
 
 
 def apply_resubmitted(state: State, event: IdentityResubmitted, at_ns: int) -> None:

@@ -126,10 +126,13 @@ async def confirm_totp(call: Call, body: Confirmation) -> FactorView:
 
 
 async def _count(call: Call, kind: str, sha256: str) -> FactorView:
-    """From now on this row counts. Where that is refused it goes again."""
+    """From now on this row counts. Where that is refused it goes again.
+
+    Its salt is new each time, so the command has no id: what is sent again is set again, to the same.
+    """
     participant = call.participant
     try:
-        outcome = await call.submit(SetSecret(actor=participant, key=call.key, kind=kind, sha256=sha256))
+        outcome = await call.submit(SetSecret(actor=participant, kind=kind, sha256=sha256))
     except Refusing:
         counts = await call.read(lambda state: passwords.kept_in(state, participant, kind))
         await passwords.drop_others(call.desk, participant, kind, counts)

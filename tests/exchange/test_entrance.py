@@ -113,6 +113,36 @@ def test_what_is_no_network(world: World, text: str) -> None:
     assert world.code(networks(world.buyer(), text)) == "malformed"
 
 
+def test_whoever_recovers_a_lost_operator_lifts_its_list(world: World) -> None:
+    for actor in (OPERATOR, world.buyer()):
+        world.must(networks(actor, "203.0.113.0/24"))
+    for participant, by in ((OPERATOR, e.VENUE), ("P3", OPERATOR)):
+        key = public_key(f"new {participant}")
+        world.must(e.ReplaceKey(actor=by, participant=participant, public_key=key, reason="lost"))
+    assert world.state.entrances[OPERATOR].addresses == ()
+    assert world.state.entrances["P3"].addresses == ("203.0.113.0/24",), "an operator lifts it by name"
+    world.check()
+
+
+def test_a_password_and_a_second_factor_come_and_go(world: World) -> None:
+    buyer = world.buyer()
+    for kind in ("password", "totp"):
+        world.must(e.SetSecret(actor=buyer, kind=kind, sha256=kind))
+    row = world.state.entrances[buyer]
+    assert (row.secret("password"), row.secret("totp")) == ("password", "totp")
+    assert world.code(e.SetSecret(actor=buyer, kind="pin", sha256="1")) == "malformed"
+    gone = world.must(e.SetSecret(actor=buyer, kind="password"))
+    assert [(event.kind, event.sha256) for event in gone.events if isinstance(event, e.SecretSet)] == [
+        ("password", ""),
+        ("totp", ""),
+    ]
+    assert world.code(e.SetSecret(actor=buyer, kind="totp")) == "not_found"
+    world.must(e.SetSecret(actor=buyer, kind="password", sha256="again"))
+    world.must(e.ReplaceKey(actor=OPERATOR, participant=buyer, public_key=public_key("x"), reason="stolen"))
+    assert row.secret("password") == "", "it goes with the key that signed for it"
+    world.check()
+
+
 def test_an_operator_lifts_nothing_in_its_own_house(world: World) -> None:
     buyer = world.person("buyer", owner=OPERATOR)
     world.must(networks(buyer, "203.0.113.0/24"))
