@@ -42,8 +42,8 @@ _STEPS: Final = {
         "登记一次：<code>POST /v1/participants</code>，签名文本为 <code>shuji-register:PUBLIC_KEY:USCC</code>"
         "（USCC 为统一社会信用代码，交易者必填；不交易者留空，冒号保留）。答复给出编号，如 <code>P2</code>。",
         "登录：<code>POST /v1/login/challenge</code> 取得 <code>challenge</code>，60 秒内有效且只用一次；对该文本原样签名，"
-        "连同 <code>challenge</code> 交给 <code>POST /v1/login</code>，得到 30 分钟有效的令牌。用 <code>scopes</code> 可只要所需的："
-        "read、trade、list、money、office、account；不写即为该密钥的全部。",
+        "连同 <code>challenge</code> 交给 <code>POST /v1/login</code>，得到 30 分钟有效的令牌。"
+        "用 <code>scopes</code> 可只要所需的：read、trade、list、money、office、account；不写即为该密钥的全部。",
         "此后每个请求带上请求头 <code>Authorization: Bearer TOKEN</code>。只有标明“对所有人开放”的操作无需令牌。",
         "每个 POST 最好带上 <code>Idempotency-Key</code>：自己新生成的 UUID 第 7 版（订单用 "
         "<code>client_order_id</code>）。没有收到答复时用同一编号、同一内容重发，"
