@@ -21,7 +21,9 @@ def run_password(arguments: Arguments) -> int:
     """Asks for a password, shows the authenticator's secret, asks for a code of it; then both count."""
     from exchange.client import Client
 
-    path, password = key_path(arguments), _ask("新密码 new password: ", getpass.getpass)
+    path = key_path(arguments)
+    assert path is not None, "this command has to be told a key"
+    password = _ask("新密码 new password: ", getpass.getpass)
     with Client(venue_url(os.environ, arguments.url), path) as client:
         participant = client.sign_in().participant
         signature = keys.read(path).sign(keys.password_text(participant, password))
