@@ -18,6 +18,7 @@ from clearing.calendar import day_of, end_of
 from clearing.house import Cell
 from clearing.ledger import CNY, unit_asset
 from clearing.money import amount_fen, refuse_amount
+from exchange import mandate
 from exchange import order as orders
 from exchange.consequence import order_refusal
 from exchange.events import (
@@ -115,7 +116,16 @@ TAKES: Final = {
 
 
 def place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[Event]:
-    """Any order: one at a posted price goes its own way (`exchange.order.place`)."""
+    """Any order; one that a broker places is looked at with its mandate first."""
+    if command.broker:
+        return mandate.refusal_of(state, command, at_ns) or mandate.noted(
+            state, command, _place(state, command, at_ns)
+        )
+    return _place(state, command, at_ns)
+
+
+def _place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[Event]:
+    """One at a posted price goes its own way (`exchange.order.place`)."""
     listing = state.listings.get(command.listing)
     if listing is None or listing.terms.mechanism != "continuous_auction" or listing.id not in state.books:
         return orders.place(state, command, at_ns)
@@ -685,7 +695,7 @@ def apply_auction(state: State, event: CallAuctionHeld, at_ns: int) -> None:
 
 def cancel(state: State, command: CancelOrder, at_ns: int) -> Refusal | list[Event]:
     order = state.orders.get(command.order)
-    if order is None or order.participant != command.actor:
+    if order is None or command.actor not in (order.participant, mandate.placed_by(state, order.id)):
         return Refusal(Refused.not_found, f"you have no open order {command.order}")
     if _is_locked(state, order):
         return _refused(state, state.listings[order.listing], "phase")

@@ -34,6 +34,7 @@ from exchange.events import (
     Event,
     HoldReleased,
     ListingMoved,
+    MandateEnded,
     MoneyPassedOn,
     MoveListing,
     PassedOn,
@@ -119,6 +120,8 @@ def _fit_refusal(state: State, participant: str, successor: str, at_ns: int) -> 
 def _begin(state: State, command: Depart, at_ns: int) -> Iterator[Event]:
     row, said = command.actor, command.reason
     yield DepartureBegun(row, command.kind, command.successor, said)
+    for mandate in [one for one in state.mandates.values() if row in (one.principal, one.broker)]:
+        yield MandateEnded(mandate.id, "left", row)
     for order in [one for one in state.orders.values() if one.participant == row]:
         yield closing(order, "standing")
     for trade in [one for one in state.holds.values() if row in (one.buyer, one.seller)]:

@@ -730,6 +730,9 @@ class PlaceOrder(Struct, frozen=True, kw_only=True, tag=True, gc=False):
     accepts_prior: bool = False
     conditions: Conditions | None = None
     """Of a book, where the order asks more than a side, a price and how long: None for most."""
+    broker: str = ""
+    """Who places it for `actor`, under a `mandate`: empty for most, who place their own."""
+    mandate: str = ""
 
 
 class CancelOrder(Struct, frozen=True, kw_only=True, tag=True, gc=False):
@@ -1174,6 +1177,26 @@ class AcceptDeparture(Command, frozen=True, kw_only=True):
     """By the successor: all that can pass is its own from now on."""
 
     participant: str
+
+
+class GiveMandate(Command, frozen=True, kw_only=True):
+    """The web door has checked the principal's signature of `text`. `side`: buy, sell or both; no listings, boards: any."""
+
+    broker: str
+    side: str
+    listings: tuple[str, ...]
+    boards: tuple[str, ...]
+    most_fen: int
+    valid_until_ns: int
+    public_key: str
+    text: str
+    signature: str
+
+
+class EndMandate(Command, frozen=True, kw_only=True):
+    """Taken back by the principal, or given up by the broker."""
+
+    mandate: str
 
 
 class AnswerDocuments(Command, frozen=True, kw_only=True):
@@ -3047,6 +3070,39 @@ class CredentialMoved(Event, frozen=True):
     valid_until_ns: int = 0
 
 
+class MandateGiven(Event, frozen=True):
+    """`broker` may order for `principal` within this scope until the date; `text` is what that signed."""
+
+    mandate: str
+    principal: str
+    broker: str
+    side: str
+    listings: tuple[str, ...]
+    boards: tuple[str, ...]
+    most_fen: int
+    valid_until_ns: int
+    public_key: str
+    text: str
+    signature: str
+
+
+class MandateEnded(Event, frozen=True):
+    """`how`: revoked (by the principal), given_up (by the broker), expired, left (one of them leaves)."""
+
+    mandate: str
+    how: str
+    by: str
+
+
+class MandateUsed(Event, frozen=True):
+    """The order that came just before was placed by this broker; so much of `most_fen` has been ordered by it."""
+
+    mandate: str
+    order: str
+    broker: str
+    amount_fen: int
+
+
 AnyEvent = (
     VenueOpened
     | RulebookAdopted
@@ -3202,6 +3258,9 @@ AnyEvent = (
     | OverrideConfirmed
     | OverrideEnded
     | SecretSet
+    | MandateGiven
+    | MandateEnded
+    | MandateUsed
 )
 
 

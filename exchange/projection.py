@@ -117,6 +117,9 @@ from exchange.events import (
     ListingCreated,
     ListingMoved,
     ListingRevised,
+    MandateEnded,
+    MandateGiven,
+    MandateUsed,
     MoneyPassedOn,
     MovementRefused,
     NeedMoved,
@@ -269,6 +272,9 @@ class OrderRecord(Struct, kw_only=True, gc=False):
     """What else it asked: minimum=N, all_or_none, post_only, self_trade=..., expires=NS, disconnects."""
     reduced: int = 0
     """What self-trade prevention took away of it."""
+    broker: str = ""
+    mandate: str = ""
+    """Who has placed it for its participant, and under which mandate; empty for most."""
 
 
 class CallAuctionRecord(Struct, gc=False):
@@ -770,6 +776,28 @@ class CredentialRecord(Struct, kw_only=True, gc=False):
     claims: Claims
 
 
+class MandateRecord(Struct, kw_only=True, gc=False):
+    """A mandate for a broker; `state` is running until it is revoked, given_up, expired or left. `used_fen`: ordered."""
+
+    number: int
+    id: str
+    principal: str
+    broker: str
+    side: str
+    listings: tuple[str, ...]
+    boards: tuple[str, ...]
+    most_fen: int
+    used_fen: int = 0
+    valid_until_ns: int
+    given_at_ns: int
+    public_key: str
+    text: str
+    signature: str
+    state: str = "running"
+    ended_at_ns: int = 0
+    ended_by: str = ""
+
+
 class PostingRecord(Struct, gc=False):
     """One movement: `amount` (fen, or units of `asset`) left `source` and reached `target`. Never zero.
 
@@ -884,6 +912,7 @@ class View:
         self.bills: Kept[BillRecord] = Kept()
         self.departures: Kept[DepartureRecord] = Kept()
         self.credentials: Kept[CredentialRecord] = Kept()
+        self.mandates: Kept[MandateRecord] = Kept()
         self.usage: list[UsageRow] = []
         self.accreditations: list[AccreditationRow] = []
         self.postings: list[PostingRecord] = []
@@ -1776,6 +1805,40 @@ def _money_passed_on(view: View, event: MoneyPassedOn, at_ns: int) -> None:
         view.post(at_ns, "succession", source, target, amount, asset)
 
 
+# ---------------------------------------------------------------------------------------------- mandates
+
+
+def _mandate_given(view: View, event: MandateGiven, at_ns: int) -> None:
+    view.mandates.add(
+        MandateRecord(
+            number=number_of(event.mandate),
+            id=event.mandate,
+            principal=event.principal,
+            broker=event.broker,
+            side=event.side,
+            listings=event.listings,
+            boards=event.boards,
+            most_fen=event.most_fen,
+            valid_until_ns=event.valid_until_ns,
+            given_at_ns=at_ns,
+            public_key=event.public_key,
+            text=event.text,
+            signature=event.signature,
+        )
+    )
+
+
+def _mandate_ended(view: View, event: MandateEnded, at_ns: int) -> None:
+    row = view.mandates.change(event.mandate)
+    row.state, row.ended_at_ns, row.ended_by = event.how, at_ns, event.by
+
+
+def _mandate_used(view: View, event: MandateUsed, at_ns: int) -> None:
+    view.mandates.change(event.mandate).used_fen += event.amount_fen
+    order = view.orders.change(event.order)
+    order.broker, order.mandate = event.broker, event.mandate
+
+
 # ----------------------------------------------------------------------------------------------- reports
 
 
@@ -2366,5 +2429,8 @@ HANDLERS: Final[dict[type, Callable[[View, Any, int], None]]] = {
     GradeSet: _grade_set,
     CaseOpened: _case_opened,
     CaseMoved: _case_moved,
+    MandateGiven: _mandate_given,
+    MandateEnded: _mandate_ended,
+    MandateUsed: _mandate_used,
 }
 """Events that the query tables do not tell of are not in it."""

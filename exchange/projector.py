@@ -68,6 +68,8 @@ from exchange.events import (
     ListingCreated,
     ListingMoved,
     ListingRevised,
+    MandateEnded,
+    MandateUsed,
     NeedMoved,
     NeedShortlisted,
     OrderCameIn,
@@ -114,6 +116,7 @@ from exchange.projection import (
     LeafRecord,
     ListingDayRecord,
     ListingRecord,
+    MandateRecord,
     NeedRecord,
     Offer,
     OrderRecord,
@@ -280,6 +283,7 @@ SUBSCRIPTIONS: Final = Table(
 BILLS: Final = Table("bill", BillRecord, ("number",), {"lines": tuple[Line, ...], "shares": Shares})
 DEPARTURES: Final = Table("departure", DepartureRecord, ("number",))
 CREDENTIALS: Final = Table("credential", CredentialRecord, ("number",), {"claims": Claims})
+MANDATES: Final = Table("mandate", MandateRecord, ("number",))
 USAGE: Final = Table("usage_record", UsageRow, ("sequence", "position"))
 ACCREDITATIONS: Final = Table("accreditation_step", AccreditationRow, ("sequence", "position"))
 LEAVES: Final = Table("evidence_leaf", LeafRecord, ("id", "sequence", "position"))
@@ -312,6 +316,7 @@ def kept_of(view: View) -> tuple[tuple[Table[Any], Kept[Any]], ...]:
         (DEPARTURES, view.departures),
         (CREDENTIALS, view.credentials),
         (CASES, view.cases),
+        (MANDATES, view.mandates),
     )
 
 
@@ -359,6 +364,7 @@ class Wanted(Struct):
     departures: dict[str, None] = {}
     credentials: dict[str, None] = {}
     cases: dict[str, None] = {}
+    mandates: dict[str, None] = {}
 
 
 def want(wanted: Wanted, events: Iterable[Happened]) -> None:
@@ -453,6 +459,10 @@ def _want_further(wanted: Wanted, event: AnyEvent) -> None:
             wanted.bills[event.bill] = None
         case DepartureBegun() | DepartureAccepted() | DepartureDone():
             wanted.departures[event.participant] = None
+        case MandateEnded():
+            wanted.mandates[event.mandate] = None
+        case MandateUsed():
+            wanted.mandates[event.mandate] = wanted.orders[event.order] = None
         case PassedOn():
             _want_passing(wanted, event)
         case CredentialMoved():
@@ -514,6 +524,7 @@ async def bring_in(connection: Any, view: View, wanted: Wanted) -> None:
     await _bring(connection, DEPARTURES, view.departures, wanted.departures)
     await _bring(connection, CREDENTIALS, view.credentials, wanted.credentials)
     await _bring(connection, CASES, view.cases, wanted.cases)
+    await _bring(connection, MANDATES, view.mandates, wanted.mandates)
 
 
 async def _bring(connection: Any, table: Table[Any], kept: Kept[Any], identifiers: Iterable[str]) -> None:
@@ -1310,6 +1321,26 @@ async def usage_of(
 ) -> Page[UsageRow]:
     """Records of use that were counted, the last told first."""
     return await _page_of(pool, USAGE, USAGE_OF, limit, subscription, *_place_before(cursor))
+
+
+MANDATES_OF: Final = _either(MANDATES, "principal", "broker", "number < $3", BY_NUMBER)
+ALL_MANDATES: Final = MANDATES.select(f"WHERE number < $2 ORDER BY {BY_NUMBER} LIMIT $1")
+
+
+async def mandates_of(
+    pool: Pool, participant: str | None, limit: int = 50, cursor: str | None = None
+) -> Page[MandateRecord]:
+    """Those that a participant has given or holds, ended ones too; of everybody where it is None."""
+    before = _before(cursor)
+    if participant is None:
+        return await _page_of(pool, MANDATES, ALL_MANDATES, limit, before)
+    return await _page_of(pool, MANDATES, MANDATES_OF, limit, participant, before)
+
+
+async def mandate(pool: Pool, identifier: str) -> MandateRecord | None:
+    """Any mandate; who may see it is the caller's question."""
+    found: MandateRecord | None = await _one(pool, MANDATES, "M", identifier)
+    return found
 
 
 async def departure(pool: Pool, participant: str) -> DepartureRecord | None:

@@ -58,6 +58,7 @@ LATER: Final = (
     "postponed", "settled_over", "suspended", "bought", "needs", "proposals", "auctions", "sessions",
     "subscriptions", "bills", "plans", "entrances", "departures", "predecessors", "credentials", "venue_keys",
     "graded", "cases", "overrides",
+    "mandates", "brokered",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -585,6 +586,20 @@ class Departure(Struct, kw_only=True):
     look_ns: int = 0
 
 
+class Mandate(Struct, kw_only=True):
+    """A broker's, until its date or until it is taken back. `used_fen`: what has been ordered under it, filled or not."""
+
+    id: str
+    principal: str
+    broker: str
+    side: str
+    listings: tuple[str, ...]
+    boards: tuple[str, ...]
+    most_fen: int
+    valid_until_ns: int
+    used_fen: int = 0
+
+
 class Auction(Struct, kw_only=True):
     """An auction that is not over. Of an ascending one only the leading bid stands; `taken` counts all.
 
@@ -981,6 +996,9 @@ class State:
 
     def _nothing_stands_still(self) -> None:
         self._nothing_is_metered()
+        self.mandates: dict[str, Mandate] = {}
+        self.brokered: dict[str, str] = {}
+        """Open order, and the mandate under which a broker has placed it."""
         self.departures: dict[str, Departure] = {}
         self.predecessors: dict[str, tuple[str, ...]] = {}
         """Successor, and all whose duties have passed on to it: what they delivered lies under their names."""
@@ -1260,6 +1278,8 @@ class _Dumped(Struct):
     cases: dict[str, Case] = {}
     overrides: dict[str, Override] = {}
     looking: Looking = msgspec.field(default_factory=Looking)
+    mandates: dict[str, Mandate] = {}
+    brokered: dict[str, str] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -1401,6 +1421,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "cases",
         "overrides",
         "looking",
+        "mandates",
+        "brokered",
     ):
         setattr(state, name, getattr(dumped, name))
 

@@ -35,6 +35,7 @@ from exchange import (
     halt,
     issuing,
     listing,
+    mandate,
     need,
     order,
     overtaking,
@@ -633,6 +634,8 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.DecideRepair: case.decide_repair,
     happened.OverrideGrade: case.override,
     happened.SetSecret: entrance.set_secret,
+    happened.GiveMandate: mandate.give,
+    happened.EndMandate: mandate.end,
 }
 """Command: who decides it."""
 
@@ -799,6 +802,9 @@ _APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.OverrideConfirmed: case.apply_confirmed,
     happened.OverrideEnded: case.apply_override_ended,
     happened.SecretSet: entrance.apply_secret,
+    happened.MandateGiven: mandate.apply_given,
+    happened.MandateEnded: mandate.apply_ended,
+    happened.MandateUsed: mandate.apply_used,
 }
 """Event: what it changes."""
 
@@ -840,6 +846,7 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "standing": _standing_due,
     "accreditation_proposal": accreditation.on_proposal_due,
     "departure": departure.on_due,
+    "mandate": mandate.on_due,
     "order": book_orders.on_due,
     "session": session.on_due,
     "bank": bank.on_due,

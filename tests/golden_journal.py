@@ -111,6 +111,7 @@ def day() -> World:
     metered(world)
     departures(world)
     graded(world)
+    mandates(world, shop, product)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     world.must(e.AdoptVenueKey(actor=OPERATOR, public_key=public_key("its next"), reason="a key a year"))
@@ -139,6 +140,38 @@ def departures(world: World) -> None:
     world.must(e.Depart(actor=alone, kind="exit", reason="enough"))
     world.wait(days=0.01)
     world.tick()
+
+
+def mandates(world: World, shop: str, product: str) -> None:
+    """A broker buys for somebody, at a posted price and in a book; one mandate is taken back, one runs out."""
+    principal, broker = world.buyer(), world.person("buyer")
+    world.verify(broker)
+    world.must(e.ApplyForAccreditation(actor=broker, evidence_sha256=EVIDENCE, classes=("broker",)))
+    accredit = e.DecideAccreditation(
+        actor=world.reviewer, participant=broker, step="accredit", valid_until_ns=world.at_ns + 90 * DAY_NS
+    )
+    world.must(accredit)
+    listing, book = world.listing(shop, product, price_fen=300), world.book(shop, product)
+    for days in (50, 1):
+        give = e.GiveMandate(
+            actor=principal, broker=broker, side="buy", listings=(), boards=(), most_fen=5_000,
+            valid_until_ns=world.at_ns + days * DAY_NS, public_key=world.key_of(principal),
+            text="what was signed", signature="principal's",
+        )  # fmt: skip
+        mandate = only(world.must(give), e.MandateGiven).mandate
+        for where, limit_fen in ((listing, 0), (book, 70)):
+            world.agree(principal, where)
+            order = e.PlaceOrder(
+                actor=principal,
+                broker=broker,
+                mandate=mandate,
+                listing=where,
+                quantity=2,
+                limit_fen=limit_fen,
+            )
+            world.must(order)
+        if days == 50:
+            world.must(e.EndMandate(actor=principal, mandate=mandate))
 
 
 def metered(world: World) -> None:

@@ -173,6 +173,7 @@ _PATH_EXAMPLES: Final = {
     "proposal": "Q1",
     "bid": "J1",
     "case": "F1",
+    "mandate": "M1",
     "withdrawal": "W1",
     "batch": "B1",
     "bank_break": "K1",

@@ -113,6 +113,7 @@ PATH_PATTERNS: Final = {
     "session": whole("[A-Za-z0-9_-]{16}"),
     "credential": whole("C[1-9][0-9]{0,17}"),
     "purpose": whole("revocation|suspension"),
+    "mandate": whole("M[1-9][0-9]{0,17}"),
     "step": whole("submit|approve|return|suspend|resume|withdraw"),
 }
 """What each path parameter looks like; anything else is 404 before a handler sees it."""

@@ -71,6 +71,12 @@ Purpose = Annotated[
 Territory = Annotated[
     Word, Meta(description="where it is used, one of the listing's territories; absent: the first of them")
 ]
+Principal = Annotated[
+    str, Meta(max_length=20, pattern=_NO_NUL, description="of a broker: whose order it is, P3")
+]
+MandateId = Annotated[
+    str, Meta(max_length=20, pattern=_NO_NUL, description="of a broker: under which mandate, M1")
+]
 OrderId = Annotated[
     str,
     Meta(
@@ -132,6 +138,8 @@ class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fa
         Meta(description="of an exclusive licence: the buyer knows of earlier licences and accepts them"),
     ] = False
     client_order_id: OrderId | None = None
+    principal: Principal | None = msgspec.field(default=None, name="for")
+    mandate: MandateId | None = None
 
 
 class BatchResult(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -201,8 +209,10 @@ def command_of(order: Order, participant: str, key: str = "", connection: str = 
     """`key` is the request's `Idempotency-Key`: the order's id where it has none of its own; `connection` the WebSocket
     that it came by."""
     named = order.client_order_id
+    if (order.principal is None) != (order.mandate is None):
+        raise Refusing(Refused.malformed, "a broker names both: `for`, whose order it is, and its `mandate`")
     return PlaceOrder(
-        actor=participant,
+        actor=order.principal or participant,
         key=command_id(named, "client_order_id") if named else key,
         listing=order.listing,
         side=order.side,
@@ -213,6 +223,8 @@ def command_of(order: Order, participant: str, key: str = "", connection: str = 
         territory=order.territory or "",
         accepts_prior=order.accepts_prior,
         conditions=_conditions(order, connection),
+        broker=participant if order.principal else "",
+        mandate=order.mandate or "",
     )
 
 
@@ -436,6 +448,9 @@ class OrderView(Struct, kw_only=True):
     waits: bool = False
     display_quantity: int | None = None
     conditions: tuple[str, ...] = ()
+    broker: str | None = None
+    """Who placed it for its participant, under which `mandate`."""
+    mandate: str | None = None
 
 
 class Traded(Struct, frozen=True):
@@ -526,14 +541,16 @@ def order_view(row: OrderRecord) -> OrderView:
         waits=row.waits and row.state in ("open", "partly_filled"),
         display_quantity=row.display or None,
         conditions=row.conditions,
+        broker=row.broker or None,
+        mandate=row.mandate or None,
     )
 
 
 async def own_order(desk: Desk, participant: str, identifier: str) -> OrderRecord:
-    """The participant's order as the tables have it now; anybody else's is not found."""
+    """The participant's order as the tables have it now, or one that it has placed as a broker; others are not found."""
     await desk.projector.caught_up(desk.engine.sequence)
     row = await projector.order(desk.pool, identifier)
-    if row is None or row.participant != participant:
+    if row is None or participant not in (row.participant, row.broker or row.participant):
         raise Refusing(Refused.not_found, f"you have no order {identifier}")
     return row
 

@@ -272,7 +272,6 @@ def order_for(
     return venue.order(broker, listing, quantity, signed=False, **for_whom)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: a broker acts under a signed mandate")
 def test_what_a_broker_orders_is_its_principals(venue: Venue) -> None:
     """Line: "a broker acts under a signed mandate": money, licence, conduct and E05 are the principal's."""
     merchant, principal, broker = venue.merchant(), venue.buyer(), accredited(venue, "broker")
@@ -293,7 +292,6 @@ def test_what_a_broker_orders_is_its_principals(venue: Venue) -> None:
     unlawful(order_for(venue, broker, related, second, listing), "E05")
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: a mandate has scope and dates")
 def test_outside_its_scope_and_dates_a_mandate_is_none(venue: Venue) -> None:
     """Line: "a signed mandate with scope and dates": each that is left is named; what was taken back is over."""
     merchant, principal, broker = venue.merchant(), venue.buyer(), accredited(venue, "broker")

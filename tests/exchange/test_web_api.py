@@ -40,6 +40,7 @@ EXAMPLES |= {
     "proposal": "Q99",
     "bid": "J99",
     "case": "F99",
+    "mandate": "M99",
     "withdrawal": "W99",
     "batch": "B99",
     "bank_break": "K99",
