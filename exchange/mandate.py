@@ -141,7 +141,7 @@ def _scope_refusal(found: Mandate, listing: Listing, command: PlaceOrder) -> Ref
         beyond = "in a book its orders have a limit_fen"
     elif found.used_fen + amount > found.most_fen:
         beyond = (
-            f"it is for {found.most_fen} fen, of which {found.used_fen} are ordered; this order is {amount}"
+            f"most_fen is {found.most_fen}, of which {found.used_fen} are ordered; this order is {amount}"
         )
     else:
         return None

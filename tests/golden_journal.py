@@ -111,7 +111,7 @@ def day() -> World:
     metered(world)
     departures(world)
     graded(world)
-    mandates(world, shop, product)
+    mandates(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     world.must(e.AdoptVenueKey(actor=OPERATOR, public_key=public_key("its next"), reason="a key a year"))
@@ -142,7 +142,7 @@ def departures(world: World) -> None:
     world.tick()
 
 
-def mandates(world: World, shop: str, product: str) -> None:
+def mandates(world: World) -> None:
     """A broker buys for somebody, at a posted price and in a book; one mandate is taken back, one runs out."""
     principal, broker = world.buyer(), world.person("buyer")
     world.verify(broker)
@@ -151,7 +151,8 @@ def mandates(world: World, shop: str, product: str) -> None:
         actor=world.reviewer, participant=broker, step="accredit", valid_until_ns=world.at_ns + 90 * DAY_NS
     )
     world.must(accredit)
-    listing, book = world.listing(shop, product, price_fen=300), world.book(shop, product)
+    shop = world.merchant()
+    listing, book = world.listing(shop, price_fen=300), world.book(shop)
     for days in (50, 1):
         give = e.GiveMandate(
             actor=principal, broker=broker, side="buy", listings=(), boards=(), most_fen=5_000,

@@ -707,7 +707,7 @@ ORDER_REFUSALS: Final = (
     Refused.not_found, Refused.outside_terms, Refused.mechanism_not_allowed, Refused.not_verified,
     Refused.not_accredited, Refused.standing_denied, Refused.listing_closed, Refused.halted, Refused.unlawful,
     Refused.supply_exhausted, Refused.funds_insufficient, Refused.units_insufficient, Refused.nothing_to_match,
-    Refused.rate_limited,
+    Refused.rate_limited, Refused.forbidden,
 )  # fmt: skip
 
 OPERATIONS: Final = (
