@@ -133,12 +133,14 @@ def unpadded(raw: bytes) -> str:
 
 
 def _from_unpadded(text: str) -> bytes:
-    if not re.fullmatch(r"[A-Za-z0-9_-]*", text):
-        raise Malformed("not base64url without padding")
+    """In the one spelling that there is of these bytes: bits that are left over are zero."""
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error as error:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError) as error:
         raise Malformed("not base64url without padding") from error
+    if unpadded(raw) != text:
+        raise Malformed("not base64url without padding")
+    return raw
 
 
 # ---- instants

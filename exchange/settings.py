@@ -117,7 +117,12 @@ def read_origin(text: str) -> str:
         plain = f"{address.scheme}://{address.netloc}" == text.rstrip("/") and address.port != 0
     except ValueError:
         plain = False
-    if address.scheme not in ("http", "https") or not plain or not address.hostname or "@" in address.netloc:
+    if (
+        address.scheme not in ("http", "https")
+        or not plain
+        or not address.hostname
+        or set("@[") & set(address.netloc)
+    ):
         raise SettingError(f"the public URL is like https://venue.example, without a path, not {text!r}")
     return text.rstrip("/").lower()
 

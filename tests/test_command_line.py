@@ -16,6 +16,7 @@ import pytest
 
 from exchange import client, keys
 from exchange.__main__ import main
+from exchange.sealing import place_of
 from exchange.settings import SettingError, Settings, venue_url
 
 
@@ -376,6 +377,25 @@ def test_flags_come_before_the_environment_before_the_defaults() -> None:
     assert settings.sample is False
     assert settings.dsn == "postgresql://x"
     assert Settings.gather({}).data == Path(".shuji")
+
+
+def test_the_public_address_is_the_venues_name() -> None:
+    """did:web: a host, and a port with its colon encoded; without one a name for trying out."""
+    named = Settings.gather({"SHUJI_PUBLIC_URL": "https://Venue.example:8443/"})
+    assert named.public == "https://venue.example:8443"
+    assert place_of(named.public).did == "did:web:venue.example%3A8443"
+    assert place_of("https://venue.example").did == "did:web:venue.example"
+    assert Settings.gather({}, {"port": "8123"}).public == "http://localhost:8123"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["venue.example", "ftp://venue.example", "https://venue.example/shuji", "https://u@venue.example", "https://",
+     "https://venue.example:x", "https://venue.example?a", "https://[::1]", "https://venue.example:0"],
+)  # fmt: skip
+def test_a_public_address_has_no_path_and_no_people(url: str) -> None:
+    with pytest.raises(SettingError, match="public URL"):
+        Settings.gather({"SHUJI_PUBLIC_URL": url})
 
 
 def test_a_password_in_the_dsn_does_not_show() -> None:

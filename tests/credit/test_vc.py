@@ -360,6 +360,46 @@ def test_no_noise_gets_through(text: str, raw: bytes) -> None:
     assert vc.verify(token, [VENUE.did_document()], [], NOW_NS)
 
 
+@given(st.integers(0, 2), st.integers(0, 10**6), st.characters(min_codepoint=32, max_codepoint=126))
+def test_one_other_character_anywhere_closes(which: int, place: int, letter: str) -> None:
+    """In the credential or in one of its lists: unless it is the same JSON, it does not verify any more."""
+    shown = Shown()
+    held = [shown.content, *shown.lists]
+    at = place % len(held[which])
+    changed = held[which][:at] + letter + held[which][at + 1 :]
+    same = _parsed(changed) == _parsed(held[which])
+    held[which] = changed
+    shown.content, shown.lists = held[0], held[1:]
+    assert (shown.reasons() == []) == same
+
+
+@given(st.integers(0, 10**6), st.characters(min_codepoint=33, max_codepoint=126))
+def test_one_other_character_of_a_token_closes(place: int, letter: str) -> None:
+    shown = Shown()
+    token = vc.as_jwt(json.loads(shown.content), VENUE.method, VENUE.seed)
+    at = place % len(token)
+    shown.content = token[:at] + letter + token[at + 1 :]
+    assert (shown.reasons() == []) == (letter == token[at])
+
+
+def test_a_signature_has_one_spelling(shown: Shown) -> None:
+    """86 digits hold four bits more than its 64 bytes: another last digit would be the same signature."""
+    token = vc.as_jwt(json.loads(shown.content), VENUE.method, VENUE.seed)
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    passing = []
+    for letter in alphabet:
+        shown.content = token[:-1] + letter
+        passing += [letter] if shown.reasons() == [] else []
+    assert passing == [token[-1]]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
 @pytest.mark.parametrize(
     ("text", "at_ns"),
     [
