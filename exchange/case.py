@@ -40,6 +40,7 @@ from exchange.events import (
     CaseMoved,
     CaseOpened,
     CorrectCase,
+    CorrectConduct,
     DecideObjection,
     DecideRepair,
     Event,
@@ -168,22 +169,36 @@ def object_to_conduct(state: State, command: ObjectToConduct, at_ns: int) -> Ref
     refusal = _objection_refusal(state, command.actor, command.text, command.evidence_sha256)
     if refusal is not None:
         return refusal
+    fault = _own_fault(state, command)
+    if isinstance(fault, Refusal):
+        return fault
+    known = next((row for row in state.cases.values() if _is_about(row, fault)), None)
+    if known is not None:
+        return _objected(state, known, command.text, command.evidence_sha256, at_ns)
+    return _objected_anew(state, command, fault, at_ns)
+
+
+def _objected_anew(state: State, command: ObjectToConduct, fault: Conduct, at_ns: int) -> Iterator[Event]:
+    opened = _of_conduct(state, fault, command.first)
+    yield opened
+    yield from _objected(state, state.cases[opened.case], command.text, command.evidence_sha256, at_ns)
+
+
+def _own_fault(state: State, command: ObjectToConduct | CorrectConduct) -> Conduct | Refusal:
+    """The newest of this kind and reference about which nothing was done."""
     if KINDS[command.kind].effect in ("good", "correction", "note"):
         return Refusal(Refused.out_of_bounds, "kind is that of a fault: nothing else is held against anybody")
     faults = _faults(state, command)
     if not faults:
-        detail = "you have no such fault on record: GET /v1/credit/me names yours (events)"
+        detail = "you have no such fault on record: GET /v1/credit/me/outlook names yours"
         return Refusal(Refused.not_found, detail)
     fault = next((one for one in faults if state.bureau.remedy_of(command.actor, one) is None), None)
     if fault is None:
         return Refusal(Refused.already_exists, "one objection an event: that to this one was made before")
-    known = next((row for row in state.cases.values() if _is_about(row, fault)), None)
-    if known is not None:
-        return _objected(state, known, command.text, command.evidence_sha256, at_ns)
-    return _of_conduct(state, command, fault, at_ns)
+    return fault
 
 
-def _faults(state: State, command: ObjectToConduct) -> list[Conduct]:
+def _faults(state: State, command: ObjectToConduct | CorrectConduct) -> list[Conduct]:
     """The newest first."""
     faults = reversed(state.bureau.faults_of(command.actor))
     return [one for one in faults if (one.reference, one.kind) == (command.reference, command.kind)]
@@ -198,12 +213,12 @@ def _is_about(case: Case, fault: Conduct) -> bool:
     )
 
 
-def _of_conduct(state: State, command: ObjectToConduct, fault: Conduct, at_ns: int) -> Iterator[Event]:
-    identifier, kind = state.next_id("F"), fault.kind
-    public_days = published_days(kind)
-    yield CaseOpened(
-        identifier,
-        command.actor,
+def _of_conduct(state: State, fault: Conduct, first: str) -> CaseOpened:
+    """What the venue saw for itself has had its effect from its own instant on."""
+    kind, public_days = fault.kind, published_days(fault.kind)
+    return CaseOpened(
+        state.next_id("F"),
+        fault.participant,
         kind,
         fault.reference,
         fault.reference,
@@ -213,10 +228,9 @@ def _of_conduct(state: State, command: ObjectToConduct, fault: Conduct, at_ns: i
         fault.at_ns + public_days * DAY_NS if public_days else 0,
         "",
         "",
-        command.first or VENUE,
+        first or VENUE,
         "in_force",
     )
-    yield from _objected(state, state.cases[identifier], command.text, command.evidence_sha256, at_ns)
 
 
 def _no_case(identifier: str) -> Refusal:
@@ -315,7 +329,29 @@ def correct(state: State, command: CorrectCase, at_ns: int) -> Refusal | Iterato
     return evidence_refusal(command.evidence_sha256) or _corrected(state, case, command, at_ns)
 
 
-def _corrected(state: State, case: Case, command: CorrectCase, at_ns: int) -> Iterator[Event]:
+def correct_conduct(state: State, command: CorrectConduct, at_ns: int) -> Refusal | Iterator[Event]:
+    """What a program found is put right like what a reviewer found. Slips fade by themselves and are not repaired."""
+    fault = _own_fault(state, command)
+    if isinstance(fault, Refusal):
+        return fault
+    if KINDS[fault.kind].effect == "performance":
+        return Refusal(Refused.out_of_bounds, "a slip fades by itself: object to it, or let it fade")
+    if any(_is_about(row, fault) for row in state.cases.values()):
+        return Refusal(
+            Refused.already_exists, "this is a case already (GET /v1/credit/cases): correct it there"
+        )
+    return evidence_refusal(command.evidence_sha256) or _corrected_anew(state, command, fault, at_ns)
+
+
+def _corrected_anew(state: State, command: CorrectConduct, fault: Conduct, at_ns: int) -> Iterator[Event]:
+    opened = _of_conduct(state, fault, command.first)
+    yield opened
+    yield from _corrected(state, state.cases[opened.case], command, at_ns)
+
+
+def _corrected(
+    state: State, case: Case, command: CorrectCase | CorrectConduct, at_ns: int
+) -> Iterator[Event]:
     yield _moved(case, "correct", command.actor, "", command.evidence_sha256)
     yield from look(state, case.participant, at_ns)
     if at_ns >= case.ends_ns and _may_fade(case):

@@ -1238,6 +1238,16 @@ class ObjectToConduct(Command, frozen=True, kw_only=True):
     first: str = ""
 
 
+class CorrectConduct(Command, frozen=True, kw_only=True):
+    """Of a fault of one's own that the venue has on record: it is put right; it becomes a case, to be repaired. `first` as
+    in `ObjectToConduct`."""
+
+    kind: ConductKind
+    reference: str
+    evidence_sha256: str
+    first: str = ""
+
+
 class DecideObjection(Command, frozen=True, kw_only=True):
     """By another reviewer than the first decider, of another house."""
 

@@ -628,6 +628,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.OpenCase: case.open_case,
     happened.ObjectToCase: case.object_to_case,
     happened.ObjectToConduct: case.object_to_conduct,
+    happened.CorrectConduct: case.correct_conduct,
     happened.DecideObjection: case.decide_objection,
     happened.CorrectCase: case.correct,
     happened.AskRepair: case.ask_repair,

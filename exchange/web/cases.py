@@ -14,6 +14,7 @@ from exchange.events import (
     CaseMoved,
     CaseOpened,
     CorrectCase,
+    CorrectConduct,
     DecideObjection,
     DecideRepair,
     GradeNoticed,
@@ -63,6 +64,12 @@ class ObjectionToConduct(Objection, kw_only=True, forbid_unknown_fields=True):
 
     reference: Id
     kind: ConductKind
+
+
+class CorrectionOfConduct(Struct, kw_only=True, forbid_unknown_fields=True):
+    reference: Id
+    kind: ConductKind
+    evidence_sha256: Sha256
 
 
 class ObjectionDecision(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -308,6 +315,18 @@ async def object_to_conduct(call: Call, body: ObjectionToConduct) -> CaseView:
     return await _after(call, await call.submit(command))
 
 
+async def correct_conduct(call: Call, body: CorrectionOfConduct) -> CaseView:
+    command = CorrectConduct(
+        actor=call.participant,
+        key=call.key,
+        kind=body.kind,
+        reference=body.reference,
+        evidence_sha256=body.evidence_sha256,
+        first=await _first_decider(call, body.reference),
+    )
+    return await _after(call, await call.submit(command))
+
+
 async def _first_decider(call: Call, reference: str) -> str:
     """Who found it, of a duty's breach or of an earlier case; empty where the venue saw for itself."""
     await call.tables_ready()
@@ -411,6 +430,11 @@ OPERATIONS: Final = (
               answers=CaseView, refused=(*_OWN, Refused.already_exists),
               example={"reference": "T1", "kind": "not_delivered", "text": "已按期交付，回执在案"},
               example_answer=_OBJECTED | {"kind": "not_delivered", "reference": "T1", "event": "T1"}),
+    Operation("POST", "/v1/credit/corrections", correct_conduct,
+              "Show that a fault on one's own record is put right; it becomes a case, to be repaired", "credit", status=201,
+              asks=CorrectionOfConduct, answers=CaseView, refused=(*_OWN, Refused.already_exists),
+              example={"reference": "T1", "kind": "not_delivered", "evidence_sha256": _SHA},
+              example_answer=_CASE | {"kind": "not_delivered", "reference": "T1", "event": "T1", "state": "corrected"}),
     Operation("GET", "/v1/credit/cases/{case}", show, "One case, with who decides what by when", "credit",
               answers=CaseView, refused=(Refused.not_found,), example_answer=_CASE),
     Operation("POST", "/v1/credit/cases/{case}/objection", object_to_case,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from credit.remedy import CASE_LIFE, OBJECTION_DAYS
 from exchange import consequence
@@ -233,6 +234,24 @@ def test_any_fault_of_ones_own_can_be_objected_to(court: Court) -> None:
     assert court.code(against) == "already_exists", "once"
     court.must(court.decides(opened.case, False, actor=court.first))
     assert court.score(shop) == bad
+
+
+def test_what_the_venue_saw_for_itself_can_be_repaired(court: Court) -> None:
+    shop = court.merchant()
+    trade = court.buy(court.buyer(), court.listing(shop, delivery_days=1, price_fen=1_000_000))
+    court.days(1.1)
+    bad = court.score(shop)
+    correct = e.CorrectConduct(actor=shop, kind="not_delivered", reference=trade, evidence_sha256=EVIDENCE)
+    assert court.code(replace(correct, kind="delivered_late")) == "not_found"
+    assert court.code(replace(correct, kind="completed_sale")) == "out_of_bounds"
+    case = only(court.must(correct), e.CaseOpened).case
+    assert court.code(correct) == "already_exists"
+    court.days(90)
+    court.must(e.AskRepair(actor=shop, case=case, commitment_sha256=EVIDENCE))
+    court.must(e.DecideRepair(actor=court.first, case=case, grant=True, text="seen"))
+    assert court.score(shop) > bad
+    assert court.score(shop) == court.score(court.merchant()), "nothing else was ever said"
+    assert case not in court.state.cases
 
 
 def test_who_found_a_breach_does_not_decide_the_objection(court: Court) -> None:

@@ -1094,7 +1094,7 @@ async def test_a_new_venue_adopts_its_rulebook_once(database_dsn: str) -> None:
     for _ in range(2):
         async with engine_on(database_dsn) as writer:
             assert writer.state.rulebook_sha256 == writer.state.rulebook.sha256
-    assert await stored(database_dsn, 0) == ["RulebookAdopted"]
+    assert await stored(database_dsn, 0) == ["RulebookAdopted", "GradesLooked"]
 
 
 async def test_recovery_by_snapshot_and_by_journal_alone_gives_the_same_bytes(
