@@ -59,7 +59,7 @@ class Consequences(msgspec.Struct, frozen=True, kw_only=True):
 CONSEQUENCES: Final[Mapping[Grade, Consequences]] = {
     "A": Consequences(fee_bp=-50, orders_per_minute=60_000),
     "B": Consequences(fee_bp=-20, orders_per_minute=30_000),
-    "M": Consequences(orders_per_minute=12_000, largest_order_fen=100_000_000),
+    "M": Consequences(orders_per_minute=12_000, largest_order_fen=1_000_000_000),
     "C": Consequences(
         fee_bp=50,
         deposit_fen=1_000_000,
@@ -78,7 +78,7 @@ CONSEQUENCES: Final[Mapping[Grade, Consequences]] = {
         suspended=True,
     ),
 }
-"""The published list. A newcomer's ceiling is the amount above which an order weighs no more in the score."""
+"""The published list. A newcomer's ceiling is ten times the amount above which an order weighs no more in the score."""
 
 
 class Words(msgspec.Struct, frozen=True):

@@ -143,10 +143,10 @@ def _place(state: State, command: PlaceOrder, at_ns: int) -> Refusal | Iterator[
         return Refusal(Refused.would_cross, "post_only: it would trade at once; place it at another price")
     reserved = _reserved(state, law, command, asks)
     return (
-        _ceiling_refusal(
+        _funds_refusal(state, command, reserved)
+        or _ceiling_refusal(
             state, listing, command.actor, command.side, command.limit_fen, command.quantity, reserved
         )
-        or _funds_refusal(state, command, reserved)
         or _enter(state, law, command, asks, reserved, at_ns)
     )
 
@@ -436,8 +436,10 @@ def change(state: State, command: ReplaceOrder, at_ns: int) -> Refusal | Iterato
         return refusal
     cost = _cost(listing, order, asked)
     return (
-        _ceiling_refusal(state, listing, order.participant, order.side, asked.price_fen, asked.quantity, cost)
-        or _cost_refusal(state, listing, order, asked)
+        _cost_refusal(state, listing, order, asked)
+        or _ceiling_refusal(
+            state, listing, order.participant, order.side, asked.price_fen, asked.quantity, cost
+        )
         or _replaced(state, listing, order, asked, keeps, at_ns)
     )
 

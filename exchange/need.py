@@ -598,8 +598,8 @@ def _award(
     refusal = (
         halted_refusal(state, state.listings[proposal.listing])
         or standing_refusal(state, need.buyer, "buy", at_ns)
-        or _ceiling_refusal(state, need, proposal)
         or _money_refusal(state, need, proposal)
+        or _ceiling_refusal(state, need, proposal)
         or _unsigned_refusal(state, need, proposal, accepts_prior, at_ns)
     )
     return refusal or _struck(state, need, proposal, ranking, accepts_prior, at_ns)

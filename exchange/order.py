@@ -583,10 +583,10 @@ def _place_posted(
     if refusal is not None:
         return refusal
     amount = amount_fen(price_fen, listing.terms.price_per_units, command.quantity)
-    if (refusal := order_refusal(state, command.actor, listing.merchant, amount)) is not None:
-        return refusal
     if state.ledger.available(command.actor, CNY) < amount:
         return lacking(state, command.actor, amount)
+    if (refusal := order_refusal(state, command.actor, listing.merchant, amount)) is not None:
+        return refusal
     return _posted(state, listing, read, command, purpose, territory, (price_fen, amount), at_ns)
 
 

@@ -264,9 +264,9 @@ def _strike_refusal(
         law_refusal(state, listing, read, order, at_ns)
         or standing
         or debt_refusal(state, order.actor)
-        or order_refusal(state, order.actor, listing.merchant, price_fen)
         or supply_refusal(listing, 1)
         or _funds_refusal(state, order.actor, price_fen)
+        or order_refusal(state, order.actor, listing.merchant, price_fen)
     )
 
 

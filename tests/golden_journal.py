@@ -676,7 +676,7 @@ def graded(world: World) -> None:
     world.must(e.FollowGrades(actor=e.VENUE))
     first, second, third = (world.official("reviewer") for _ in range(3))
     shop = world.merchant()
-    trade = world.buy(world.buyer(), world.listing(shop, price_fen=40_000_000))
+    trade = world.buy(world.buyer(), world.listing(shop, price_fen=400_000_000))
     world.deliver(trade)
     world.accept(trade)
     for uphold in (True, False):

@@ -184,7 +184,7 @@ OPERATIONS = (
         asks=CreditQuery, answers=CreditView, refused=(Refused.not_found, Refused.out_of_bounds),
         example_answer={
             "participant": "P2", "score": 631, "grade": "M", "computed_grade": "M", "next": None,
-            "largest_order_fen": 100_000_000, "as_of": "2026-11-23T10:00:00Z",
+            "largest_order_fen": 1_000_000_000, "as_of": "2026-11-23T10:00:00Z",
             "reasons": [{"dimension": "identity", "points": 120, "text_zh": "身份已核验", "text_en": "identity verified",
                          "events": [], "clause": "", "fades_at": None, "weight_micro": 0, "counterparty": ""}],
         },

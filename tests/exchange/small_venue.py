@@ -23,7 +23,7 @@ import msgspec
 
 from exchange import journal
 from exchange.engine import Engine
-from exchange.events import BookCashIn, Entry, PlaceOrder
+from exchange.events import VENUE, BookCashIn, Entry, FollowGrades, PlaceOrder
 from exchange.evidence import EDITION, Row
 from exchange.state import State, encode_state
 from exchange.venue import Outcome
@@ -77,6 +77,7 @@ def found(ago_ns: int = HOUR_NS, simulated: bool = False) -> Small:
     posted, book = world.listing(merchant), world.book(merchant)
     for listing in (posted, book):
         world.agree(buyer, listing)
+    world.must(FollowGrades(actor=VENUE))
     world.tick()
     return Small(world, merchant, buyer, posted, book, 0)
 

@@ -155,9 +155,9 @@ def _order(buyer: str, listing: str) -> e.PlaceOrder:
     return e.PlaceOrder(actor=buyer, listing=listing, quantity=1)
 
 
-def test_a_newcomer_has_a_ceiling_of_a_million(world: World) -> None:
-    shop, buyer = world.merchant(), world.buyer()
-    listing = world.listing(shop, price_fen=100_000_001)
+def test_a_newcomer_has_a_ceiling_of_ten_million(world: World) -> None:
+    shop, buyer = world.merchant(), world.buyer(cash_fen=10**10)
+    listing = world.listing(shop, price_fen=1_000_000_001)
     world.agree(buyer, listing)
     assert world.code(_order(buyer, listing)) == "standing_denied"
     put(world, buyer, "B")
@@ -202,7 +202,7 @@ def test_each_consequence_is_on_the_list() -> None:
     worst_first = [CONSEQUENCES[name] for name in ("D", "C", "M", "B", "A")]
     fees = [row.fee_bp for row in worst_first]
     assert fees == sorted(fees, reverse=True)
-    assert CONSEQUENCES["M"] == Consequences(orders_per_minute=12_000, largest_order_fen=100_000_000)
+    assert CONSEQUENCES["M"] == Consequences(orders_per_minute=12_000, largest_order_fen=1_000_000_000)
 
 
 def test_a_snapshot_keeps_notices_and_the_next_look(world: World) -> None:
