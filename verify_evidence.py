@@ -10,6 +10,8 @@ PROOF.json is what `shuji prove ID --out PROOF.json` wrote; docs/EVIDENCE.md say
     checkpoint  the roots stand in the text that the venue's key signed (Ed25519, RFC 8032)
     later       what has become of it, where the proof shows that: reversed, refunded, revoked; and by which rulebook a
                 verdict was given, the newest before it
+    inspection  (GET /v1/trades/T1/inspection) it hashes to what the venue's key signed; facts, contract, parties, price
+                and what was paid are those that the log has of the trade
     growth      with --since or `shuji prove --since`: the tree has all that was in an earlier checkpoint, unchanged
                 (RFC 9162 2.1.4.2)
 
@@ -37,6 +39,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORMAT = "shuji-evidence-1"
+INSPECTION = "shuji-inspection-1"
+JUDGED = ("Settled", "Held", "TradeRefused")
+"""Events of leaves that say on which facts a trade was judged."""
 HASH_BYTES = 32
 LATER = {
     "AttestationRevoked": "已撤销 revoked by {by}",
@@ -338,6 +343,90 @@ def check(proof: Any, trusted: list[str], since: Any) -> list[str]:
     return lines + check_keys(checkpoints, trusted)
 
 
+# ---- an inspection package
+
+
+def check_inspection(said: Any, trusted: list[str]) -> list[str]:
+    """Lines that say what holds of a trade's package. Raises Wrong."""
+    package, key = member(said, "package", dict), member(said, "public_key", str)
+    sha256_hex = sha256(canonical(package).encode()).hex()
+    if member(said, "sha256", str) != sha256_hex:
+        raise Wrong("the package is not the one that its sha256 is of: it was changed")
+    check_signature(key, member(said, "signature", str), f"shuji-inspection:{sha256_hex}")
+    proofs = member(package, "proofs", dict)
+    lines = check(proofs, trusted, None)
+    if Checkpoint(member(proofs, "checkpoint", dict)).key != key:
+        raise Wrong("the package and the checkpoint in it are signed by different keys")
+    return [*lines, *check_trade(package, [json.loads(leaf["body"]) for leaf in proofs["leaves"]])]
+
+
+def check_signature(key: str, signature: str, text: str) -> None:
+    try:
+        Ed25519PublicKey.from_public_bytes(raw(key)).verify(raw(signature, 64), text.encode())
+    except (InvalidSignature, ValueError):
+        raise Wrong(f"the signature is not that of {key} over the package") from None
+
+
+def check_trade(package: Any, leaves: list[Any]) -> list[str]:
+    """What the package says of the trade against what the log has of it. Raises Wrong."""
+    trade, facts = member(package, "trade", dict), member(package, "facts", dict)
+    judged = [leaf for leaf in leaves if leaf["id"] == trade.get("trade") and leaf["event"] in JUDGED]
+    if not judged:
+        raise Wrong("the proofs have no verdict on the trade")
+    log, read = judged[-1]["content"], facts_hash(facts)
+    for name in ("buyer", "seller", "quantity", "price_fen"):
+        same(name, str(trade.get(name)), str(log.get(name)))
+    same("the facts' hash", member(facts, "facts_sha256", str), read)
+    same("the facts behind the verdict", read, str(log.get("facts_sha256")))
+    lines = [f"facts: those of the verdict, {read}"]
+    if judged[-1]["event"] == "Settled":
+        same("what the buyer paid", str(paid(package, trade["buyer"])), str(log.get("amount_fen")))
+        lines.append(f"postings: the buyer paid {log.get('amount_fen')} fen")
+        lines.append(check_contract(member(package, "contract", dict), log, leaves))
+    return lines
+
+
+def facts_hash(facts: Any) -> str:
+    """How the hash in the log is made of what was read."""
+    registers = [sha256(text.encode()) for text in member(facts, "registers", list)]
+    declared, brought = member(facts, "declared", str), member(facts, "brought", str)
+    if declared and not brought.startswith(";" + sha256(declared.encode()).hex()):
+        raise Wrong("what the buyer declared is not what was read of it")
+    fill = f"{member(facts, 'price_fen', int)};{member(facts, 'at_ns', str)}{brought}"
+    found = sha256(b"".join(registers) + fill.encode())
+    cures = [(str(rule), str(cure)) for rule, cure in member(facts, "cures", list)]
+    return (sha256(found + repr(cures).encode()) if cures else found).hex()
+
+
+def paid(package: Any, buyer: str) -> int:
+    """Fen that left the buyer's account when the trade settled: in the first journal row that moved any."""
+    rows = [
+        row for row in member(package, "postings", list) if row["source"] == buyer and row["asset"] == "CNY"
+    ]
+    first = min([int(row["place"].split(".")[0]) for row in rows], default=0)
+    return sum([int(row["amount"]) for row in rows if int(row["place"].split(".")[0]) == first])
+
+
+def check_contract(contract: Any, log: Any, leaves: list[Any]) -> str:
+    form, identifier = member(contract, "form", str), member(contract, "contract", str)
+    same("the contract", identifier, str(log.get("contract")))
+    same(
+        "the hash of the contract's particulars", member(contract, "sha256", str), sha256(form.encode()).hex()
+    )
+    offered = [leaf["content"] for leaf in leaves if leaf["id"] == identifier]
+    same(
+        "the contract's hash",
+        member(contract, "contract_sha256", str),
+        str(offered and offered[0].get("sha256")),
+    )
+    return f"contract: {identifier}, {contract['contract_sha256']}"
+
+
+def same(what: str, said: str, known: str) -> None:
+    if said != known:
+        raise Wrong(f"{what}: the package says {said}, the log {known}")
+
+
 def read(path: str) -> Any:
     try:
         return json.loads(Path(path).read_bytes())
@@ -359,8 +448,12 @@ def main() -> NoReturn:
     asked = parser.parse_args()
     try:
         since = None if asked.since is None else read(asked.since)
-        for line in check(read(asked.proof), asked.key, since):
-            print(line)
+        said = read(asked.proof)
+        if isinstance(said, dict) and said.get("format") == INSPECTION:
+            lines = check_inspection(said, asked.key)
+        else:
+            lines = check(said, asked.key, since)
+        print(*lines, sep="\n")
     except (Wrong, RecursionError) as error:
         print(f"不成立 does not hold: {error}", file=sys.stderr)
         sys.exit(1)

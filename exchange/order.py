@@ -715,14 +715,19 @@ def clear(state: State, deal: Deal, at_ns: int) -> Settled | Held | TradeRefused
 
 def judge_clearing(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes]:
     """The verdict of the phase `clearing` and the hash of the facts it read."""
+    verdict, digest = judge_uncured(state, deal, at_ns)
+    return (verdict, digest) if verdict.outcome != "hold" else _cured(state, deal, verdict, digest, at_ns)
+
+
+def judge_uncured(state: State, deal: Deal, at_ns: int) -> tuple[Verdict, bytes]:
+    """What the rules alone say of a fill, and the hash of what they read."""
     read = deal.read = deal.read or _fill_of(state, deal, at_ns)
     assert read.hashed is not None, "a fill has both parties"
     seller, buyer, trade, price = read.seller, read.buyer, read.trade, read.price
     verdict = state.house.judge(
         "clearing", read.cell, seller, buyer, trade, price, at_ns, read.consent, read.signed, read.xb
     )
-    digest = read.hashed.sha256(deal.price_fen, at_ns)
-    return (verdict, digest) if verdict.outcome != "hold" else _cured(state, deal, verdict, digest, at_ns)
+    return verdict, read.hashed.sha256(deal.price_fen, at_ns)
 
 
 def _fill_of(state: State, deal: Deal, at_ns: int) -> Read:
@@ -737,17 +742,21 @@ def _cured(
     state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes, at_ns: int
 ) -> tuple[Verdict, bytes]:
     """A hold without the rules whose evidence has been confirmed; what confirms them is part of what was read."""
-    cures = {
-        rule: cure
-        for rule in verdict.violated
-        if (cure := cure_of(state, deal, rule, at_ns)) and state.rulebook.rules[rule].kind == "hold"
-    }
-    if not cures:
+    if not (cures := cures_of(state, deal, verdict, at_ns)):
         return verdict, facts_sha256
     left = tuple(rule for rule in verdict.violated if rule not in cures)
     held = any(state.rulebook.rules[rule].kind == "hold" for rule in left)
     read = hashlib.sha256(facts_sha256 + repr(sorted(cures.items())).encode()).digest()
     return Verdict("hold" if held else "allow", left, ()), read
+
+
+def cures_of(state: State, deal: Deal, verdict: Verdict, at_ns: int) -> dict[str, str]:
+    """What cures the rules that this verdict names, by rule."""
+    return {
+        rule: cure
+        for rule in verdict.violated
+        if (cure := cure_of(state, deal, rule, at_ns)) and state.rulebook.rules[rule].kind == "hold"
+    }
 
 
 def cure_of(state: State, deal: Deal, rule: str, at_ns: int) -> str:

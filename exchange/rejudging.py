@@ -33,7 +33,7 @@ from exchange.events import (
     TradeRefused,
 )
 from exchange.listing import AUCTIONS, cell_of
-from exchange.order import Deal, clearing_facts, deal_of, judge_clearing
+from exchange.order import Deal, clearing_facts, cures_of, deal_of, judge_clearing, judge_uncured
 from exchange.product import judge_registration
 from exchange.state import State
 
@@ -81,6 +81,16 @@ async def rejudge(dsn: str, empty: Callable[[], State], old: Rulebook, new: Rule
 def facts_of(state: State, event: Settled | Held | TradeRefused, at_ns: int) -> Facts:
     """What clearing read for this trade: the state is that of the instant before it was decided."""
     return clearing_facts(state, _deal_of(state, event, at_ns), at_ns)
+
+
+def reading(
+    state: State, event: Settled | Held | TradeRefused, at_ns: int
+) -> tuple[Deal, dict[str, str], bytes]:
+    """What was read for this trade, what cured its rules, and the hash over both; the state as for `facts_of`."""
+    deal = _deal_of(state, event, at_ns)
+    alone, _ = judge_uncured(state, deal, at_ns)
+    cures = cures_of(state, deal, alone, at_ns) if alone.outcome == "hold" else {}
+    return deal, cures, judge_clearing(state, deal, at_ns)[1]
 
 
 def _deal_of(state: State, event: Settled | Held | TradeRefused, at_ns: int) -> Deal:

@@ -1,5 +1,6 @@
 """What every request may need, put together once by `exchange.app`."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ class Desk:
     name: str = VENUE_NAME
     indicative: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """Listing before a call auction: as of which journal entry, the price that it would make, and how much at it."""
+    inspecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One inspection at a time: each replays the journal."""
     backup_age_s: Callable[[], float | None] = _never
     """How far the backup folder is behind; None where there is none."""
 

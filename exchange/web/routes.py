@@ -27,6 +27,7 @@ from exchange.web import (
     evidence,
     factors,
     halts,
+    inspections,
     ledger,
     listings,
     mandates,
@@ -101,6 +102,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *evidence.OPERATIONS,
     *oversight.OPERATIONS,
     *credentials.OPERATIONS,
+    *inspections.OPERATIONS,
 )
 
 

@@ -100,7 +100,6 @@ def test_what_offices_see_and_do_is_in_the_log(venue: Venue, buyer: Person) -> N
     assert all(buyer.participant in one["subjects"] for one in by_subject)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: an inspection package of a trade")
 def test_an_inspection_package_can_be_checked_offline(
     venue: Venue, regulator: Person, merchant: Person, buyer: Person
 ) -> None:
