@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from clearing import notrade
-from clearing.house import Cell, Party
+from clearing.house import Cell, Party, Signed
 from exchange import board, journal, venue
 from exchange.events import SCHEMA_VERSION, Event
 from exchange.order import clearing_facts
@@ -64,6 +64,12 @@ def _registers(cell: Cell, seller: Party, buyer: Party) -> tuple[str, ...]:
     return _text(of_cell), _text((seller.seller, seller.buyer)), _text((buyer.seller, buyer.buyer))
 
 
+def _declared(signed: Signed | None, brought: str) -> str:
+    """Empty where the trade's facts are written out in `brought`, as they are where others than the buyer add to them."""
+    hashed = signed is not None and brought.startswith(f";{signed.digest.hex()}")
+    return _text((signed.trade,)) if signed is not None and hashed else ""
+
+
 def plain(value: Any) -> Any:
     """As JSON that every reader reads alike: what no double holds exactly, and fractions, as texts."""
     if isinstance(value, dict):
@@ -88,7 +94,7 @@ def read_of(state: State, event: Any, at_ns: int) -> Read:
         price_fen=deal.price_fen,
         registers=_registers(read.cell, read.seller, read.buyer),
         brought=read.hashed.brought,
-        declared="" if read.signed is None else _text((read.signed.trade,)),
+        declared=_declared(read.signed, read.hashed.brought),
         cures=tuple(sorted(cures.items())),
         facts=plain(msgspec.json.decode(msgspec.json.encode(whole))),
         facts_sha256=facts_sha256.hex(),
