@@ -66,7 +66,14 @@ from exchange.events import (
     WithdrawalCancelled,
     WithdrawalRequested,
 )
-from exchange.participant import account_refusal, has_role, is_active, role_refusal, same_house
+from exchange.participant import (
+    account_refusal,
+    frozen_refusal,
+    has_role,
+    is_active,
+    role_refusal,
+    same_house,
+)
 from exchange.state import State
 
 OWN: Final = "own"
@@ -142,7 +149,8 @@ def request(state: State, command: RequestWithdrawal, at_ns: int) -> Refusal | l
     """Reserved at once, so that it can be spent on nothing else while the bank works."""
     if command.amount_fen <= 0:
         return Refusal(Refused.out_of_bounds, "amount_fen is at least 1")
-    refusal = account_refusal(state, command.actor) or debt_refusal(state, command.actor)
+    refusal = account_refusal(state, command.actor) or frozen_refusal(state, command.actor)
+    refusal = refusal or debt_refusal(state, command.actor)
     if refusal is not None:
         return refusal
     if command.actor not in state.bank.accounts:
@@ -287,7 +295,7 @@ def _netted(state: State, without: tuple[str, ...]) -> tuple[Payment, ...]:
 
 def _is_payable(state: State, participant: str, ahead_fen: int) -> bool:
     """Whoever is suspended or owes waits, and whoever has less left than was booked to it by hand."""
-    if participant in state.claims.debts or not is_active(state, participant):
+    if participant in state.claims.debts or participant in state.frozen or not is_active(state, participant):
         return False
     return ahead_fen <= state.ledger.available(participant, CNY)
 

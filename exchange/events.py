@@ -712,6 +712,21 @@ class ResumeTrading(Command, frozen=True, kw_only=True):
     reason: str
 
 
+class IssueDirective(Command, frozen=True, kw_only=True):
+    """`kind` is one of `directive.KINDS`; `subject` a participant, a listing, or the number of the directive it lifts."""
+
+    number: str
+    kind: str
+    subject: str
+    deadline_ns: int
+    text: str
+    document_sha256: str
+
+
+class ExecuteDirective(Command, frozen=True, kw_only=True):
+    directive: str
+
+
 class PlaceOrder(Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """The hot command; not derived from `Command` so that it stays free of the cyclic collector.
 
@@ -1871,6 +1886,28 @@ class TradingResumed(Event, frozen=True):
     scope: str
     subject: str
     reason: str
+    by: str
+
+
+class DirectiveIssued(Event, frozen=True):
+    directive: str
+    number: str
+    kind: str
+    subject: str
+    deadline_ns: int
+    text: str
+    document_sha256: str
+    by: str
+
+
+class DirectiveExecuted(Event, frozen=True):
+    """`lifts` is the directive that this one lifts; empty for any other. `by` is the venue where nobody had done it."""
+
+    directive: str
+    kind: str
+    subject: str
+    number: str
+    lifts: str
     by: str
 
 
@@ -3271,6 +3308,8 @@ AnyEvent = (
     | MandateGiven
     | MandateEnded
     | MandateUsed
+    | DirectiveIssued
+    | DirectiveExecuted
 )
 
 

@@ -927,14 +927,14 @@ def _refusal_of(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes)
 
 def close_without_standing(state: State, participant: str, at_ns: int) -> list[Event]:
     """The open orders of a participant that it could not place any more: nobody meets them in vain."""
-    standing = state.bureau.standing(participant, at_ns)
-    if (standing.may_buy and standing.may_list) or not _reserves(state, participant):
+    standing, frozen = state.bureau.standing(participant, at_ns), participant in state.frozen
+    if (standing.may_buy and standing.may_list and not frozen) or not _reserves(state, participant):
         return []
     return [
         closing(order, "standing")
         for order in state.orders.values()
         if order.participant == participant
-        and not (standing.may_buy if order.side == BUY else standing.may_list)
+        and (frozen or not (standing.may_buy if order.side == BUY else standing.may_list))
     ]
 
 

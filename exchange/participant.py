@@ -128,7 +128,9 @@ def same_house(state: State, one: str, other: str) -> bool:
 
 
 def standing_refusal(state: State, participant: str, deed: str, at_ns: int) -> Refusal | None:
-    """Why a participant may not buy or list now, in the bureau's words; or because its grade suspends it."""
+    """Why a participant may not buy or list now, in the bureau's words; or that it is frozen, or suspended by its grade."""
+    if (frozen := frozen_refusal(state, participant)) is not None:
+        return frozen
     if deed == "buy" and state.bureau.may_buy(participant, at_ns):
         return suspended_refusal(state, participant) if participant in state.graded else None
     standing = state.bureau.standing(participant, at_ns)
@@ -159,6 +161,16 @@ def merchant_credential(row: Participant) -> Any:
     """The state of a participant's credential as a data merchant, as the rules read it."""
     fact = _CREDENTIAL_FACT.get(row.credential, row.credential)
     return fact if "merchant" in left(row).classes or fact == "none" else "none"
+
+
+def frozen_refusal(state: State, participant: str) -> Refusal | None:
+    """None unless a regulator's directive holds what it has where it is (`exchange.directive`)."""
+    names = state.frozen.get(participant)
+    if not names:
+        return None
+    numbers = ", ".join(state.directives[name].number for name in names)
+    detail = f"账户依监管指令冻结：{numbers}。The account is frozen by the directive {numbers}: it ends when that is lifted"
+    return Refusal(Refused.standing_denied, detail)
 
 
 def is_active(state: State, participant: str) -> bool:

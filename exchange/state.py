@@ -59,6 +59,7 @@ LATER: Final = (
     "subscriptions", "bills", "plans", "entrances", "departures", "predecessors", "credentials", "venue_keys",
     "graded", "cases", "overrides",
     "mandates", "brokered",
+    "directives", "frozen",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -625,6 +626,27 @@ class Halt(Struct, frozen=True):
     since_ns: int
 
 
+class Directive(Struct, kw_only=True):
+    """What a regulator ordered (`exchange.directive`). All of them stay: a number is taken once, and they are few.
+
+    `state`: ordered, executed, lifted. `lifted_by` is the directive that lifted it.
+    """
+
+    id: str
+    number: str
+    kind: str
+    subject: str
+    deadline_ns: int
+    text: str
+    document_sha256: str
+    by: str
+    at_ns: int
+    state: str = "ordered"
+    executed_ns: int = 0
+    executed_by: str = ""
+    lifted_by: str = ""
+
+
 class Session(Struct, frozen=True):
     """The phase of a board's books since an instant; its timetable looks at it again at `next_ns` (0: never)."""
 
@@ -875,6 +897,9 @@ class State:
         self.reported: dict[ReportedTerms, str] = {}
         self.cash_references: dict[str, str] = {}
         self.halts: dict[str, Halt] = {}
+        self.directives: dict[str, Directive] = {}
+        self.frozen: dict[str, tuple[str, ...]] = {}
+        """Participant: the directives that freeze what it has."""
         self.renewals: dict[str, Renewal] = {}
         self.renewing: dict[str, str] = {}
         self.contracts: dict[str, Agreement] = {}
@@ -1280,6 +1305,8 @@ class _Dumped(Struct):
     looking: Looking = msgspec.field(default_factory=Looking)
     mandates: dict[str, Mandate] = {}
     brokered: dict[str, str] = {}
+    directives: dict[str, Directive] = {}
+    frozen: dict[str, tuple[str, ...]] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -1423,6 +1450,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "looking",
         "mandates",
         "brokered",
+        "directives",
+        "frozen",
     ):
         setattr(state, name, getattr(dumped, name))
 

@@ -13,6 +13,7 @@ before that is not raised again.
                                                                         markets move by 10 to 20 % honestly
     cancel_ratio    a participant cancels nearly all it rests in books  90 % of at least 50 orders in 1 h: below 50 it
                                                                         is a buyer who looks for a price
+    directive_overdue  the venue did what a directive ordered          any: nobody had done it by the deadline
     refusal_burst   a participant is refused again and again            20 in 5 min: a program that probes the rules, or
                                                                         one that is broken
 
@@ -25,7 +26,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from exchange.events import Event, OrderClosed, OrderPlaced, OrderRefused, Settled
+from exchange.events import VENUE, DirectiveExecuted, Event, OrderClosed, OrderPlaced, OrderRefused, Settled
 
 T = TypeVar("T")
 
@@ -56,7 +57,14 @@ EVIDENCE: Final = 20
 OBSERVED: Final = 200
 """What is remembered of one subject at most."""
 
-KINDS: Final = ("related_parties", "wash_flow", "price_off_tape", "cancel_ratio", "refusal_burst")
+KINDS: Final = (
+    "related_parties",
+    "wash_flow",
+    "price_off_tape",
+    "cancel_ratio",
+    "refusal_burst",
+    "directive_overdue",
+)
 
 
 class Alert(Struct):
@@ -240,6 +248,9 @@ class Surveillance:
             elif kind is OrderRefused:
                 assert isinstance(event, OrderRefused)
                 self._refused(event, at_ns)
+            elif kind is DirectiveExecuted:
+                assert isinstance(event, DirectiveExecuted)
+                self._directed(event, at_ns)
             elif kind is OrderClosed:
                 assert isinstance(event, OrderClosed)
                 if incoming is not None and event.order == incoming.order:
@@ -323,6 +334,13 @@ class Surveillance:
             measures = {"refusals": len(turned), "unlawful": unlawful}
             places = [row.place for row in turned]
             self._raise("refusal_burst", at_ns, "", (event.participant,), measures, places, event.listing)
+
+    def _directed(self, event: DirectiveExecuted, at_ns: int) -> None:
+        if event.by == VENUE:
+            subject, named = event.subject, [event.directive, event.number]
+            parties = (subject,) if event.kind == "freeze" else ()
+            listing = subject if event.kind == "delist" else ""
+            self._raise("directive_overdue", at_ns, event.directive, parties, {}, named, listing)
 
     # --- alerts
 

@@ -290,7 +290,9 @@ def _judge_again(state: State, waiting: list[Trade], at_ns: int) -> Iterator[Eve
 
 
 def _decided(state: State, deal: Deal, verdict: Verdict, facts_sha256: bytes, at_ns: int) -> Event | None:
-    """What is allowed settles, what is broken is refused for that; None where the hold goes on."""
+    """What is allowed settles, what is broken is refused for that; None where the hold goes on, as of a frozen party."""
+    if verdict.outcome == "allow" and any(party in state.frozen for party in (deal.buyer, deal.seller)):
+        return None
     if verdict.outcome == "allow":
         return settlement(state, deal, facts_sha256, at_ns)
     if verdict.outcome == "reject":

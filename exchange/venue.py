@@ -29,6 +29,7 @@ from exchange import (
     debt,
     departure,
     deposit,
+    directive,
     duty,
     entitlement,
     entrance,
@@ -449,6 +450,23 @@ def _with_standing(state: State, first: Iterable[Event], changed: str, at_ns: in
     yield from trade.judge_holds_of(state, changed, at_ns)
 
 
+def _execute_directive(state: State, command: happened.ExecuteDirective, at_ns: int) -> Decision:
+    decision = directive.execute(state, command, at_ns)
+    if type(decision) is Refusal:
+        return decision
+    return _with_freeze(state, decision, command.directive, at_ns)  # type: ignore[arg-type]
+
+
+def _directive_due(state: State, name: str, due_ns: int, at_ns: int) -> Iterator[Event]:
+    yield from _with_freeze(state, directive.on_due(state, name, due_ns, at_ns), name, at_ns)
+
+
+def _with_freeze(state: State, first: Iterable[Event], name: str, at_ns: int) -> Iterator[Event]:
+    """Whoever is frozen, or no more, has other orders and holds in the same entry."""
+    frozen = directive.participant_of(state, state.directives[name])
+    yield from _with_standing(state, first, frozen, at_ns) if frozen else first
+
+
 def _standing_due(state: State, name: str, due_ns: int, at_ns: int) -> Iterator[Event]:
     """A mandate or a credential has run out, unless it was renewed since."""
     yield from accreditation.expire(state, name, at_ns)
@@ -576,6 +594,8 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.BookStatement: bank.book_statement,
     happened.CloseBreak: bank.close_break,
     happened.RecordCeiling: revenue.record_ceiling,
+    happened.IssueDirective: directive.issue,
+    happened.ExecuteDirective: _execute_directive,
     happened.HaltTrading: halt.halt,
     happened.ResumeTrading: _then_books(halt.resume),
     happened.SuspendEntitlement: entitlement.suspend,
@@ -694,6 +714,8 @@ _APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.KeyIssued: entitlement.apply_key,
     happened.EntitlementEnded: entitlement.apply_ended,
     happened.Quarantined: _apply_nothing,
+    happened.DirectiveIssued: directive.apply_issued,
+    happened.DirectiveExecuted: directive.apply_executed,
     happened.TradingHalted: halt.apply_halted,
     happened.TradingResumed: halt.apply_resumed,
     happened.EntitlementMoved: entitlement.apply_moved,
@@ -845,6 +867,7 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "duty_reminder": duty.on_reminder_due,
     "report": trade.on_report_due,
     "standing": _standing_due,
+    "directive": _directive_due,
     "accreditation_proposal": accreditation.on_proposal_due,
     "departure": departure.on_due,
     "mandate": mandate.on_due,

@@ -112,6 +112,7 @@ def day() -> World:
     departures(world)
     graded(world)
     mandates(world)
+    directives(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     world.must(e.AdoptVenueKey(actor=OPERATOR, public_key=public_key("its next"), reason="a key a year"))
@@ -723,6 +724,23 @@ def halts(world: World) -> None:
     for kind in (e.HaltTrading, e.ResumeTrading):
         world.must(kind(actor=OPERATOR, scope="board", subject="general", reason="looked into"))
     world.must(e.HaltTrading(actor=OPERATOR, scope="market", reason="a holiday"))
+
+
+def directives(world: World) -> None:
+    """A freeze that an operator executes, one that is lifted by another, a delisting that nobody executes in time."""
+    regulator, buyer, shop = world.person(), world.buyer(), world.merchant()
+    world.must(e.GrantRole(actor=OPERATOR, participant=regulator, role="regulator"))
+    listing = world.listing(shop, world.product(shop))
+    for number, kind, subject in (("1", "freeze", buyer), ("2", "lift", "1"), ("3", "delist", listing)):
+        issued = e.IssueDirective(
+            actor=regulator, number=number, kind=kind, subject=subject, deadline_ns=world.at_ns + DAY_NS,
+            text="依法", document_sha256=EVIDENCE,
+        )  # fmt: skip
+        directive = only(world.must(issued), e.DirectiveIssued).directive
+        if kind != "delist":
+            world.must(e.ExecuteDirective(actor=OPERATOR, directive=directive))
+    world.wait(days=1)
+    world.tick()
 
 
 def set_aside(world: World) -> None:

@@ -20,6 +20,10 @@ WORDS: Final = {
     "price_off_tape": ("成交价偏离行情", "Price far off the tape"),
     "cancel_ratio": ("撤单率过高", "High cancel ratio"),
     "refusal_burst": ("短时间内多次被拒绝", "Burst of refusals"),
+    "directive_overdue": (
+        "监管指令到期未执行，系统已代为执行",
+        "A directive that nobody had executed by its deadline",
+    ),
     "key_age": ("签名密钥使用过久，请更换", "The key that signs is too old: replace it (POST /v1/venue-key)"),
 }
 """Kind: (Chinese, English)."""
@@ -28,7 +32,14 @@ WORDS: Final = {
 class AlertQuery(Paging, kw_only=True, forbid_unknown_fields=True):
     kind: Annotated[
         Literal[
-            "", "related_parties", "wash_flow", "price_off_tape", "cancel_ratio", "refusal_burst", "key_age"
+            "",
+            "related_parties",
+            "wash_flow",
+            "price_off_tape",
+            "cancel_ratio",
+            "refusal_burst",
+            "directive_overdue",
+            "key_age",
         ],
         Meta(description="one kind; all without it"),
     ] = ""

@@ -155,6 +155,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 _PATH_EXAMPLES: Final = {
     "evidence": "T1",
     "draft": "K1",
+    "directive": "Z1",
     "participant": "P2",
     "product": "D1",
     "listing": "L1",

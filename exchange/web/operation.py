@@ -108,6 +108,7 @@ PATH_PATTERNS: Final = {
     "code": whole("[a-z_]{1,40}"),
     "bid": whole("J[1-9][0-9]{0,17}"),
     "case": whole("F[1-9][0-9]{0,17}"),
+    "directive": whole("Z[1-9][0-9]{0,17}"),
     "draft": whole("K[1-9][0-9]{0,17}"),
     "named_key": whole("Y[1-9][0-9]{0,17}"),
     "session": whole("[A-Za-z0-9_-]{16}"),

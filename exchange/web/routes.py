@@ -19,6 +19,7 @@ from exchange.web import (
     credentials,
     credit,
     departures,
+    directives,
     drafts,
     duties,
     entitlements,
@@ -101,6 +102,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *credit.OPERATIONS,
     *evidence.OPERATIONS,
     *oversight.OPERATIONS,
+    *directives.OPERATIONS,
     *credentials.OPERATIONS,
     *inspections.OPERATIONS,
 )

@@ -141,7 +141,6 @@ def execute(by: Person, number: str) -> httpx.Response:
     return by.post(f"/v1/directives/{number}/execute", {})
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: numbered directives to freeze")
 def test_a_freeze_is_numbered_executed_and_lifted(
     venue: Venue, regulator: Person, merchant: Person, buyer: Person
 ) -> None:
@@ -167,7 +166,6 @@ def test_a_freeze_is_numbered_executed_and_lifted(
     venue.trade(buyer, listing)
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: numbered directives to delist with their deadline")
 def test_at_its_deadline_the_venue_delists_by_itself(
     venue: Venue, regulator: Person, merchant: Person, buyer: Person
 ) -> None:

@@ -26,6 +26,7 @@ EXAMPLES |= {
     "subscription": "S99",
     "bill": "I99",
     "report": "R99",
+    "directive": "Z99",
     "board": "moonshine",
     "rule": "Z99",
     "code": "nothing",
