@@ -11,7 +11,7 @@ with `step`.
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -242,6 +242,10 @@ class Remedy(msgspec.Struct, kw_only=True):
 def fault_key(fault: Conduct | Remedy) -> str:
     """By what a fault of a participant is known."""
     return f"{fault.kind}:{fault.reference}:{fault.at_ns}"
+
+
+MOST_KEPT: Final = 2_000
+"""Participants of whom good conduct is kept added up; about 10 kB each."""
 
 
 class _Kept(msgspec.Struct):
@@ -527,7 +531,8 @@ class Bureau:
         flows = self._flows_before(participant_id, day)
         kin = self._kin_of(participant_id)
         ties = {name: self._tie(participant_id, name, flow, kin, as_of_ns) for name, flow in flows.items()}
-        kept = self._kept[participant_id] = _Kept(as_of_ns, self._identities, evidence(flows, ties, day))
+        kept = _Kept(as_of_ns, self._identities, evidence(flows, ties, day))
+        _keep(self._kept, participant_id, kept)
         return kept
 
     def _flows_before(self, participant_id: str, day: int) -> dict[str, Flow]:
@@ -536,7 +541,7 @@ class Bureau:
         if kept is not None and kept[0] == day:
             return kept[1]
         flows = flows_before(self.conduct.get(participant_id, _NO_LOG), day)
-        self._flows[participant_id] = day, flows
+        _keep(self._flows, participant_id, (day, flows))
         self._kept_day = max(self._kept_day, day)
         return flows
 
@@ -678,6 +683,14 @@ class Bureau:
 
 
 _NO_LOG: Final = Log()
+_Row = TypeVar("_Row")
+
+
+def _keep(rows: dict[str, _Row], name: str, row: _Row) -> None:
+    """Under its name, in place of the oldest where there are too many."""
+    if name not in rows and len(rows) >= MOST_KEPT:
+        del rows[next(iter(rows))]
+    rows[name] = row
 
 
 def _controllers(participant: Participant) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ MIDDLE_FEN: Final = 1_000
 DEPTH_FEN: Final = 20
 FAR_FEN: Final = 500
 UNITS_EACH: Final = 10**7
+HAND_OUTS: Final = 10
 LISTED_DAYS: Final = 890
 RESTING_BEFORE: Final = 1_000
 DRAWN: Final = 9_973
@@ -282,12 +283,14 @@ def found(at_ns: int, simulated: bool = False) -> Market:
 
 
 def _hand_out(founding: _Founding, book: str, merchant: str, holders: list[str]) -> None:
-    """The merchant sells units to those who will sell them on."""
+    """The merchant sells units to those who will sell them on; in parts, for an order has a ceiling."""
     for holder in holders:
-        for actor, side in ((merchant, "sell"), (holder, "buy")):
-            founding.do(
-                PlaceOrder(actor=actor, listing=book, side=side, quantity=UNITS_EACH, limit_fen=MIDDLE_FEN)
-            )
+        for _ in range(HAND_OUTS):
+            for actor, side in ((merchant, "sell"), (holder, "buy")):
+                quantity = UNITS_EACH // HAND_OUTS
+                founding.do(
+                    PlaceOrder(actor=actor, listing=book, side=side, quantity=quantity, limit_fen=MIDDLE_FEN)
+                )
 
 
 def _resting(market: Market, chance: random.Random) -> Iterator[PlaceOrder]:

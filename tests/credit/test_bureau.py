@@ -342,6 +342,21 @@ def test_a_grade_is_kept_until_something_moves_it(monkeypatch: pytest.MonkeyPatc
     assert asked(11.35) == 5, "an earlier instant"
 
 
+def market_of(facts: list[Conduct]) -> Bureau:
+    bureau = market()
+    for conduct in facts:
+        bureau.record(conduct)
+    return bureau
+
+
+def test_no_more_is_kept_than_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bureau_module, "MOST_KEPT", 2)
+    bureau, at_ns = market_of(sales("buyer")), START_NS + 100 * DAY_NS
+    first = [bureau.rating(name, at_ns) for name in ("merchant", "buyer", "sister", "merchant")]
+    assert (len(bureau._kept), len(bureau._flows)) == (2, 2)
+    assert first[0] == first[3] == market_of(sales("buyer")).rating("merchant", at_ns)
+
+
 @given(FACTS, st.lists(st.integers(0, 400), max_size=12))
 def test_what_is_kept_of_a_day_never_shows(facts: list[Conduct], days: list[int]) -> None:
     """Facts of any day may come in between ratings as of any day."""
