@@ -340,7 +340,7 @@ def rate(log: Log, subject: Subject, found: Evidence, as_of_ns: int, contested: 
 def score_and_grade(
     log: Log, subject: Subject, found: Evidence, as_of_ns: int, contested: Contested = ()
 ) -> tuple[int, Grade]:
-    """Those of `rate` without the reasons: about 10 us, and 3 us a fault."""
+    """Those of `rate` without the reasons: about 10 us, and 6 us a fault."""
     faults = _faults(log, as_of_ns, contested)
     micro = sum(
         _ratio_micro(dimension, *_good_and_bad(dimension, found, bad))
