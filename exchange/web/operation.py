@@ -416,7 +416,8 @@ async def noted(call: Call, response: Response[Any]) -> Response[Any]:
     content = (
         response.content if isinstance(response.content, bytes) else str(response.content or "").encode()
     )
-    method, path, query = call.scope["method"], call.scope["path"], call.scope["query_string"]
+    method, query = call.scope["method"], call.scope["query_string"]
+    path = call.scope["path"].replace("\0", "\ufffd")  # which PostgreSQL cannot hold
     found = _NAMED.findall(b" ".join([content, path.encode(), query]))
     subjects = tuple(sorted(dict.fromkeys(one.decode() for one in found if one.decode() != reader)))
     if subjects or method not in READS or set(INSPECTING).intersection(offices):
