@@ -20,13 +20,14 @@ What the checks expect; more members are welcome:
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.acceptance.casebook import of_house
-from tests.story import TWO_YEARS_DAYS, Person, Venue, done, refused, sha256_of, unlawful
+from tests.story import TWO_YEARS_DAYS, Person, Venue, done, refused, sha256_of, shuji, unlawful
 
 REFUSALS = (400, 403, 409, 422)
 
@@ -314,3 +315,36 @@ def test_outside_its_scope_and_dates_a_mandate_is_none(venue: Venue) -> None:
     done(order_for(venue, broker, principal, again, inside), 201)
     done(principal.delete(f"/v1/mandates/{again}"))
     named(order_for(venue, broker, principal, again, inside), again)
+
+
+# -- and a second start
+
+
+def test_lives_departures_and_mandates_survive_a_kill(tmp_path: Path) -> None:
+    """Restricted, merged and brokered, then killed: the second start knows it all, and `shuji verify` finds nothing."""
+    venue = Venue(tmp_path / "data").start()
+    try:
+        heir, broker, principal = venue.merchant(), accredited(venue, "broker"), venue.buyer()
+        leaving = venue.merchant()
+        trade = venue.trade(principal, venue.listing(leaving))
+        venue.complete(leaving, principal, trade)
+        leave(leaving, "merger", successor=heir.participant)
+        done(heir.post(f"/v1/participants/{leaving.participant}/departure/accept"))
+        shop = venue.merchant()
+        number = done(mandate(venue, principal, broker), 201)["mandate"]
+        done(order_for(venue, broker, principal, number, venue.listing(shop)), 201)
+        done(venue.accreditation(shop, "restrict", boards=["general"]))
+        venue.kill()
+        venue.restart()
+        assert life(venue.desk, shop)["state"] == "restricted"
+        found = {row["mandate"]: row["used_fen"] for row in principal.every("/v1/mandates")}
+        assert found[number] == 50_000
+        venue.advance(seconds=60)
+        seen = departure(venue.desk, leaving)
+        assert (seen["state"], seen["left"]) == ("done", [])
+        entitlement = venue.read_trade(trade, principal)["entitlement"]
+        assert entitlement in {row["entitlement"] for row in heir.every("/v1/entitlements")}
+        verified = shuji("verify", "--data", str(venue.data))
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+    finally:
+        venue.close()
