@@ -32,7 +32,7 @@ from msgspec import UNSET, UnsetType
 from stdnum.cn import uscc as uscc_standard
 from stdnum.exceptions import InvalidChecksum, InvalidFormat, InvalidLength, ValidationError
 
-Role = Literal["merchant", "buyer", "reviewer", "operator", "auditor", "regulator"]
+Role = Literal["merchant", "buyer", "reviewer", "operator", "auditor", "regulator", "board_host", "trustee"]
 Identity = Literal["unverified", "verified", "refused"]
 Credential = Literal[
     "none", "applied", "under_review", "accredited", "restricted", "suspended", "revoked", "expired"

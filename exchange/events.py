@@ -341,8 +341,11 @@ class RegisterParticipant(Command, frozen=True, kw_only=True):
 
 
 class GrantRole(Command, frozen=True, kw_only=True):
+    """`board` is that of a board host; empty for any other role."""
+
     participant: str
     role: str
+    board: str = ""
 
 
 class RevokeRole(Command, frozen=True, kw_only=True):
@@ -725,6 +728,22 @@ class IssueDirective(Command, frozen=True, kw_only=True):
 
 class ExecuteDirective(Command, frozen=True, kw_only=True):
     directive: str
+
+
+class ObjectToListing(Command, frozen=True, kw_only=True):
+    """Of a trustee of data subjects: held until a reviewer decides (`exchange.objection`)."""
+
+    listing: str
+    reason: str
+
+
+class DecideTrusteeObjection(Command, frozen=True, kw_only=True):
+    """`decision` is one of `objection.DECISIONS`."""
+
+    listing: str
+    objection: str
+    decision: str
+    text: str
 
 
 class PlaceOrder(Struct, frozen=True, kw_only=True, tag=True, gc=False):
@@ -1398,6 +1417,7 @@ class RoleGranted(Event, frozen=True):
     participant: str
     role: str
     by: str
+    board: str = ""
 
 
 class RoleRevoked(Event, frozen=True):
@@ -1908,6 +1928,21 @@ class DirectiveExecuted(Event, frozen=True):
     subject: str
     number: str
     lifts: str
+    by: str
+
+
+class ListingObjected(Event, frozen=True):
+    objection: str
+    listing: str
+    reason: str
+    by: str
+
+
+class TrusteeObjectionDecided(Event, frozen=True):
+    objection: str
+    listing: str
+    decision: str
+    text: str
     by: str
 
 
@@ -3310,6 +3345,8 @@ AnyEvent = (
     | MandateUsed
     | DirectiveIssued
     | DirectiveExecuted
+    | ListingObjected
+    | TrusteeObjectionDecided
 )
 
 

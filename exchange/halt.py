@@ -1,4 +1,4 @@
-"""Halts: an operator stops trading in a listing, a board or the market, and lets it go on.
+"""Halts: an operator, or a board's host, stops trading in a listing, a board or the market, and lets it go on.
 
 While it stands still no order is taken and no bilateral trade is reported. What was agreed before goes its way: cancels,
 deliveries, acceptances, refunds, holds that are cured. Orders that rest keep their place.
@@ -15,7 +15,7 @@ from exchange.events import (
     TradingHalted,
     TradingResumed,
 )
-from exchange.participant import role_refusal
+from exchange.participant import is_host, role_refusal
 from exchange.state import Halt, Listing, State
 
 SCOPES: Final = ("listing", "board", "market")
@@ -39,11 +39,19 @@ def resume(state: State, command: ResumeTrading, at_ns: int) -> Refusal | list[E
 
 
 def _refusal(state: State, command: HaltTrading | ResumeTrading, at_ns: int) -> Refusal | None:
-    if (refusal := role_refusal(state, command.actor, at_ns, "operator")) is not None:
+    refusal = None if _hosts(state, command, at_ns) else role_refusal(state, command.actor, at_ns, "operator")
+    if refusal is not None:
         return refusal
     if command.scope not in SCOPES or not command.reason.strip():
         return Refusal(Refused.malformed, f"scope is one of {', '.join(SCOPES)}, and reason says why")
     return _subject_refusal(state, command.scope, command.subject)
+
+
+def _hosts(state: State, command: HaltTrading | ResumeTrading, at_ns: int) -> bool:
+    """A board's host stops and resumes it, and each of its listings."""
+    listing = state.listings.get(command.subject) if command.scope == "listing" else None
+    board = command.subject if command.scope == "board" else listing.board if listing is not None else ""
+    return is_host(state, command.actor, board, at_ns)
 
 
 def _subject_refusal(state: State, scope: str, subject: str) -> Refusal | None:
@@ -65,6 +73,12 @@ def halted_refusal(state: State, listing: Listing) -> Refusal | None:
     if state.lacking:
         return Refusal(
             Refused.halted, f"the rulebook lacks what was decided: {'; '.join(state.misfits)}; {LACKS}"
+        )
+    if (objected := state.objected.get(listing.id)) is not None:
+        return Refusal(
+            Refused.halted,
+            f"受托者已提出异议（{objected.id}）：{objected.reason}。A trustee of data subjects has objected: nothing is"
+            f" taken until a reviewer has decided {objected.id}",
         )
     halts = state.halts
     if not halts:

@@ -49,7 +49,7 @@ from exchange.gathering import PAIR_UNSAID, central_approved, export_of, license
 from exchange.matching import posted
 from exchange.matching.metering import plan_fault
 from exchange.participant import board_refusal as accredited_refusal
-from exchange.participant import has_role, party_of, standing_refusal
+from exchange.participant import has_role, is_host, party_of, standing_refusal
 from exchange.product import RIGHTS, cell_facts, evidence_refusal, gainers, own_case_refusal
 from exchange.state import DAY_NS, Listing, Product, State, closing, new_book
 
@@ -465,17 +465,18 @@ def _mover_refusal(state: State, listing: Listing, command: MoveListing, at_ns: 
             if command.actor == listing.merchant
             else Refusal(Refused.forbidden, "only its merchant does this")
         )
-    if not any(has_role(state, command.actor, role, at_ns) for role in who):
-        return Refusal(Refused.forbidden, f"this needs the role {' or '.join(who)}")
+    office = any(has_role(state, command.actor, role, at_ns) for role in who)
+    if not office and not is_host(state, command.actor, listing.board, at_ns):
+        return Refusal(Refused.forbidden, f"this needs the role {' or '.join(who)}, or the board's host")
     product = state.products[listing.product]
     return own_case_refusal(state, command.actor, listing.merchant, *gainers(state, product))
 
 
 def may_see(state: State, listing: Listing, participant: str, at_ns: int) -> bool:
-    """Published listings are everybody's; before that the merchant's, the reviewers' and the operators'."""
+    """Published listings are everybody's; before that the merchant's, the offices' and the host's of its board."""
     if listing.state in VISIBLE or participant == listing.merchant:
         return True
-    return any(
+    return is_host(state, participant, listing.board, at_ns) or any(
         has_role(state, participant, role, at_ns) for role in ("reviewer", "operator", "auditor", "regulator")
     )
 

@@ -238,7 +238,7 @@ def closed_refusal(state: State, listing: Listing) -> Refusal | None:
         return Refusal(Refused.not_found, f"there is no listing {listing.id}")
     if listing.state != "published":
         return Refusal(Refused.listing_closed, f"the listing is {listing.state}: it takes no orders")
-    if state.halts or state.lacking:
+    if state.halts or state.objected or state.lacking:
         return halted_refusal(state, listing)
     return None
 

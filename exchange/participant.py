@@ -59,7 +59,7 @@ OWN_ROLES: Final = ("buyer", "merchant")
 DAY_MS: Final = 86_400_000
 """Command ids made more than a day before the venue opened are refused as expired."""
 
-GRANTED_ROLES: Final = ("auditor", "operator", "regulator", "reviewer")
+GRANTED_ROLES: Final = ("auditor", "board_host", "operator", "regulator", "reviewer", "trustee")
 
 STATUS_STEPS: Final = ("suspend", "resume", "close")
 """Steps of `credit.merchant.STATUS` that have a command of their own; a ban leaves the status as it is."""
@@ -274,9 +274,30 @@ def grant_role(state: State, command: GrantRole, at_ns: int) -> Refusal | list[E
         return Refusal(Refused.not_found, f"there is no participant {command.participant}")
     if command.role not in GRANTED_ROLES:
         return Refusal(Refused.malformed, f"role is one of {', '.join(GRANTED_ROLES)}")
-    if command.role in row.roles:
+    if (refusal := _board_refusal(state, command)) is not None:
+        return refusal
+    if command.role in row.roles and (not command.board or command.board in state.hosts.get(row.id, ())):
         return Refusal(Refused.already_exists, f"{command.participant} has the role {command.role} already")
-    return [RoleGranted(command.participant, command.role, command.actor)]
+    return [RoleGranted(command.participant, command.role, command.actor, command.board)]
+
+
+def _board_refusal(state: State, command: GrantRole) -> Refusal | None:
+    """A board host (板块承办单位) is that of a board; another role is of none."""
+    if command.role != "board_host":
+        return (
+            Refusal(Refused.malformed, "board is that of a board_host: leave it empty")
+            if command.board
+            else None
+        )
+    known = ", ".join(state.boards)
+    return (
+        None if command.board in state.boards else Refusal(Refused.not_found, f"board names one of {known}")
+    )
+
+
+def is_host(state: State, participant: str, board: str, at_ns: int) -> bool:
+    """Whether a participant hosts this board now."""
+    return board in state.hosts.get(participant, ()) and has_role(state, participant, "board_host", at_ns)
 
 
 def revoke_role(state: State, command: RevokeRole, at_ns: int) -> Refusal | list[Event]:
@@ -482,13 +503,17 @@ def _owner_changed(state: State, participant: str, before: str) -> None:
 
 def apply_role(state: State, event: RoleGranted, at_ns: int) -> None:
     row = state.bureau.participants[event.participant]
-    row.roles = tuple(sorted((*row.roles, event.role)))  # type: ignore[arg-type]
+    row.roles = tuple(sorted({*row.roles, event.role}))  # type: ignore[arg-type]
+    if event.board:
+        state.hosts[event.participant] = (*state.hosts.get(event.participant, ()), event.board)
     state.forget_participant(event.participant)
 
 
 def apply_role_revoked(state: State, event: RoleRevoked, at_ns: int) -> None:
     row = state.bureau.participants[event.participant]
     row.roles = tuple(role for role in row.roles if role != event.role)
+    if event.role == "board_host":
+        state.hosts.pop(event.participant, None)
     state.forget_participant(event.participant)
 
 

@@ -953,6 +953,9 @@ OTHER_STATE: Final = "number < $3 AND state <> 'completed' AND state = $4"
 TRADES_OF: Final = _either(TRADES, "buyer", "seller", "number < $3", BY_NUMBER)
 COMPLETED_OF: Final = _either(TRADES, "buyer", "seller", COMPLETED, BY_NUMBER)
 TRADES_IN_STATE_OF: Final = _either(TRADES, "buyer", "seller", OTHER_STATE, BY_NUMBER)
+TRADES_OF_LISTINGS: Final = TRADES.select(
+    f"WHERE number < $2 AND listing = ANY($3) ORDER BY {BY_NUMBER} LIMIT $1"
+)
 ALL_TRADES: Final = TRADES.select(f"WHERE number < $2 ORDER BY {BY_NUMBER} LIMIT $1")
 ALL_COMPLETED: Final = TRADES.select(
     f"WHERE number < $2 AND state = 'completed' ORDER BY {BY_NUMBER} LIMIT $1"
@@ -1119,6 +1122,13 @@ async def trades_of(
         query = TRADES_OF if state is None else COMPLETED_OF
         return await _page_of(pool, TRADES, query, limit, participant, before)
     return await _page_of(pool, TRADES, TRADES_IN_STATE_OF, limit, participant, before, state)
+
+
+async def trades_of_listings(
+    pool: Pool, listings: Sequence[str], limit: int = 50, cursor: str | None = None
+) -> Page[TradeRecord]:
+    """Trades in any of these listings, the newest first."""
+    return await _page_of(pool, TRADES, TRADES_OF_LISTINGS, limit, _before(cursor), list(listings))
 
 
 async def distributions_of(

@@ -59,7 +59,7 @@ LATER: Final = (
     "subscriptions", "bills", "plans", "entrances", "departures", "predecessors", "credentials", "venue_keys",
     "graded", "cases", "overrides",
     "mandates", "brokered",
-    "directives", "frozen",
+    "directives", "frozen", "objected", "hosts",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -647,6 +647,16 @@ class Directive(Struct, kw_only=True):
     lifted_by: str = ""
 
 
+class TrusteeObjection(Struct, frozen=True):
+    """An open one: its listing takes nothing until it is decided."""
+
+    id: str
+    listing: str
+    reason: str
+    by: str
+    at_ns: int
+
+
 class Session(Struct, frozen=True):
     """The phase of a board's books since an instant; its timetable looks at it again at `next_ns` (0: never)."""
 
@@ -898,6 +908,9 @@ class State:
         self.cash_references: dict[str, str] = {}
         self.halts: dict[str, Halt] = {}
         self.directives: dict[str, Directive] = {}
+        self.objected: dict[str, TrusteeObjection] = {}
+        self.hosts: dict[str, tuple[str, ...]] = {}
+        """Board host: its boards."""
         self.frozen: dict[str, tuple[str, ...]] = {}
         """Participant: the directives that freeze what it has."""
         self.renewals: dict[str, Renewal] = {}
@@ -1307,6 +1320,8 @@ class _Dumped(Struct):
     brokered: dict[str, str] = {}
     directives: dict[str, Directive] = {}
     frozen: dict[str, tuple[str, ...]] = {}
+    objected: dict[str, TrusteeObjection] = {}
+    hosts: dict[str, tuple[str, ...]] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -1452,6 +1467,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "brokered",
         "directives",
         "frozen",
+        "objected",
+        "hosts",
     ):
         setattr(state, name, getattr(dumped, name))
 

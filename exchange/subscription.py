@@ -254,7 +254,7 @@ def _strike_refusal(
     if order.purpose not in terms.purposes or order.territory not in terms.territories:
         offered = f"purposes {', '.join(terms.purposes)} and territories {', '.join(terms.territories)}"
         return Refusal(Refused.outside_terms, f"offered are {offered}")
-    halted = halted_refusal(state, listing) if state.halts or state.lacking else None
+    halted = halted_refusal(state, listing) if state.halts or state.objected or state.lacking else None
     standing = standing_refusal(state, order.actor, "buy", at_ns)
     if halted is not None or (standing is not None and standing.code is not Refused.standing_denied):
         return halted or standing

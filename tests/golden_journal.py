@@ -113,6 +113,7 @@ def day() -> World:
     graded(world)
     mandates(world)
     directives(world)
+    objected(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     world.must(e.AdoptVenueKey(actor=OPERATOR, public_key=public_key("its next"), reason="a key a year"))
@@ -741,6 +742,20 @@ def directives(world: World) -> None:
             world.must(e.ExecuteDirective(actor=OPERATOR, directive=directive))
     world.wait(days=1)
     world.tick()
+
+
+def objected(world: World) -> None:
+    """A board's host, and a trustee whose objection is rejected and the next upheld."""
+    host, trustee, shop = world.person(), world.person(), world.merchant()
+    world.must(e.GrantRole(actor=OPERATOR, participant=host, role="board_host", board="general"))
+    world.must(e.GrantRole(actor=OPERATOR, participant=trustee, role="trustee"))
+    listing = world.listing(shop, world.product(shop, classification=personal(), consent=consent_of()))
+    for decision in ("reject", "uphold"):
+        filed = world.must(e.ObjectToListing(actor=trustee, listing=listing, reason="未列明接收方"))
+        objection = only(filed, e.ListingObjected).objection
+        said = {"listing": listing, "objection": objection, "decision": decision, "text": "已核对"}
+        world.must(e.DecideTrusteeObjection(actor=world.reviewer, **said))
+    world.must(e.RevokeRole(actor=OPERATOR, participant=host, role="board_host", reason="another one"))
 
 
 def set_aside(world: World) -> None:

@@ -23,6 +23,7 @@ from exchange.events import (
 from exchange.listing import attributes_of, may_see, tiers_of
 from exchange.matching import posted
 from exchange.matching.metering import Plan
+from exchange.participant import is_host
 from exchange.state import Listing, State
 from exchange.web.instant import optional_text, text_of
 from exchange.web.operation import Call, Id, Operation, Paging, Sha256
@@ -243,7 +244,8 @@ async def move(call: Call, body: Move) -> ListingStep:
 
 
 async def list_own(call: Call, asked: ListingQuery) -> Response[bytes]:
-    """A reviewer's list holds everybody's listings; anybody else's their own."""
+    """A reviewer's list holds everybody's listings, a board host's those of its board; anybody else's their own."""
+    now_ns = call.now_ns
     participant, whole = call.participant, bool((await call.roles()).intersection(OFFICES))
 
     def look(state: State) -> tuple[list[ListingView], str]:
@@ -252,7 +254,10 @@ async def list_own(call: Call, asked: ListingQuery) -> Response[bytes]:
             "L",
             state.counters.get("L", 0),
             asked,
-            lambda row: (whole or row.merchant == participant) and asked.state in ("", row.state),
+            lambda row: (
+                (whole or row.merchant == participant or is_host(state, participant, row.board, now_ns))
+                and asked.state in ("", row.state)
+            ),
         )
         return [listing_view(state, row) for row in rows], following
 

@@ -156,6 +156,7 @@ _PATH_EXAMPLES: Final = {
     "evidence": "T1",
     "draft": "K1",
     "directive": "Z1",
+    "objection": "H1",
     "participant": "P2",
     "product": "D1",
     "listing": "L1",

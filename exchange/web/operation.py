@@ -28,7 +28,7 @@ from credit.merchant import holds
 from exchange.audit import Seen
 from exchange.events import Refusal, Refused
 from exchange.listing import VISIBLE
-from exchange.participant import GRANTED_ROLES
+from exchange.participant import GRANTED_ROLES, is_host
 from exchange.projector import CursorInvalid, ProjectorStopped
 from exchange.state import State
 from exchange.venue import Outcome
@@ -108,6 +108,7 @@ PATH_PATTERNS: Final = {
     "code": whole("[a-z_]{1,40}"),
     "bid": whole("J[1-9][0-9]{0,17}"),
     "case": whole("F[1-9][0-9]{0,17}"),
+    "objection": whole("H[1-9][0-9]{0,17}"),
     "directive": whole("Z[1-9][0-9]{0,17}"),
     "draft": whole("K[1-9][0-9]{0,17}"),
     "named_key": whole("Y[1-9][0-9]{0,17}"),
@@ -285,6 +286,11 @@ class Call:
 
         if visitor and await self.read(merchant_of_hidden) not in ("", visitor):
             await self.roles()
+
+    async def hosts(self, board: str) -> bool:
+        """Whether the signed-in participant is a host of this board, whose trades and listings it sees."""
+        participant, now_ns = self.participant, self.now_ns
+        return await self.read(lambda state: is_host(state, participant, board, now_ns))
 
     async def _roles(self) -> frozenset[str]:
         participant, now_ns = self.participant, self.now_ns

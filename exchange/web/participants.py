@@ -128,7 +128,13 @@ class Login(Claim, kw_only=True, forbid_unknown_fields=True):
 
 
 class Role(Struct, kw_only=True, forbid_unknown_fields=True):
-    role: Annotated[str, Meta(max_length=20, description="reviewer, operator, auditor or regulator")]
+    role: Annotated[
+        str, Meta(max_length=20, description="reviewer, operator, auditor, regulator, board_host or trustee")
+    ]
+
+
+class RoleGrant(Role, kw_only=True, forbid_unknown_fields=True):
+    board: Annotated[str, Meta(max_length=40, description="that of a board_host; empty for other roles")] = ""
 
 
 class RoleRevocation(Role, kw_only=True, forbid_unknown_fields=True):
@@ -530,9 +536,13 @@ def _number(cursor: str) -> int:
 # ---- decisions
 
 
-async def grant_role(call: Call, body: Role) -> RoleView:
+async def grant_role(call: Call, body: RoleGrant) -> RoleView:
     command = GrantRole(
-        actor=call.participant, key=call.key, participant=call.path["participant"], role=body.role
+        actor=call.participant,
+        key=call.key,
+        participant=call.path["participant"],
+        role=body.role,
+        board=body.board,
     )
     event = (await call.submit(command)).events[0]
     assert isinstance(event, RoleGranted)
@@ -749,7 +759,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST", "/v1/participants/{participant}/roles", grant_role, "Give somebody an office (operator)", "identity",
-        status=201, asks=Role, answers=RoleView, example={"role": "reviewer"},
+        status=201, asks=RoleGrant, answers=RoleView, example={"role": "reviewer"},
         refused=(Refused.forbidden, Refused.not_found, Refused.already_exists),
         example_answer={"participant": "P3", "role": "reviewer"},
     ),

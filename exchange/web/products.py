@@ -1,5 +1,6 @@
 """Data products: declaration, registration, and the registers a reviewer keeps of them."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -30,7 +31,16 @@ from exchange.events import (
     SubmitProduct,
 )
 from exchange.listing import VISIBLE
-from exchange.product import DECLARED_WORDS, LIFE, MOST_FIELDS, MOST_TAG, MOST_TAGS, MOST_TITLE, UNKNOWN
+from exchange.product import (
+    DECLARED_WORDS,
+    LIFE,
+    MOST_FIELDS,
+    MOST_TAG,
+    MOST_TAGS,
+    MOST_TITLE,
+    PERSONAL,
+    UNKNOWN,
+)
 from exchange.state import Product, State
 from exchange.web.instant import Instant, ns_of, optional_ns, optional_text, text_of
 from exchange.web.operation import Call, Id, Operation, Paging, RevisionSeen, Sha256
@@ -483,9 +493,13 @@ def product_view(state: State, product: Product, whole: bool) -> ProductView:
     return view
 
 
-async def _all_whole(call: Call) -> bool:
-    """Whether an office shows every product whole."""
-    return bool((await call.visitor_roles()).intersection(OFFICES))
+async def _shown(call: Call) -> Callable[[Product], bool]:
+    """Which products the visitor sees whole: its own, by an office all, as a trustee those about persons."""
+    roles, visitor = await call.visitor_roles(), call.visitor
+    everything, persons = bool(roles.intersection(OFFICES)), "trustee" in roles
+    return lambda row: (
+        everything or visitor == row.holder or (persons and row.classification.pi_state in PERSONAL)
+    )
 
 
 def is_public(state: State, product: Product) -> bool:
@@ -642,8 +656,8 @@ async def record(call: Call, body: RegisterEntry) -> Recorded:
 
 
 async def list_own(call: Call, asked: ProductQuery) -> Response[bytes]:
-    """A reviewer's list holds everybody's products; anybody else's their own."""
-    participant, whole = call.participant, bool((await call.roles()).intersection(OFFICES))
+    """A reviewer's list holds everybody's products, a trustee's those about persons; anybody else's their own."""
+    shown = await _shown(call)
 
     def look(state: State) -> tuple[list[ProductView], str]:
         rows, following = page_of(
@@ -651,7 +665,7 @@ async def list_own(call: Call, asked: ProductQuery) -> Response[bytes]:
             "D",
             state.counters.get("D", 0),
             asked,
-            lambda row: (whole or row.holder == participant) and asked.state in ("", row.state),
+            lambda row: shown(row) and asked.state in ("", row.state),
         )
         return [product_view(state, row, True) for row in rows], following
 
@@ -659,11 +673,11 @@ async def list_own(call: Call, asked: ProductQuery) -> Response[bytes]:
 
 
 async def show(call: Call, asked: None) -> ProductView:
-    identifier, visitor, everything = call.path["product"], call.visitor, await _all_whole(call)
+    identifier, shown = call.path["product"], await _shown(call)
 
     def look(state: State) -> ProductView | Refusal:
         product = state.products.get(identifier)
-        whole = everything or (product is not None and visitor == product.holder)
+        whole = product is not None and shown(product)
         if product is None or not (whole or is_public(state, product)):
             return Refusal(Refused.not_found, f"there is no product {identifier}")
         return product_view(state, product, whole)
@@ -674,11 +688,11 @@ async def show(call: Call, asked: None) -> ProductView:
 
 
 async def sample(call: Call, asked: None) -> Sample:
-    identifier, visitor, everything = call.path["product"], call.participant, await _all_whole(call)
+    identifier, shown = call.path["product"], await _shown(call)
 
     def look(state: State) -> Sample | Refusal:
         product = state.products.get(identifier)
-        whole = everything or (product is not None and visitor == product.holder)
+        whole = product is not None and shown(product)
         if product is None or not (whole or is_public(state, product)):
             return Refusal(Refused.not_found, f"there is no product {identifier}")
         description = product.description

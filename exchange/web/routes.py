@@ -36,6 +36,7 @@ from exchange.web import (
     metrics,
     money,
     needs,
+    objections,
     operations,
     orders,
     outlook,
@@ -103,6 +104,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *evidence.OPERATIONS,
     *oversight.OPERATIONS,
     *directives.OPERATIONS,
+    *objections.OPERATIONS,
     *credentials.OPERATIONS,
     *inspections.OPERATIONS,
 )

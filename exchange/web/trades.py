@@ -467,9 +467,16 @@ async def seen_trade(call: Call, identifier: str, *offices: str) -> TradeRecord:
     row = await projector.trade(call.desk.pool, identifier)
     if row is not None and call.participant in (row.buyer, row.seller):
         return row
-    if row is None or not (await call.roles()).intersection(offices or ALL_SEE):
+    if row is None or not await _opens(call, row, offices or ALL_SEE):
         raise Refusing(Refused.not_found, f"there is no trade {identifier}")
     return row
+
+
+async def _opens(call: Call, row: TradeRecord, offices: tuple[str, ...]) -> bool:
+    """By an office, or to whoever hosts the board."""
+    if (await call.roles()).intersection(offices):
+        return True
+    return await call.hosts(await call.read(lambda state: state.listings[row.listing].board))
 
 
 async def list_holds(call: Call, asked: Paging) -> Response[bytes]:

@@ -27,6 +27,7 @@ EXAMPLES |= {
     "bill": "I99",
     "report": "R99",
     "directive": "Z99",
+    "objection": "H99",
     "board": "moonshine",
     "rule": "Z99",
     "code": "nothing",
