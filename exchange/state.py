@@ -907,12 +907,7 @@ class State:
         self.reported: dict[ReportedTerms, str] = {}
         self.cash_references: dict[str, str] = {}
         self.halts: dict[str, Halt] = {}
-        self.directives: dict[str, Directive] = {}
-        self.objected: dict[str, TrusteeObjection] = {}
-        self.hosts: dict[str, tuple[str, ...]] = {}
-        """Board host: its boards."""
-        self.frozen: dict[str, tuple[str, ...]] = {}
-        """Participant: the directives that freeze what it has."""
+        self._begin_oversight()
         self.renewals: dict[str, Renewal] = {}
         self.renewing: dict[str, str] = {}
         self.contracts: dict[str, Agreement] = {}
@@ -1161,6 +1156,14 @@ class State:
     def forget_participant(self, participant: str) -> None:
         self.law_version += 1
         self.parties.pop(participant, None)
+
+    def _begin_oversight(self) -> None:
+        self.directives: dict[str, Directive] = {}
+        self.objected: dict[str, TrusteeObjection] = {}
+        self.hosts: dict[str, tuple[str, ...]] = {}
+        """Board host: its boards."""
+        self.frozen: dict[str, tuple[str, ...]] = {}
+        """Participant: the directives that freeze what it has."""
 
     def entrance_of(self, participant: str) -> Entrance:
         """To be changed: made where there was nothing to say yet."""
