@@ -906,7 +906,6 @@ class State:
         self.reports: dict[str, Report] = {}
         self.reported: dict[ReportedTerms, str] = {}
         self.cash_references: dict[str, str] = {}
-        self.halts: dict[str, Halt] = {}
         self._begin_oversight()
         self.renewals: dict[str, Renewal] = {}
         self.renewing: dict[str, str] = {}
@@ -1158,6 +1157,7 @@ class State:
         self.parties.pop(participant, None)
 
     def _begin_oversight(self) -> None:
+        self.halts: dict[str, Halt] = {}
         self.directives: dict[str, Directive] = {}
         self.objected: dict[str, TrusteeObjection] = {}
         self.hosts: dict[str, tuple[str, ...]] = {}
