@@ -448,6 +448,12 @@ class Bureau:
             self.rings[ring] = members
         self._identities += 1
 
+    def first_ns(self, participant_id: str) -> int:
+        """When its first conduct was, to the day for good conduct; beyond any date where there is none. O(days)."""
+        log = self.conduct.get(participant_id, _NO_LOG)
+        days = (day * DAY_NS for _, _, day in log.good)
+        return min(*days, *(fault.at_ns for fault in log.faults.values()), 1 << 62, 1 << 62)
+
     def faults_of(self, participant_id: str) -> list[Conduct]:
         """Every fault on record, the oldest first; those of a case that has no effect yet too."""
         faults = self.conduct.get(participant_id, _NO_LOG).faults
@@ -462,6 +468,10 @@ class Bureau:
         self.remedies.setdefault(participant_id, {})[fault_key(remedy)] = remedy
         if participant_id in self._kept:
             self._kept[participant_id].grade = None
+
+    def is_forged(self, one: str, other: str) -> bool:
+        """Whether these are in one ring that was found forged."""
+        return any(one in members and other in members for members in self.rings.values())
 
     def rating(
         self, participant_id: str, as_of_ns: int, contested: Contested = (), *, rewarding: bool = False
@@ -564,7 +574,7 @@ class Bureau:
             return "unverified"
         if same_controller(participant, other):
             return "same_controller"
-        if any(participant.id in members and counterparty in members for members in self.rings.values()):
+        if self.is_forged(participant.id, counterparty):
             return "ring"
         return "unverified" if verified_since_ns(other, as_of_ns) is None else "verified"
 

@@ -44,7 +44,8 @@ class Consequences(msgspec.Struct, frozen=True, kw_only=True):
     `fee_bp` is added to the board's fee, where it has one. `deposit_fen` must lie in the deposit (保证金) of whoever lists.
     `most_listings` may be open at a time. An order may be `CEILING_TIMES` the largest clean settled one, and at least
     `largest_order_fen`. `pre_review`: days for which a listing is in public notice at least before it is published.
-    `suspended`: no new order, bid, need, report, subscription or listing; what has begun is carried out.
+    `velocity`: orders of 10,000 CNY (`conduct.WHOLE_ORDER_FEN`) or more that it may sell a day, of what is to be
+    delivered. `suspended`: no new order, bid, need, report, subscription or listing; what has begun is carried out.
     """
 
     fee_bp: int = 0
@@ -52,6 +53,7 @@ class Consequences(msgspec.Struct, frozen=True, kw_only=True):
     most_listings: int = 0
     orders_per_minute: int = 0
     largest_order_fen: int = 0
+    velocity: int = 0
     pre_review: int = 0
     suspended: bool = False
 
@@ -59,13 +61,14 @@ class Consequences(msgspec.Struct, frozen=True, kw_only=True):
 CONSEQUENCES: Final[Mapping[Grade, Consequences]] = {
     "A": Consequences(fee_bp=-50, orders_per_minute=60_000),
     "B": Consequences(fee_bp=-20, orders_per_minute=30_000),
-    "M": Consequences(orders_per_minute=12_000, largest_order_fen=1_000_000_000),
+    "M": Consequences(orders_per_minute=12_000, largest_order_fen=1_000_000_000, velocity=40),
     "C": Consequences(
         fee_bp=50,
         deposit_fen=1_000_000,
         most_listings=5,
         orders_per_minute=30,
         largest_order_fen=5_000_000,
+        velocity=20,
         pre_review=7,
     ),
     "D": Consequences(
@@ -74,6 +77,7 @@ CONSEQUENCES: Final[Mapping[Grade, Consequences]] = {
         most_listings=1,
         orders_per_minute=10,
         largest_order_fen=5_000_000,
+        velocity=1,
         pre_review=15,
         suspended=True,
     ),
@@ -129,6 +133,13 @@ LISTED: Final = (
         "an order may be three times the largest settled one, and at least this (fen, 0: no limit)",
         "结清更大的订单；" + _BETTER_ZH,
         "settle larger orders; " + _BETTER_EN,
+    ),
+    Words(
+        "velocity",
+        "每日可售出的一万元及以上订单数（0为不限）",
+        "orders of 10,000 CNY or more that may be sold a day (0: no limit)",
+        "次日（世界时）重新计数；" + _BETTER_ZH,
+        "counted anew each day (UTC); " + _BETTER_EN,
     ),
     Words(
         "pre_review",

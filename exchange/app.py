@@ -33,6 +33,7 @@ from exchange.monitor import Monitor
 from exchange.postgres import Database, open_database
 from exchange.projecting import ProjectorProcess
 from exchange.proofs import Prover
+from exchange.ring_search import RingSearch
 from exchange.sealing import KeyRing, Sealer, place_of
 from exchange.settings import Settings
 from exchange.snapshot import Snapshots
@@ -118,6 +119,8 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
     audit = AuditLog(pool)
     stack.push_async_callback(audit.close)
     await stack.enter_async_context(_task(audit.run(engine.now_ns)))
+    search = RingSearch(engine, projector, pool)
+    await stack.enter_async_context(_task(search.run()))
     first = await _first_checksum(pool)
     tokens = Tokens(hmac.digest(load_key(settings.data), first, "sha256"))
     desk = Desk(
@@ -137,6 +140,7 @@ async def _start(settings: Settings, database: Database, archiver: Archiver, sta
         audit,
         Sealer(pool, ring, place_of(settings.public)),
         Hashing(),
+        search,
         backup_age_s=archiver.age_s,
     )
     stack.push_async_callback(desk.feed.close)

@@ -129,7 +129,7 @@ def place(state: State, command: PlaceBid, at_ns: int) -> Refusal | list[Event]:
         or _place_refusal(auction, listing, command)
         or _law_refusal(state, listing, command, at_ns)
         or _money_refusal(state, listing, auction, command)
-        or order_refusal(state, command.actor, listing.merchant, _said_fen(listing, command))
+        or order_refusal(state, command.actor, listing.merchant, _said_fen(listing, command), at_ns)
     )
     return refusal or [_placed(state, listing, auction, command, at_ns)]
 

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final
 
 from clearing.ledger import CNY, deposit_owner
+from credit.conduct import WHOLE_ORDER_FEN
 from credit.remedy import (
     CEILING_TIMES,
     CONSEQUENCES,
@@ -119,26 +120,48 @@ def suspended_refusal(state: State, participant: str) -> Refusal | None:
     )
 
 
-def order_refusal(state: State, buyer: str, seller: str, amount_fen: int) -> Refusal | None:
-    """Why these two may not trade so much in one order; whoever is not known yet is empty."""
+def order_refusal(state: State, buyer: str, seller: str, amount_fen: int, at_ns: int = 0) -> Refusal | None:
+    """Why these two may not trade so much in one order; whoever is not known yet is empty. A seller's day is that of
+    `at_ns`."""
     graded = state.graded
-    if buyer not in graded and seller not in graded and amount_fen <= NEWCOMER.largest_order_fen:
+    if buyer not in graded and seller not in graded and amount_fen < WHOLE_ORDER_FEN:
         return None
     own = _ceiling_refusal(state, buyer, amount_fen) if buyer else None
-    return own if own is not None or not seller else _seller_refusal(state, seller, amount_fen)
+    return own if own is not None or not seller else _seller_refusal(state, seller, amount_fen, at_ns)
 
 
-def _seller_refusal(state: State, seller: str, amount_fen: int) -> Refusal | None:
+def _seller_refusal(state: State, seller: str, amount_fen: int, at_ns: int) -> Refusal | None:
     """The other side is told what the grade does, and not what its merchant has settled."""
     see = "GET /v1/credit/consequences"
     if limits_of(state, seller).suspended:
         said = f"suspended: the merchant's grade begins no new sale. 卖方信用等级暂停新增销售。{see}"
+        return Refusal(Refused.standing_denied, said)
+    if amount_fen >= WHOLE_ORDER_FEN and _is_too_fast(state, seller, at_ns):
+        en = "the merchant's grade sells no more orders of 10,000 CNY today (UTC): order less, or tomorrow"
+        said = f"velocity: {en}. 卖方今日大额订单数已达信用等级上限。{see}"
         return Refusal(Refused.standing_denied, said)
     most_fen = ceiling_of(state, seller)
     if not most_fen or amount_fen <= most_fen:
         return None
     said = f"largest_order_fen: more than the merchant's grade allows, order less. 超出卖方信用等级的单笔上限。{see}"
     return Refusal(Refused.standing_denied, said)
+
+
+def _sold_today(state: State, seller: str, at_ns: int) -> int:
+    """Large orders that a seller has sold on this day (UTC)."""
+    day, count = state.pace.get(seller, (0, 0))
+    return count if day == at_ns // DAY_NS else 0
+
+
+def _is_too_fast(state: State, seller: str, at_ns: int) -> bool:
+    most = limits_of(state, seller).velocity
+    return most > 0 and _sold_today(state, seller, at_ns) >= most
+
+
+def count_sale(state: State, seller: str, amount_fen: int, at_ns: int) -> None:
+    """A sale whose delivery is to come. Counted since grades are followed, so that older journals keep their states."""
+    if amount_fen >= WHOLE_ORDER_FEN and state.looking.next_ns and limits_of(state, seller).velocity:
+        state.pace[seller] = (at_ns // DAY_NS, _sold_today(state, seller, at_ns) + 1)
 
 
 def _ceiling_refusal(state: State, participant: str, amount_fen: int) -> Refusal | None:

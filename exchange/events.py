@@ -811,6 +811,27 @@ class FollowTimetables(Command, frozen=True, kw_only=True):
     """The venue's own at its start: from now on each board's phases are those of its timetable."""
 
 
+class QueueRing(Command, frozen=True, kw_only=True):
+    """A reviewer's, or the venue's own: what a search over completed trades found (`credit.ring.Ring`), to be looked at.
+
+    `members` are sorted; `since_ns` is where the trades begin that were searched.
+    """
+
+    members: tuple[str, ...]
+    amount_fen: int
+    within_bp: int
+    back_bp: int
+    since_ns: int
+
+
+class DecideRing(Command, frozen=True, kw_only=True):
+    """A reviewer's word on a ring: genuine, or forged."""
+
+    ring: str
+    decision: str
+    reason: str
+
+
 class ReportTrade(Command, frozen=True, kw_only=True):
     """One side's report of a bilateral trade; it is judged when the other side reports the same terms."""
 
@@ -2700,6 +2721,28 @@ class SessionMoved(Event, frozen=True):
     next_ns: int = 0
 
 
+class RingQueued(Event, frozen=True):
+    """Money goes round among these; it waits for a reviewer."""
+
+    ring: str
+    members: tuple[str, ...]
+    amount_fen: int
+    within_bp: int
+    back_bp: int
+    since_ns: int
+    by: str
+
+
+class RingDecided(Event, frozen=True):
+    """Of a forged ring nothing that its members did with one another earns credit, whenever it was."""
+
+    ring: str
+    members: tuple[str, ...]
+    decision: str
+    reason: str
+    by: str
+
+
 class CallAuctionHeld(Event, frozen=True):
     """A call auction over a book is over: its fills stand before this event.
 
@@ -3347,6 +3390,8 @@ AnyEvent = (
     | DirectiveExecuted
     | ListingObjected
     | TrusteeObjectionDecided
+    | RingQueued
+    | RingDecided
 )
 
 

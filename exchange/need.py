@@ -599,7 +599,7 @@ def _award(
         halted_refusal(state, state.listings[proposal.listing])
         or standing_refusal(state, need.buyer, "buy", at_ns)
         or _money_refusal(state, need, proposal)
-        or _ceiling_refusal(state, need, proposal)
+        or _ceiling_refusal(state, need, proposal, at_ns)
         or _unsigned_refusal(state, need, proposal, accepts_prior, at_ns)
     )
     return refusal or _struck(state, need, proposal, ranking, accepts_prior, at_ns)
@@ -627,11 +627,11 @@ def _best_refusal(state: State, need: Need, proposal: Proposal, actor: str) -> t
     return Refusal(Refused.outside_terms, detail)
 
 
-def _ceiling_refusal(state: State, need: Need, proposal: Proposal) -> Refusal | None:
+def _ceiling_refusal(state: State, need: Need, proposal: Proposal, at_ns: int) -> Refusal | None:
     """Whether the grades of both allow so large an award."""
     per_units = state.listings[proposal.listing].terms.price_per_units
     amount = amount_fen(proposal.price_fen, per_units, proposal.quantity)
-    return order_refusal(state, need.buyer, proposal.merchant, amount)
+    return order_refusal(state, need.buyer, proposal.merchant, amount, at_ns)
 
 
 def _money_refusal(state: State, need: Need, proposal: Proposal) -> Refusal | None:

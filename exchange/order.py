@@ -33,7 +33,7 @@ from credit.conduct import Conduct
 from credit.remedy import CONSEQUENCES
 from exchange import allowance, revenue
 from exchange.attestation import confirming
-from exchange.consequence import limits_of, order_refusal
+from exchange.consequence import count_sale, limits_of, order_refusal
 from exchange.contract import to_sign
 from exchange.counters import (
     NONE_EXPORTED,
@@ -585,7 +585,7 @@ def _place_posted(
     amount = amount_fen(price_fen, listing.terms.price_per_units, command.quantity)
     if state.ledger.available(command.actor, CNY) < amount:
         return lacking(state, command.actor, amount)
-    if (refusal := order_refusal(state, command.actor, listing.merchant, amount)) is not None:
+    if (refusal := order_refusal(state, command.actor, listing.merchant, amount, at_ns)) is not None:
         return refusal
     return _posted(state, listing, read, command, purpose, territory, (price_fen, amount), at_ns)
 
@@ -1108,6 +1108,7 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
     else:
         house.escrow(event.buy_order, event.amount_fen, event.reserved_rest)
         _open_trade(state, event, listing)
+        count_sale(state, event.seller, event.amount_fen, at_ns)
     whole = event.mechanism == "call_auction"
     take(state, event.buy_order, event.listing, event.quantity, whole)
     if event.buy_order not in state.orders:

@@ -59,7 +59,7 @@ LATER: Final = (
     "subscriptions", "bills", "plans", "entrances", "departures", "predecessors", "credentials", "venue_keys",
     "graded", "cases", "overrides",
     "mandates", "brokered",
-    "directives", "frozen", "objected", "hosts",
+    "directives", "frozen", "objected", "hosts", "rings", "pace",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -657,6 +657,22 @@ class TrusteeObjection(Struct, frozen=True):
     at_ns: int
 
 
+class FoundRing(Struct, kw_only=True):
+    """A group among whom money goes round. `state`: queued, genuine or forged; `decided_ns` 0 while it waits."""
+
+    id: str
+    members: tuple[str, ...]
+    amount_fen: int
+    within_bp: int
+    back_bp: int
+    since_ns: int
+    found_ns: int
+    state: str = "queued"
+    by: str = ""
+    reason: str = ""
+    decided_ns: int = 0
+
+
 class Session(Struct, frozen=True):
     """The phase of a board's books since an instant; its timetable looks at it again at `next_ns` (0: never)."""
 
@@ -884,6 +900,8 @@ class State:
     `owned` are the same added up by ultimate owner, a cache.
     `awarding`: trade on hold, and the proposal that it is the award of.
     `auctions` are by listing; `bidding` finds a standing bid's listing.
+    `pace`: seller whose grade limits it, the last day (UTC) on which it sold large orders, and how many.
+    `rings` are those found that wait for a reviewer or were decided.
     `sessions`: board, where it has a timetable or was moved; the others trade at any hour.
     `graded`: whose grade in force is not M, or about to be another one; the others are M.
     """
@@ -1034,6 +1052,8 @@ class State:
         self.departures: dict[str, Departure] = {}
         self.predecessors: dict[str, tuple[str, ...]] = {}
         """Successor, and all whose duties have passed on to it: what they delivered lies under their names."""
+        self.rings: dict[str, FoundRing] = {}
+        self.pace: dict[str, tuple[int, int]] = {}
         self._nothing_is_certified()
         self.reminded: dict[str, int] = {}
         self.postponed: dict[str, int] = {}
@@ -1325,6 +1345,8 @@ class _Dumped(Struct):
     frozen: dict[str, tuple[str, ...]] = {}
     objected: dict[str, TrusteeObjection] = {}
     hosts: dict[str, tuple[str, ...]] = {}
+    rings: dict[str, FoundRing] = {}
+    pace: dict[str, tuple[int, int]] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -1472,6 +1494,8 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "frozen",
         "objected",
         "hosts",
+        "rings",
+        "pace",
     ):
         setattr(state, name, getattr(dumped, name))
 

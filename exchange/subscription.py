@@ -266,7 +266,7 @@ def _strike_refusal(
         or debt_refusal(state, order.actor)
         or supply_refusal(listing, 1)
         or _funds_refusal(state, order.actor, price_fen)
-        or order_refusal(state, order.actor, listing.merchant, price_fen)
+        or order_refusal(state, order.actor, listing.merchant, price_fen, at_ns)
     )
 
 

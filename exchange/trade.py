@@ -393,7 +393,7 @@ def _report_refusal(state: State, command: ReportTrade, seller: str, at_ns: int)
     buyer = command.counterparty if command.side == "sell" else command.actor
     return (
         standing_refusal(state, command.actor, deed, at_ns)
-        or order_refusal(state, buyer, seller, amount)
+        or order_refusal(state, buyer, seller, amount, at_ns)
         or evidence_refusal(command.contract_sha256)
     )
 

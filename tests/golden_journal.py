@@ -114,6 +114,7 @@ def day() -> World:
     mandates(world)
     directives(world)
     objected(world)
+    rings(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     world.must(e.AdoptVenueKey(actor=OPERATOR, public_key=public_key("its next"), reason="a key a year"))
@@ -175,6 +176,19 @@ def mandates(world: World) -> None:
             world.must(order)
         if days == 50:
             world.must(e.EndMandate(actor=principal, mandate=mandate))
+
+
+def rings(world: World) -> None:
+    members = tuple(sorted(world.merchant() for _ in range(3)))
+    found = e.QueueRing(
+        actor=e.VENUE, members=members, amount_fen=2_000_000, within_bp=9_000, back_bp=8_000, since_ns=1
+    )
+    queued = only(world.must(found), e.RingQueued)
+    world.must(
+        e.DecideRing(
+            actor=world.reviewer, ring=queued.ring, decision="forged", reason="one file, three times"
+        )
+    )
 
 
 def metered(world: World) -> None:

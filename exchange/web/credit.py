@@ -63,7 +63,7 @@ class ConsequenceRow(Struct):
     """What follows from one grade, and nothing else does. Null of a limit is none.
 
     `fee_bp` is added to the board's fee. An order may be `order_times` the largest settled one, and at least
-    `largest_order_fen`.
+    `largest_order_fen`. `velocity`: orders of 10,000 CNY or more that it may sell a day (UTC), of what is to be delivered.
     """
 
     grade: str
@@ -73,6 +73,7 @@ class ConsequenceRow(Struct):
     orders_per_minute: int | None
     largest_order_fen: int | None
     order_times: int
+    velocity: int | None
     pre_review: int
     suspended: bool
 
@@ -167,6 +168,7 @@ PUBLISHED: Final = ConsequenceList(
             row.orders_per_minute or None,
             row.largest_order_fen or None,
             CEILING_TIMES,
+            row.velocity or None,
             row.pre_review,
             row.suspended,
         )
@@ -194,7 +196,8 @@ OPERATIONS = (
         "credit", answers=ConsequenceList, signed_in=False,
         example_answer={
             "items": [{"grade": "C", "fee_bp": 50, "deposit_fen": 1_000_000, "most_listings": 5, "orders_per_minute": 30,
-                       "largest_order_fen": 5_000_000, "order_times": 3, "pre_review": 7, "suspended": False}],
+                       "largest_order_fen": 5_000_000, "order_times": 3, "velocity": 20, "pre_review": 7,
+                       "suspended": False}],
             "meanings": [{"consequence": "fee_bp", "text_zh": "交易服务费加收或减免（基点）",
                           "text_en": "added to the board's fee, or taken off (basis points)",
                           "undone_zh": "等级回升", "undone_en": "ends when a better grade is in force"}],

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -14,6 +15,7 @@ from exchange.engine import Engine
 from exchange.monitor import Monitor
 from exchange.projector import Progress
 from exchange.proofs import Prover
+from exchange.ring_search import RingSearch
 from exchange.sealing import Sealer
 from exchange.web.access import Challenges, Register, Tokens
 from exchange.web.feed import Feed
@@ -49,11 +51,16 @@ class Desk:
     audit: AuditLog
     sealer: Sealer
     hashing: Hashing
+    rings: RingSearch
     name: str = VENUE_NAME
     indicative: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """Listing before a call auction: as of which journal entry, the price that it would make, and how much at it."""
     inspecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One inspection at a time: each replays the journal."""
+    contributed: dict[int, dict[str, int]] = field(default_factory=dict)
+    """The day (UTC) that was asked about last: what each merchant contributed in the year before it."""
+    monitored: dict[int, Any] = field(default_factory=dict)
+    """The same for `exchange.web.monitoring.Monitoring`."""
     backup_age_s: Callable[[], float | None] = _never
     """How far the backup folder is behind; None where there is none."""
 

@@ -157,6 +157,7 @@ _PATH_EXAMPLES: Final = {
     "draft": "K1",
     "directive": "Z1",
     "objection": "H1",
+    "ring": "G1",
     "participant": "P2",
     "product": "D1",
     "listing": "L1",

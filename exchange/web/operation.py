@@ -110,6 +110,7 @@ PATH_PATTERNS: Final = {
     "case": whole("F[1-9][0-9]{0,17}"),
     "objection": whole("H[1-9][0-9]{0,17}"),
     "directive": whole("Z[1-9][0-9]{0,17}"),
+    "ring": whole("G[1-9][0-9]{0,17}"),
     "draft": whole("K[1-9][0-9]{0,17}"),
     "named_key": whole("Y[1-9][0-9]{0,17}"),
     "session": whole("[A-Za-z0-9_-]{16}"),

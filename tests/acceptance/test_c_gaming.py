@@ -15,8 +15,6 @@ What the checks expect; more members are welcome:
 import json
 from typing import Any
 
-import pytest
-
 from tests.acceptance.casebook import determined, in_force, read, score, upheld
 from tests.story import Person, Venue, done, instant, refused
 
@@ -62,7 +60,6 @@ def test_the_same_controller_earns_nothing(venue: Venue) -> None:
     assert score(merchant) == before
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: ring detection, queued for review")
 def test_a_ring_is_queued_and_found_forged_it_earns_nothing(venue: Venue) -> None:
     """Line: "ring detection (strongly connected flows) queued for review": reviewers alone see it, and decide."""
     ring = [trader(venue) for _ in range(3)]
@@ -89,7 +86,6 @@ def test_a_ring_is_queued_and_found_forged_it_earns_nothing(venue: Venue) -> Non
     assert all(score(person) <= fresh for person in ring[1:])
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: velocity limits for newcomers")
 def test_a_newcomer_does_not_sell_without_end_on_its_first_day(venue: Venue) -> None:
     """Line: "velocity limits for newcomers": refused with its reason before a day's total becomes a long con's prize."""
     merchant = venue.merchant()
@@ -104,7 +100,6 @@ def test_a_newcomer_does_not_sell_without_end_on_its_first_day(venue: Venue) -> 
     assert "velocity" in json.dumps(refused(answer, answer.status_code))
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: monitoring of the whole market")
 def test_the_whole_market_is_monitored(venue: Venue) -> None:
     """Line: "Market-wide monitoring: population stability, bad rate by grade, override rate"."""
     for person in (venue.desk, venue.merchant()):
@@ -116,7 +111,6 @@ def test_the_whole_market_is_monitored(venue: Venue) -> None:
     assert 0 <= seen["override_rate_bp"] <= 10_000
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: a public register page per merchant as data")
 def test_the_public_register_shows_punishments_while_they_are_public(venue: Venue) -> None:
     """Line: "a public register page per merchant as data": no score, nothing contested and won, nothing minor."""
     merchant = venue.merchant()
@@ -141,7 +135,6 @@ def test_the_public_register_shows_punishments_while_they_are_public(venue: Venu
     assert venue.http.get(f"/v1/merchants/{venue.desk.participant}").status_code == 404
 
 
-@pytest.mark.xfail(strict=True, reason="issue 6: merchant contribution evaluation")
 def test_contribution_is_evaluated_with_stated_weights(venue: Venue) -> None:
     """Line: "Merchant contribution evaluation (Hainan 12)": parts and weights are told; who sold more is not below."""
     started = instant(venue.now())

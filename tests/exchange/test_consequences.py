@@ -166,6 +166,25 @@ def test_a_newcomer_has_a_ceiling_of_ten_million(world: World) -> None:
     world.buy(buyer, listing)
 
 
+def test_a_newcomer_sells_so_many_large_orders_a_day(world: World) -> None:
+    """Small ones and those of the next day are not among them; a better grade has no such limit."""
+    world.must(e.FollowGrades(actor=e.VENUE))
+    shop, buyer = world.merchant(), world.buyer(cash_fen=10**9)
+    large, small = world.listing(shop, price_fen=1_000_000), world.listing(shop, price_fen=999_999)
+    for _ in range(CONSEQUENCES["M"].velocity):
+        world.buy(buyer, large)
+    refusal = world.refused(_order(buyer, large))
+    assert refusal.code is e.Refused.standing_denied
+    assert "velocity" in refusal.detail
+    world.buy(buyer, small)
+    world.wait(days=1)
+    world.buy(buyer, large)
+    put(world, shop, "B")
+    for _ in range(CONSEQUENCES["M"].velocity):
+        world.buy(buyer, large)
+    world.check()
+
+
 def test_the_ceiling_grows_with_what_is_settled(world: World) -> None:
     shop, other = lowered(world), world.merchant()
     assert consequence.ceiling_of(world.state, shop) == CONSEQUENCES["C"].largest_order_fen
@@ -202,7 +221,9 @@ def test_each_consequence_is_on_the_list() -> None:
     worst_first = [CONSEQUENCES[name] for name in ("D", "C", "M", "B", "A")]
     fees = [row.fee_bp for row in worst_first]
     assert fees == sorted(fees, reverse=True)
-    assert CONSEQUENCES["M"] == Consequences(orders_per_minute=12_000, largest_order_fen=1_000_000_000)
+    assert CONSEQUENCES["M"] == Consequences(
+        orders_per_minute=12_000, largest_order_fen=1_000_000_000, velocity=40
+    )
 
 
 def test_a_snapshot_keeps_notices_and_the_next_look(world: World) -> None:

@@ -46,6 +46,7 @@ EXAMPLES |= {
     "withdrawal": "W99",
     "batch": "B99",
     "bank_break": "K99",
+    "ring": "G99",
     "evidence": "verdict:T99",
     "named_key": "Y99",
     "session": "abcdefghijklmnop",
