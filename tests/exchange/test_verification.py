@@ -218,7 +218,16 @@ async def test_an_erased_personal_row_is_lawful(venue: Lived) -> None:
 async def test_a_projection_that_lags_is_lawful(venue: Lived) -> None:
     await venue.alter("DELETE FROM projection")
     tables = ("participant_name", "product_record", "listing_search", "order_record", "trade", "entitlement")
-    for table in (*tables, "posting", "refusal", "evidence_leaf", "listing_day"):
+    later = (
+        "posting",
+        "refusal",
+        "evidence_leaf",
+        "listing_day",
+        "credential",
+        "accreditation_step",
+        "credit_grade",
+    )
+    for table in (*tables, *later):
         await venue.alter(f"TRUNCATE {table}")
     assert await venue.verified() == []
 
