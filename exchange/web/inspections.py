@@ -41,8 +41,8 @@ class InspectionView(Struct):
 
 async def show(call: Call, asked: None) -> InspectionView:
     """A verdict's facts are had again by replaying the journal, in a process beside the venue: one at a time."""
-    await call.need_role(*INSPECTING)
     row = await trades.seen_trade(call, call.path["trade"])
+    await call.need_role(*INSPECTING)
     view = trades.trade_view(row, call.desk.reasons)
     found = await call.desk.pool.fetch(_OF_TRADE, row.id)
     package = {

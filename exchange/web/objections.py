@@ -84,13 +84,15 @@ async def of_listing(call: Call, asked: None) -> ObjectionList:
     """The one that is open; what was decided stands in the journal, and in the listing's reasons."""
     name, visitor = call.path["listing"], call.participant
 
-    def look(state: State) -> tuple[TrusteeObjection | None, bool]:
+    def look(state: State) -> tuple[TrusteeObjection | None, str]:
         listing = state.listings.get(name)
-        return state.objected.get(name), listing is not None and listing.merchant == visitor
+        return state.objected.get(name), "" if listing is None else listing.merchant
 
-    row, own = await call.read(look)
-    if not own:
+    row, merchant = await call.read(look)
+    if merchant != visitor:
         await call.need_role(*SEE_ALL)
+    if not merchant:
+        raise Refusing(Refused.not_found, f"there is no listing {name}")
     return ObjectionList(() if row is None else (_view(row),))
 
 
@@ -128,7 +130,7 @@ OPERATIONS: Final = (
               refused=(Refused.forbidden, Refused.not_found, Refused.wrong_state, Refused.already_exists)),
     Operation("GET", "/v1/listings/{listing}/objections", of_listing,
               "The open objection to a listing (its merchant, trustees, offices)", "oversight", answers=ObjectionList,
-              refused=(Refused.forbidden,), example_answer={"items": [_OBJECTION]}),
+              refused=(Refused.forbidden, Refused.not_found), example_answer={"items": [_OBJECTION]}),
     Operation("POST", "/v1/listings/{listing}/objections/{objection}/decision", decide,
               "Uphold an objection, which suspends the listing, or reject it (reviewer of another house)", "oversight",
               asks=Deciding, answers=DecisionView, example=_DECISION,
