@@ -100,6 +100,8 @@ class Deal:
     shares: tuple[tuple[str, int], ...] = ()
     """(contributor, basis points of what remains after the fee)"""
     mechanism: str = "posted_price"
+    grade_bp: int = 0
+    """What the seller's grade in force adds to the board's fee, or takes off."""
 
     @property
     def name(self) -> str:
@@ -120,8 +122,8 @@ class Expectation:
     """Offers that must not get as far as an order."""
     moves: list[tuple[str, str, int]] = field(default_factory=list)
     """(from, to, fen): what no deal moves, such as a deposit that is forfeited."""
-    paid: list[tuple[str, str, str, int]] = field(default_factory=list)
-    """(buyer, seller, board, fen): bills."""
+    paid: list[tuple[str, str, str, int, int]] = field(default_factory=list)
+    """(buyer, seller, board, what the seller's grade adds to the fee in basis points, fen): bills."""
     odd: list[str] = field(default_factory=list)
     """Steps and closing balances that differ."""
 
@@ -135,13 +137,13 @@ class Expectation:
         for deal in self.deals.values():
             if FINAL_STATE[deal.fate] == "completed":
                 moved[deal.buyer] -= deal.amount_fen
-                remains = deal.amount_fen - deal.amount_fen * FEE_BP[deal.board] // 10_000
+                remains = deal.amount_fen - fee_fen(deal.board, deal.grade_bp, deal.amount_fen)
                 for who, part_bp in deal.shares:
                     moved[who] += remains * part_bp // 10_000
                 moved[deal.seller] += remains - sum(remains * part // 10_000 for _, part in deal.shares)
-        for buyer, seller, board, fen in self.paid:
+        for buyer, seller, board, grade_bp, fen in self.paid:
             moved[buyer] -= fen
-            moved[seller] += fen - fen * FEE_BP[board] // 10_000
+            moved[seller] += fen - fee_fen(board, grade_bp, fen)
         for loser, winner, fen in self.moves:
             moved[loser] -= fen
             moved[winner] += fen
@@ -203,6 +205,11 @@ class Expectation:
             sorted(grades.items()),
         ]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def fee_fen(board: str, grade_bp: int, amount_fen: int) -> int:
+    """The fee of a sale; a board that asks for none asks nobody (docs/CREDIT.md)."""
+    return amount_fen * max(0, FEE_BP[board] + grade_bp) // 10_000 if FEE_BP[board] else 0
 
 
 ORDERED: Final = ("posted_price", "continuous_auction")

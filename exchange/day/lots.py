@@ -111,11 +111,25 @@ class Lots:
         fate = "accepted" if mechanism == "metered" or stall.seller not in SELLERS else fate
         self._deals += 1
         deal = Deal(
-            self._deals, buyer.label, stall.seller, stall.board, amount_fen, fate, mechanism=mechanism
+            self._deals,
+            buyer.label,
+            stall.seller,
+            stall.board,
+            amount_fen,
+            fate,
+            mechanism=mechanism,
+            grade_bp=self.grade_bp(stall),
         )
         self.book.deals[trade] = deal
         if fate != "units":
             self._follow(trade, deal)
+
+    def grade_bp(self, stall: Stall) -> int:
+        """What the published list adds to the fee of this seller, whose grade may have changed since the day began."""
+        seller = self.town.people[stall.seller]
+        listed = seller.get("/v1/credit/consequences")["items"]
+        grade = seller.get(f"/v1/credit/{seller.participant}")["grade"]
+        return int(next(row["fee_bp"] for row in listed if row["grade"] == grade))
 
     def refusal(self, what: str, planned: str, person: Person, path: str, body: dict[str, Any]) -> None:
         """Something that must not be taken."""
@@ -484,7 +498,7 @@ def _billed(lots: Lots, stall: Stall, buyer: Person, place: str, used_fen: int) 
     [bill] = buyer.get(f"{place}/bills")["items"]
     planned = (SETUP_FEN + BASE_FEN + used_fen, used_fen, "paid")
     lots.book.step("a month's bill", planned, (bill["total_fen"], bill["amount_fen"], bill["state"]))
-    lots.book.paid.append((buyer.label, stall.seller, stall.board, used_fen))
+    lots.book.paid.append((buyer.label, stall.seller, stall.board, lots.grade_bp(stall), used_fen))
 
 
 def _next_first_s(lots: Lots) -> int:
