@@ -50,6 +50,8 @@ TAGS: Final = {
 _ALWAYS: Final = (Refused.overloaded, Refused.storage_unavailable)
 _REFERENCE: Final = "#/components/schemas/{name}"
 _BYTES: Final = {"type": "string", "format": "binary"}
+_DOCUMENT: Final = {"type": "object"}
+"""Of a media type that is JSON: its bytes are signed, so they are answered as they are kept."""
 
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -189,6 +191,13 @@ _PATH_EXAMPLES: Final = {
 }
 
 
+def _schema_of(media: str) -> dict[str, str]:
+    """Of an answer that is bytes of this type."""
+    if media.startswith("text/"):
+        return {"type": "string"}
+    return _DOCUMENT if "json" in media or media == "application/vc" else _BYTES
+
+
 def _query_parameters(asks: Any) -> list[dict[str, Any]]:
     schema = msgspec.json.schema(asks)
     properties = schema["$defs"][asks.__name__]["properties"]
@@ -210,7 +219,7 @@ def _responses(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 def _success(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
     if operation.bytes_out:
-        schema = {"type": "string"} if operation.media.startswith("text/") else _BYTES
+        schema = _schema_of(operation.media)
         return {"description": "the bytes", "content": {operation.media: {"schema": schema}}}
     if operation.answers is str:
         return {"description": "a page", "content": {"text/html": {"schema": {"type": "string"}}}}
@@ -233,8 +242,9 @@ def refused_codes(operation: Operation) -> tuple[Refused, ...]:
     """Every code that the operation may answer with, by its number."""
     found = {*operation.refused, *_ALWAYS}
     found.add(Refused.malformed)
+    found.add(Refused.forbidden)  # whoever brings a token where none is asked for comes from its networks too
     if operation.signed_in:
-        found |= {Refused.not_signed_in, Refused.forbidden}
+        found.add(Refused.not_signed_in)
     if operation.parameters:
         found.add(Refused.not_found)
     if operation.method in ("POST", "PUT"):

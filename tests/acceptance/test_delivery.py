@@ -13,8 +13,9 @@ from tests.story import Person, Venue, done, parsed, refused, sha256_of
 DAY_AND_A_BIT = 60
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
+    """One a test: what another test does to it would lower its grade."""
     return venue.merchant()
 
 
@@ -23,7 +24,7 @@ def buyer(venue: Venue) -> Person:
     return venue.buyer()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def listing(venue: Venue, merchant: Person) -> str:
     return venue.listing(merchant)
 

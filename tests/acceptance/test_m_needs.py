@@ -28,12 +28,13 @@ CHEAP_AND_GOOD = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
+    """One a test: what another test does to it would lower its grade."""
     return venue.merchant()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rival(venue: Venue) -> Person:
     return venue.merchant()
 

@@ -26,8 +26,9 @@ def public(**classification: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
+    """One a test: what another test does to it would lower its grade."""
     return venue.merchant()
 
 

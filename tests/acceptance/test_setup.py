@@ -69,6 +69,8 @@ def test_ci_run_makes_everything_and_ends_with_what_failed(tmp_path: Path, faili
     stand_in = tmp_path / "make"
     stand_in.write_text(f'#!/bin/sh\necho "$@" >> "{called}"\n[ "$1" != "{failing}" ]\n')
     stand_in.chmod(0o755)
+    (tmp_path / "npm").write_text("#!/bin/sh\n")
+    (tmp_path / "npm").chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     run = subprocess.run([ROOT / ".ci/run"], cwd=tmp_path, env=environment, check=False)
     assert called.read_text().splitlines() == ["check", "test", "fresh"]

