@@ -20,7 +20,7 @@ TRIPS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
     return venue.merchant()
 

@@ -5,7 +5,7 @@ import pytest
 from tests.story import Person, Venue, done, parsed, refused, sha256_of, unlawful
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
     return venue.merchant()
 

@@ -19,7 +19,7 @@ from tests.story import Person, Venue, done, parsed, refused, unlawful
 MONEY = 1_000_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
     return venue.merchant()
 

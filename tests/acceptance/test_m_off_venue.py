@@ -14,7 +14,7 @@ from tests.story import Person, Venue, done, refused
 MONEY = 1_000_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
     return venue.merchant()
 

@@ -19,7 +19,7 @@ from tests.story import Person, Venue, done, refused, sha256_of, unlawful
 DEPOSIT = 5_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
     return venue.merchant()
 

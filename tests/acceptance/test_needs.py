@@ -18,12 +18,12 @@ BY_WORK = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
     return venue.merchant()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rival(venue: Venue) -> Person:
     return venue.merchant()
 

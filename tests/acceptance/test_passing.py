@@ -15,7 +15,7 @@ from tests.acceptance.test_registers import FROZEN, enter
 from tests.story import Person, Venue, done, parsed, rules_named, unlawful
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
     return venue.merchant()
 
