@@ -424,22 +424,6 @@ class Bureau:
         self._settled.clear()
         self._kept_day = 0
 
-    def withdraw(self, participant_id: str, kind: ConductKind, reference: str) -> bool:
-        """Take a fault out of the log, as if it had never been: an objection to it was upheld. False where there is
-        none. Of a kind that counts once a day, it is the record of the day."""
-        log = self.conduct.get(participant_id)
-        keys = [
-            key
-            for key, row in (log.faults.items() if log else ())
-            if (row.kind, row.reference) == (kind, reference)
-        ]
-        for key in keys:
-            assert log is not None
-            del log.faults[key]
-        if keys and participant_id in self._kept:
-            self._kept[participant_id].grade = None
-        return bool(keys)
-
     def mark_ring(self, ring: str, members: tuple[str, ...]) -> None:
         """A ring found forged: what its members traded with each other is worth nothing, at any instant. With no
         members it is taken back."""

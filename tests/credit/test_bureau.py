@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credit import bureau as bureau_module
-from credit.bureau import HINDRANCES, Bureau, Hindering
+from credit.bureau import HINDRANCES, Bureau, Hindering, Remedy
 from credit.conduct import KINDS, Conduct
 from credit.merchant import Accreditation
 from credit.score import (
@@ -267,8 +267,14 @@ def test_an_objection_upheld_is_as_if_the_fault_had_never_been() -> None:
     assert (marked.score < clean.score, contested) == (True, clean)
     assert bureau.grade("merchant", marked.as_of_ns) == "C"
     assert bureau.grade("merchant", marked.as_of_ns, [("not_delivered", "trade-9")]) == "M"
-    assert not bureau.withdraw("merchant", "not_delivered", "trade-8")
-    assert bureau.withdraw("merchant", "not_delivered", "trade-9")
+    [fault] = bureau.faults_of("merchant")
+    bureau.set_remedy(
+        "merchant", Remedy(kind=fault.kind, reference="trade-8", at_ns=fault.at_ns, upheld=True)
+    )
+    assert after(bureau) == marked, "another fault's"
+    bureau.set_remedy(
+        "merchant", Remedy(kind=fault.kind, reference="trade-9", at_ns=fault.at_ns, upheld=True)
+    )
     assert after(bureau) == clean
     assert bureau.grade("merchant", marked.as_of_ns) == "M"
 

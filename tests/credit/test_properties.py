@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from credit.bureau import Bureau
+from credit.bureau import Bureau, Remedy
 from credit.conduct import KINDS, Conduct, ConductKind
 from credit.score import DAY_NS, RANK, WEIGHTS, Rating
 from tests.credit.register import START_NS, bureau_of, fact, verified
@@ -124,11 +124,17 @@ def test_self_dealing_earns_nothing(facts: list[Conduct], own: list[Conduct], da
     assert (with_own.score, with_own.grade) == (without.score, without.grade)
 
 
+def upheld(fault: Conduct) -> Remedy:
+    return Remedy(
+        kind=fault.kind, reference=fault.reference, at_ns=fault.at_ns, contested_ns=fault.at_ns, upheld=True
+    )
+
+
 @given(ANY, faults(FAULTY), DAYS, st.booleans())
 def test_an_objection_upheld_equals_absence(
     facts: list[Conduct], fault: list[Conduct], day: int, first: bool
 ) -> None:
-    """Withdrawn for good, or left out of one view; wherever in the log the fault stood."""
+    """For good, as a case does it (`Remedy.upheld`), or left out of one view; wherever in the log the fault stood."""
     [contested] = fault
     kept = [one for one in facts if (one.kind, one.reference) != (contested.kind, contested.reference)]
     bureau = market([*fault, *kept] if first else [*kept, *fault])
@@ -141,7 +147,7 @@ def test_an_objection_upheld_equals_absence(
         assert RANK[view.grade] == min(RANK["C"], RANK[absent.grade]), (
             "contested severe events stay capped at C"
         )
-    assert bureau.withdraw("merchant", contested.kind, contested.reference)
+    bureau.set_remedy("merchant", upheld(contested))
     assert bureau.rating("merchant", as_of_ns) == absent
     assert bureau.grade("merchant", as_of_ns) == absent.grade
 
