@@ -21,6 +21,8 @@ from clearing.calendar import day_of, end_of, years_on
 from clearing.duties import KINDS
 
 MOST_AT_ONCE: Final = 1_000
+MOST_WAITING: Final = 10_000
+PATIENCE_S: Final = 5.0
 PRUNE_S: Final = 3_600.0
 _LAST: Final = "SELECT number, checksum FROM audit_log ORDER BY number DESC LIMIT 1"
 _INSERT: Final = "INSERT INTO audit_log VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
@@ -82,17 +84,24 @@ class AuditLog:
         self._last: tuple[int, bytes] | None = None
 
     async def write(self, seen: Seen) -> None:
-        """Raises what the database raises; then nothing may be answered."""
+        """Raises what the database raises, and TimeoutError where it does not answer in `PATIENCE_S`; then nothing may be
+        answered. What was not answered in time is written all the same, once the database answers.
+        """
+        if len(self._waiting) >= MOST_WAITING:
+            raise TimeoutError
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((seen, future))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all())
-        await future
+        async with asyncio.timeout(PATIENCE_S):
+            await future
 
     async def close(self) -> None:
-        """What waits is written first."""
+        """What waits is written first, where the database answers in `PATIENCE_S`."""
         if self._writing is not None:
-            await asyncio.wait([self._writing])
+            await asyncio.wait([self._writing], timeout=PATIENCE_S)
+            if self._writing is not None:
+                self._writing.cancel()
 
     async def _write_all(self) -> None:
         try:

@@ -46,6 +46,7 @@ PAUSE_S: Final = 1.0
 HEARTBEAT_S: Final = 15.0
 MOST_STREAMS: Final = 50
 PAGE_S: Final = 8.0
+OVERVIEW: Final = "/desk"
 """What a page may wait for the database; behind that it says so. What waits is not called off (see Monitor.server)."""
 MOST_LEFT: Final = 20
 """Pages that still wait behind that; while there are so many nothing more is asked."""
@@ -481,7 +482,7 @@ def console_routes(desk: Desk) -> list[Any]:
         return await overview(visit, shown)
 
     pages: list[tuple[str, str, Page, bool]] = [
-        ("GET", "/desk", show_overview, True),
+        ("GET", OVERVIEW, show_overview, True),
         ("GET", "/desk/refusals", refusals, True),
         ("GET", "/desk/entries/{place:str}", entry, True),
         ("GET", "/desk/trades", trades, True),
@@ -511,7 +512,7 @@ def _handler(
             return visit.message("closed", "closed_why", 401, how=True)
         try:
             shown = await _in_time(page(visit), left)
-            return await _noted(visit, shown) if signed_in and method == "GET" else shown
+            return await _noted(visit, shown, path) if signed_in and method == "GET" else shown
         except CursorInvalid:
             return visit.message("no_such", "no_such_why", 404)
         except Refusing as error:
@@ -529,10 +530,16 @@ def _handler(
     )(handle)
 
 
-async def _noted(visit: Visit, shown: Response[Any]) -> Response[Any]:
-    """The desk is an operator's office: whom a page names is in the audit log before it is shown."""
+async def _noted(visit: Visit, shown: Response[Any], path: str) -> Response[Any]:
+    """The desk is an operator's office: whom a page names is in the audit log before it is shown. The overview is shown
+    also where the log cannot be written, for it says that the database does not answer."""
     visit.call.offices, visit.call.reader = ("operator",), visit.session.participant
-    return await noted(visit.call, shown)
+    try:
+        return await noted(visit.call, shown)
+    except DATABASE_ERRORS:
+        if path != OVERVIEW:
+            raise
+        return shown
 
 
 async def _in_time(page: Awaitable[Response[Any]], left: dict[object, None]) -> Response[Any]:

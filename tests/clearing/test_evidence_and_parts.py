@@ -175,7 +175,9 @@ def test_evidence_that_only_cures_breaks_no_rule(
     base, changes = context
     before = judge(base, changes)
     open_sides = {name for name, value in changes.items() if value == "__missing__"}
-    after = judge(base, changes | proofs([path for path in shown if path.partition(".")[0] not in open_sides]))
+    after = judge(
+        base, changes | proofs([path for path in shown if path.partition(".")[0] not in open_sides])
+    )
     assert set(after.violated) <= set(before.violated)
     assert {rule for rule, _ in after.unknown} <= {rule for rule, _ in before.unknown} | set(before.violated)
     if before.outcome == "allow":

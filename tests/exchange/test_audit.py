@@ -8,7 +8,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from exchange import audit
 from exchange.audit import AuditLog, Seen, broken, kept_until_ns
+from tests.exchange.small_venue import frozen
 from tests.exchange.web_venue import Doors, Person
 
 DAY_NS = 86_400_000_000_000
@@ -55,6 +57,21 @@ async def test_many_at_once_are_numbered_and_chained(log: AuditLog) -> None:
     assert await first_broken(log) is None
     page = await log.page("", "P3", 0, 2**62, 2**62, AT_NS, 10)
     assert [(kept.number, kept.seen.reader) for kept in page] == [(41, "P50")]
+
+
+async def test_a_database_that_stands_still_answers_nothing_and_the_row_follows(
+    log: AuditLog, web: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "PATIENCE_S", 0.2)
+    await log.write(seen("P1", "P2"))
+    async with frozen(web.venue.dsn):
+        with pytest.raises(TimeoutError):
+            await log.write(seen("P3", "P2"))
+        monkeypatch.setattr(audit, "MOST_WAITING", 0)
+        with pytest.raises(TimeoutError):
+            await log.write(seen("P4", "P2"))
+    await log.close()
+    assert [row["reader"] for row in await rows(log)] == ["P1", "P3"]
 
 
 async def test_the_database_takes_no_change_and_verify_names_what_was_forced(log: AuditLog) -> None:

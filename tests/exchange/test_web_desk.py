@@ -15,7 +15,7 @@ import httpx
 import pytest
 from jinja2 import meta
 
-from exchange import keys, monitor, sample
+from exchange import audit, keys, monitor, sample
 from exchange.client import uuid7
 from exchange.events import BookCashIn
 from exchange.monitor import Sight
@@ -476,6 +476,7 @@ async def test_a_database_that_does_not_answer_keeps_nobody_waiting(
     monkeypatch.setattr(monitor, "LOOK_S", 0.2)
     monkeypatch.setattr(monitor, "SERVER_S", 0.0)
     monkeypatch.setattr(console, "PAGE_S", 0.5)
+    monkeypatch.setattr(audit, "PATIENCE_S", 0.5)
     async with Stream(web, browser.cookies) as stream:
         assert "Trading as usual" in (await stream.parts())["state"]
         async with frozen(web.venue.dsn):
