@@ -44,7 +44,7 @@ from exchange.events import (
     Ticked,
 )
 from exchange.listing import LIFE, moves
-from exchange.participant import board_refusal, owed, standing_refusal
+from exchange.participant import board_refusal, frozen_refusal, owed, standing_refusal
 from exchange.state import Departure, Listing, Product, State, closing
 
 KINDS: Final = ("exit", "merger", "dissolution")
@@ -82,6 +82,8 @@ def _departing_refusal(state: State, command: Depart, at_ns: int) -> Refusal | N
         return Refusal(Refused.malformed, f"kind is one of {', '.join(KINDS)}, and needs its reason")
     if row.status != "active":
         return Refusal(Refused.wrong_state, f"the account is {row.status}: ask an operator")
+    if (frozen := frozen_refusal(state, command.actor)) is not None:
+        return frozen
     if any(holds(row, office, at_ns) for office in ("operator", "reviewer")):
         return Refusal(Refused.wrong_state, "you hold an office here: have it taken from you first")
     known = state.departures.get(command.actor)
@@ -161,6 +163,8 @@ def accept(state: State, command: AcceptDeparture, at_ns: int) -> Refusal | Iter
         return Refusal(Refused.forbidden, "only the successor that was named accepts")
     if row.accepted:
         return Refusal(Refused.wrong_state, "you have accepted already: what could pass is yours")
+    if (frozen := frozen_refusal(state, row.participant)) is not None:
+        return frozen
     if (refusal := _fit_refusal(state, row.participant, row.successor, at_ns)) is not None:
         return refusal
     stuck = [one for one in left(state, row.participant) if one[0] in STUCK]
@@ -269,7 +273,7 @@ def look_later(state: State, events: tuple[Any, ...], at_ns: int) -> None:
 
 def on_due(state: State, participant: str, due_ns: int, at_ns: int) -> Iterator[Event]:
     row = state.departures.get(participant)
-    if row is None or (row.successor and not row.accepted):
+    if row is None or (row.successor and not row.accepted) or _stands_still(state, participant):
         return
     yield from _ends(state, participant, row.reason)
     if left(state, participant):
@@ -277,9 +281,17 @@ def on_due(state: State, participant: str, due_ns: int, at_ns: int) -> Iterator[
     yield from _closed(state, row)
 
 
+def _stands_still(state: State, participant: str) -> bool:
+    """A freeze or a suspension keeps what it has where it is; its end is looked at like anything that happens."""
+    return participant in state.frozen or state.bureau.participants[participant].status == "suspended"
+
+
 def _closed(state: State, row: Departure) -> Iterator[Event]:
-    """Credential, then account."""
+    """Credential, then account; an operator may have closed it meanwhile."""
     person = state.bureau.participants[row.participant]
+    if person.status == "closed":
+        yield DepartureDone(row.participant)
+        return
     after = CREDENTIAL.get((person.credential, "leave"))
     reason = f"{row.kind}: {row.reason}"
     if after is not None:
@@ -287,8 +299,7 @@ def _closed(state: State, row: Departure) -> Iterator[Event]:
         yield AccreditationDecided(
             row.participant, "leave", number, until_ns, "", (reason,), VENUE, state=after
         )
-    if person.status == "active":
-        yield StatusSet(row.participant, "close", "closed", reason, VENUE)
+    yield StatusSet(row.participant, "close", "closed", reason, VENUE)
     yield DepartureDone(row.participant)
 
 

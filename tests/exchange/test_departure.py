@@ -139,6 +139,71 @@ def test_holds_are_released(world: World) -> None:
     world.check()
 
 
+def test_whose_account_is_closed_meanwhile_is_gone(world: World) -> None:
+    merchant = world.merchant()
+    world.must(going(merchant))
+    world.must(e.SetStatus(actor=OPERATOR, participant=merchant, step="close", reason="it asked for it"))
+    assert "DepartureDone" in kinds(look(world))
+    assert (world.state.bureau.participants[merchant].status, world.state.departures) == ("closed", {})
+    world.check()
+
+
+def test_whoever_is_suspended_leaves_when_that_is_over(world: World) -> None:
+    merchant = world.merchant()
+    world.must(going(merchant))
+    world.must(e.SetStatus(actor=OPERATOR, participant=merchant, step="suspend", reason="it is looked into"))
+    assert kinds(look(world)) == ["Ticked"]
+    assert merchant in world.state.departures
+    world.must(e.SetStatus(actor=OPERATOR, participant=merchant, step="resume", reason="nothing was found"))
+    look(world)
+    assert world.state.bureau.participants[merchant].status == "closed"
+    world.check()
+
+
+def frozen(world: World, participant: str) -> tuple[str, str]:
+    """The regulator who had this participant frozen, and the directive's number."""
+    regulator, number = world.person(), "琼数监〔2026〕12号"
+    world.must(e.GrantRole(actor=OPERATOR, participant=regulator, role="regulator"))
+    directive(world, regulator, number, "freeze", participant)
+    return regulator, number
+
+
+def directive(world: World, regulator: str, number: str, kind: str, subject: str) -> None:
+    """Issued and executed."""
+    issue = e.IssueDirective(
+        actor=regulator, number=number, kind=kind, subject=subject, deadline_ns=world.at_ns + DAY_NS,
+        text="by law", document_sha256="ab" * 32,
+    )  # fmt: skip
+    issued = only(world.must(issue), e.DirectiveIssued).directive
+    world.must(e.ExecuteDirective(actor=OPERATOR, directive=issued))
+
+
+def test_what_is_frozen_does_not_leave_with_its_owner(world: World) -> None:
+    merchant, heir, _ = merging(world)
+    world.must(going(merchant, "merger", successor=heir))
+    regulator, number = frozen(world, merchant)
+    accept = e.AcceptDeparture(actor=heir, participant=merchant)
+    assert number in world.refused(accept).detail
+    assert number in world.refused(going(merchant)).detail
+    assert world.money(merchant)[0] == 10_000
+    directive(world, regulator, "琼数监〔2026〕13号", "lift", number)
+    world.must(accept)
+    assert world.money(heir)[0] == 10_000
+    world.check()
+
+
+def test_nobody_who_is_frozen_is_gone(world: World) -> None:
+    merchant = world.merchant()
+    world.must(going(merchant))
+    regulator, number = frozen(world, merchant)
+    look(world)
+    assert world.state.bureau.participants[merchant].status == "active"
+    directive(world, regulator, "琼数监〔2026〕13号", "lift", number)
+    look(world)
+    assert world.state.bureau.participants[merchant].status == "closed"
+    world.check()
+
+
 # ---- mergers
 
 
