@@ -7,8 +7,9 @@
 Without a successor its listings are withdrawn, what it has on hold is released, and what it has bought ends, so that the
 data is deleted and that proven; licences that it has sold run until they end. With a successor its listings stand still
 until that accepts; then products, listings, open trades, licences on both sides, subscriptions, bills, duties, cash,
-deposit and units are the successor's. A listing that has passed needs a contract that its new merchant signs, and a
-reviewer or operator resumes it. What cannot pass (debts, bids, needs, proposals, reports, withdrawals) is settled first.
+deposit and units are the successor's, and its shares of what others sell from then on. A listing that has passed needs a
+contract that its new merchant signs, and a reviewer or operator resumes it. What cannot pass (debts, bids, needs,
+proposals, reports, withdrawals) is settled first.
 
 江西省数据应用条例第十条: 「数据处理者因合并、分立、收购等变更的，由变更后的数据处理者承担数据安全保护责任。」 What is
 wound up where nobody takes over, and that nobody's account closes before, is the venue's own rule.
@@ -206,7 +207,9 @@ def _sides(rows: Any, participant: str) -> list[str]:
 
 PASSING: Final[dict[str, Callable[[State, str], list[str]]]] = {
     "product": lambda state, who: [
-        row.id for row in state.products.values() if who in (row.merchant, row.holder, *row.licensees)
+        row.id
+        for row in state.products.values()
+        if who in (row.merchant, row.holder, *row.licensees, *dict(row.shares))
     ],
     "listing": lambda state, who: [row.id for row in state.listings.values() if row.merchant == who],
     "trade": lambda state, who: _sides(state.trades.values(), who),
@@ -242,7 +245,14 @@ def left(state: State, participant: str) -> list[Left]:
     found += [("bill", one.id) for one in state.bills.values()
               if one.state not in ("paid", "refunded") and participant in (one.buyer, one.seller)]  # fmt: skip
     found += [("duty", one) for one in owed(state, participant)]
-    return found + _left_of_money(state, participant)
+    return found + _left_of_shares(state, participant) + _left_of_money(state, participant)
+
+
+def _left_of_shares(state: State, participant: str) -> list[Left]:
+    """Of what others have sold and nobody has been paid for yet."""
+    found = [("share", one.id) for one in state.trades.values() if participant in dict(one.shares)]
+    unpaid = [one for one in state.bills.values() if one.state not in ("paid", "refunded")]
+    return found + [("share", one.id) for one in unpaid if participant in dict(one.shares)]
 
 
 def _left_of_money(state: State, participant: str) -> list[Left]:
@@ -359,6 +369,8 @@ def apply_passed(state: State, event: PassedOn, at_ns: int) -> None:
     for name in event.ids:
         row = rows[event.kind][name]
         _rename(row, event.participant, event.successor)
+        if event.kind == "product":
+            _pass_shares(state, row, event)
         if event.kind == "listing":
             state.retire_contract(name)
         if event.kind in ("trade", "entitlement"):
@@ -379,6 +391,19 @@ def _rename(row: Any, participant: str, successor: str) -> None:
         row.licensees = tuple(
             dict.fromkeys(successor if one == participant else one for one in row.licensees)
         )
+
+
+def _pass_shares(state: State, product: Product, event: PassedOn) -> None:
+    """Of what is sold from now on. Who has two shares now has their sum; who sells it itself shares it with nobody."""
+    roles, rows = state.revenue.roles.pop(product.id, ()), dict[str, tuple[int, str]]()
+    for (name, part_bp), role in zip(product.shares, roles or ("",) * len(product.shares), strict=True):
+        owner = event.successor if name == event.participant else name
+        if owner != product.merchant:
+            known_bp, known_role = rows.get(owner, (0, role))
+            rows[owner] = (known_bp + part_bp, known_role)
+    product.shares = tuple((name, part_bp) for name, (part_bp, _) in rows.items())
+    if roles and rows:
+        state.revenue.roles[product.id] = tuple(role for _, role in rows.values())
 
 
 def _rename_exclusives(product: Product, event: PassedOn) -> None:

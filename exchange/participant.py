@@ -521,6 +521,15 @@ def apply_status(state: State, event: StatusSet, at_ns: int) -> None:
     reasons = (event.reason,)
     state.bureau.step(event.participant, event.step, at_ns, event.by, reasons=reasons)  # type: ignore[arg-type]
     state.forget_participant(event.participant)
+    if event.status == "closed":
+        _forget_shares(state, event.participant)
+
+
+def _forget_shares(state: State, participant: str) -> None:
+    """What its shares were of is distributed otherwise from now on."""
+    for product in state.products.values():
+        if participant in dict(product.shares):
+            state.forget_product(product)
 
 
 def apply_key(state: State, event: KeyReplaced, at_ns: int) -> None:

@@ -5,6 +5,7 @@ Shares and roles are declared with the product, the public-data share is the boa
 completes (`clearing.revenue.Revenue`).
 """
 
+from itertools import compress
 from typing import Final
 
 from clearing.money import FEN_LIMIT
@@ -13,7 +14,7 @@ from exchange.consequence import fee_bp
 from exchange.events import CeilingRecorded, Event, RecordCeiling, Refusal, Refused, Settled
 from exchange.participant import role_refusal
 from exchange.product import evidence_refusal, own_case_refusal
-from exchange.state import Listing, State
+from exchange.state import Listing, Product, State
 
 FIRST_YEAR: Final = 2000
 LAST_YEAR: Final = 2199
@@ -33,18 +34,27 @@ def distribution(state: State, listing: Listing, amount_fen: int, holder: str = 
         fee_fen, payments, merchant_fen = split(amount_fen, taken_bp, ())
         return fee_fen, merchant_fen, payments, (), 0
     product = state.products[listing.product]
-    roles = state.revenue.roles.get(product.id, ())
+    shares, roles = _shares(state, product)
     if product.classification.origin != "public":
-        fee_fen, payments, merchant_fen = split(amount_fen, taken_bp, product.shares)
+        fee_fen, payments, merchant_fen = split(amount_fen, taken_bp, shares)
         return fee_fen, merchant_fen, payments, roles, 0
     if not board.public_data_share_bp:
-        fee_fen, payments, merchant_fen = split(amount_fen, taken_bp, product.shares)
+        fee_fen, payments, merchant_fen = split(amount_fen, taken_bp, shares)
         return fee_fen, merchant_fen, payments, roles, amount_fen
     fee_fen, public_fen, payments, merchant_fen = split_public(
-        amount_fen, taken_bp, board.public_data_share_bp, product.shares
+        amount_fen, taken_bp, board.public_data_share_bp, shares
     )
     roles = (*(roles or (UNSAID,) * len(payments)), PUBLIC_DATA)
     return fee_fen, merchant_fen, (*payments, (board.public_data_account, public_fen)), roles, amount_fen
+
+
+def _shares(state: State, product: Product) -> tuple[Payments, tuple[str, ...]]:
+    """Shares and their roles. Nothing goes where nobody can draw it: that of a closed account stays with the merchant."""
+    people, roles = state.bureau.participants, state.revenue.roles.get(product.id, ())
+    open_ones = [people[name].status != "closed" for name, _ in product.shares]
+    if all(open_ones):
+        return product.shares, roles
+    return tuple(compress(product.shares, open_ones)), tuple(compress(roles, open_ones))
 
 
 def record_ceiling(state: State, command: RecordCeiling, at_ns: int) -> Refusal | list[Event]:

@@ -308,3 +308,56 @@ def test_a_merger_that_comes_to_nothing_becomes_an_exit(world: World) -> None:
     assert world.state.departures[merchant].since_ns == since
     assert world.code(e.AcceptDeparture(actor=heir, participant=merchant)) == "forbidden"
     world.check()
+
+
+# ---- shares of what others sell
+
+
+def sharing(world: World, *names: str, **fields: Any) -> tuple[str, str]:
+    """A merchant and its listing at 10,000 fen, of which each of these has 30 % after the fee."""
+    merchant = world.merchant()
+    product = world.product(merchant, shares=tuple((name, 3_000) for name in names), **fields)
+    return merchant, world.listing(merchant, product, price_fen=10_000)
+
+
+def test_who_has_a_share_of_an_open_trade_waits_for_it(world: World) -> None:
+    contributor, buyer = world.merchant(), world.buyer()
+    _, listing = sharing(world, contributor)
+    trade = world.buy(buyer, listing)
+    world.must(going(contributor))
+    look(world)
+    assert left(world.state, contributor) == [("share", trade)]
+    world.deliver(trade)
+    world.accept(trade)
+    assert left(world.state, contributor) == [("cash", "2940")]
+    world.check()
+
+
+def test_nothing_goes_to_whoever_is_gone(world: World) -> None:
+    gone, stays, buyer = world.merchant(), world.merchant(), world.buyer()
+    roles = ("processor", "broker")
+    _, listing = sharing(world, gone, stays, share_roles=roles)
+    before = only(world.order(buyer, listing), e.Settled)
+    assert (before.shares, before.share_roles) == (((gone, 2_940), (stays, 2_940)), roles)
+    world.deliver(before.trade)
+    world.accept(before.trade)
+    world.must(e.SetStatus(actor=OPERATOR, participant=gone, step="close", reason="it is dissolved"))
+    after = only(world.order(buyer, listing), e.Settled)
+    assert (after.shares, after.share_roles, after.merchant_fen) == (((stays, 2_940),), ("broker",), 6_860)
+    world.check()
+
+
+def test_a_share_passes_to_the_successor(world: World) -> None:
+    contributor, heir, buyer = merging(world)
+    _, listing = sharing(world, contributor, share_roles=("processor",))
+    _, together = sharing(world, contributor, heir, share_roles=("processor", "broker"))
+    own = world.product(heir, shares=((contributor, 3_000),), share_roles=("processor",))
+    sold = world.listing(heir, own, price_fen=10_000)
+    world.must(going(contributor, "merger", successor=heir))
+    world.must(e.AcceptDeparture(actor=heir, participant=contributor))
+    found = [only(world.order(buyer, name), e.Settled) for name in (listing, together, sold)]
+    assert [row.shares for row in found] == [((heir, 2_940),), ((heir, 5_880),), ()]
+    assert [row.share_roles for row in found] == [("processor",), ("processor",), ()]
+    look(world)
+    assert world.state.bureau.participants[contributor].status == "closed"
+    world.check()
