@@ -34,6 +34,7 @@ from credit.remedy import (
 )
 from credit.score import RANK
 from exchange.consequence import UNGRADED, grade_of, look
+from exchange.debt import debts_of
 from exchange.events import (
     VENUE,
     AskRepair,
@@ -161,7 +162,7 @@ def object_to_case(state: State, command: ObjectToCase, at_ns: int) -> Refusal |
         return refusal
     if case.objected_ns:
         return Refusal(Refused.already_exists, f"one objection a case: that to {case.id} was made before")
-    return _objected(state, case, command.text, command.evidence_sha256, at_ns)
+    return _repair_refusal(case) or _objected(state, case, command.text, command.evidence_sha256, at_ns)
 
 
 def object_to_conduct(state: State, command: ObjectToConduct, at_ns: int) -> Refusal | Iterator[Event]:
@@ -174,7 +175,7 @@ def object_to_conduct(state: State, command: ObjectToConduct, at_ns: int) -> Ref
         return fault
     known = next((row for row in state.cases.values() if _is_about(row, fault)), None)
     if known is not None:
-        return _objected(state, known, command.text, command.evidence_sha256, at_ns)
+        return _repair_refusal(known) or _objected(state, known, command.text, command.evidence_sha256, at_ns)
     return _objected_anew(state, command, fault, at_ns)
 
 
@@ -233,6 +234,13 @@ def _of_conduct(state: State, fault: Conduct, first: str) -> CaseOpened:
     )
 
 
+def _repair_refusal(case: Case) -> Refusal | None:
+    """One decision at a time: a repair that is granted ends the case, and an objection in it would never be decided."""
+    if not case.repair_ns:
+        return None
+    return Refusal(Refused.wrong_state, "a decision about its repair waits: object once that is made")
+
+
 def _no_case(identifier: str) -> Refusal:
     return Refusal(Refused.not_found, f"you have no case {identifier} of which something may still come")
 
@@ -251,9 +259,12 @@ def _objection_refusal(state: State, actor: str, text: str, evidence_sha256: str
 
 
 def _objected(state: State, case: Case, text: str, evidence_sha256: str, at_ns: int) -> Iterator[Event]:
+    """At once is the grade better only by what is contested: what is better without it has to last all the same."""
     until_ns, decider = at_ns + OBJECTION_DAYS * DAY_NS, named(state, case, at_ns)
+    before = state.bureau.grade(case.participant, at_ns)
     yield _moved(case, "object", case.participant, text, evidence_sha256, until_ns, decider)
-    yield from look(state, case.participant, at_ns, at_once="contested")
+    better = is_worse(before, state.bureau.grade(case.participant, at_ns))
+    yield from look(state, case.participant, at_ns, at_once="contested" if better else "")
 
 
 def named(state: State, case: Case, at_ns: int) -> str:
@@ -301,8 +312,7 @@ def _decided(state: State, case: Case, uphold: bool, by: str, text: str, at_ns: 
     """Upheld, it is as if it had never been, and the grade of before is in force at once."""
     yield _moved(case, "uphold" if uphold else "reject", by, text)
     yield from look(state, case.participant, at_ns, at_once="upheld" if uphold else "")
-    if case.state in ("in_force", "corrected") and at_ns >= case.ends_ns and _may_fade(case):
-        yield _moved(case, "fade", VENUE)
+    yield from _faded(case, at_ns)
 
 
 def on_decision_due(state: State, identifier: str, due_ns: int, at_ns: int) -> Iterator[Event]:
@@ -326,7 +336,8 @@ def correct(state: State, command: CorrectCase, at_ns: int) -> Refusal | Iterato
     if case.state != "in_force":
         detail = f"a case that is {case.state} cannot be corrected: correct it once it is in force, and once"
         return Refusal(Refused.wrong_state, detail)
-    return evidence_refusal(command.evidence_sha256) or _corrected(state, case, command, at_ns)
+    refusal = _owed_refusal(state, case.participant, case.fault) or evidence_refusal(command.evidence_sha256)
+    return refusal or _corrected(state, case, command, at_ns)
 
 
 def correct_conduct(state: State, command: CorrectConduct, at_ns: int) -> Refusal | Iterator[Event]:
@@ -340,7 +351,22 @@ def correct_conduct(state: State, command: CorrectConduct, at_ns: int) -> Refusa
         return Refusal(
             Refused.already_exists, "this is a case already (GET /v1/credit/cases): correct it there"
         )
-    return evidence_refusal(command.evidence_sha256) or _corrected_anew(state, command, fault, at_ns)
+    refusal = _owed_refusal(state, fault.participant, fault.reference)
+    return (
+        refusal or evidence_refusal(command.evidence_sha256) or _corrected_anew(state, command, fault, at_ns)
+    )
+
+
+def _owed_refusal(state: State, participant: str, reference: str) -> Refusal | None:
+    """What is still owed is not put right by a paper that says so: a duty that is broken, a debt that is open."""
+    duty = state.duties.get(reference)
+    if duty is not None and duty.participant == participant:
+        detail = f"the duty {reference} is still owed (GET /v1/duties): prove it, and the fault is put right"
+        return Refusal(Refused.wrong_state, detail)
+    if any(debt.trade == reference for debt in debts_of(state, participant)):
+        detail = f"{reference} is not paid (GET /v1/debts): pay in what it lacks, and the fault is put right"
+        return Refusal(Refused.wrong_state, detail)
+    return None
 
 
 def _corrected_anew(state: State, command: CorrectConduct, fault: Conduct, at_ns: int) -> Iterator[Event]:
@@ -354,8 +380,7 @@ def _corrected(
 ) -> Iterator[Event]:
     yield _moved(case, "correct", command.actor, "", command.evidence_sha256)
     yield from look(state, case.participant, at_ns)
-    if at_ns >= case.ends_ns and _may_fade(case):
-        yield _moved(case, "fade", VENUE)
+    yield from _faded(case, at_ns)
 
 
 def ask_repair(state: State, command: AskRepair, at_ns: int) -> Refusal | list[Event]:
@@ -395,7 +420,18 @@ def decide_repair(state: State, command: DecideRepair, at_ns: int) -> Refusal | 
         return Refusal(Refused.malformed, "a decision says why: the participant reads it")
     if command.grant:
         return _repaired(state, case, command.actor, command.text, at_ns)
-    return iter([_moved(case, "refuse_repair", command.actor, command.text)])
+    return _repair_refused(case, command, at_ns)
+
+
+def _repair_refused(case: Case, command: DecideRepair, at_ns: int) -> Iterator[Event]:
+    yield _moved(case, "refuse_repair", command.actor, command.text)
+    yield from _faded(case, at_ns)
+
+
+def _faded(case: Case, at_ns: int) -> Iterator[Event]:
+    """The date at which it fades may have passed while a decision or a correction was waited for."""
+    if case.state in ("in_force", "corrected") and at_ns >= case.ends_ns and _may_fade(case):
+        yield _moved(case, "fade", VENUE)
 
 
 def _repaired(state: State, case: Case, by: str, text: str, at_ns: int) -> Iterator[Event]:

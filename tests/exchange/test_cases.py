@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from credit.conduct import Conduct
 from credit.remedy import CASE_LIFE, OBJECTION_DAYS
 from exchange import consequence
 from exchange import events as e
-from exchange.state import DAY_NS
+from exchange.debt import owe
+from exchange.state import DAY_NS, Debt
 from tests.exchange.world import EVIDENCE, OPERATOR, World, only
 
 
@@ -333,3 +335,88 @@ def test_a_proposal_that_nobody_seconds_lapses(court: Court) -> None:
 def test_the_life_of_a_case_ends() -> None:
     ends = {after for after in CASE_LIFE.values() if not any(before == after for before, _ in CASE_LIFE)}
     assert ends == {"repaired", "faded", "upheld"}
+
+
+def test_a_case_whose_repair_is_refused_fades_at_its_end(court: Court) -> None:
+    shop = court.merchant()
+    case = court.open(shop, "false_statement")
+    court.days(8)
+    court.must(e.CorrectCase(actor=shop, case=case, evidence_sha256=EVIDENCE))
+    court.until(court.state.cases[case].ends_ns - DAY_NS)
+    court.must(e.AskRepair(actor=shop, case=case, commitment_sha256=EVIDENCE))
+    court.days(2)
+    assert case in court.state.cases, "a decision waits"
+    decided = court.must(e.DecideRepair(actor=court.second, case=case, grant=False, text="not public"))
+    assert [row.step for row in decided.events if isinstance(row, e.CaseMoved)] == ["refuse_repair", "fade"]
+    assert not court.state.cases
+
+
+def test_an_objection_waits_for_the_decision_about_the_repair(court: Court) -> None:
+    """Repaired, the case is over, and an objection in it would hold the grade at C for ever."""
+    shop = court.merchant()
+    case = court.open(shop)
+    court.days(4)
+    court.must(e.CorrectCase(actor=shop, case=case, evidence_sha256=EVIDENCE))
+    court.days(366)
+    court.must(e.AskRepair(actor=shop, case=case, commitment_sha256=EVIDENCE))
+    assert court.code(court.objects(case)) == "wrong_state"
+    anew = e.ObjectToConduct(actor=shop, kind="data_misuse", reference=case, text="it was not I")
+    assert court.code(anew) == "wrong_state"
+    court.must(e.DecideRepair(actor=court.second, case=case, grant=False, text="not public"))
+    court.must(court.objects(case))
+    court.must(court.decides(case, True, actor=court.third))
+    assert court.grade(shop) == "M"
+
+
+def test_nobody_rises_by_objecting_to_something_else(court: Court) -> None:
+    shop = court.merchant()
+    case = court.open(shop)
+    listing = court.listing(shop, price_fen=100)
+    trade = court.buy(court.buyer(), listing)
+    court.deliver(trade)
+    court.reject(trade)
+    court.days(4)
+    assert court.grade(shop) == "D"
+    court.must(e.CorrectCase(actor=shop, case=case, evidence_sha256=EVIDENCE))
+    court.days(366)
+    court.must(e.AskRepair(actor=shop, case=case, commitment_sha256=EVIDENCE))
+    court.must(e.DecideRepair(actor=court.second, case=case, grant=True, text="seen"))
+    assert (court.grade(shop), court.state.bureau.grade(shop, court.at_ns)) == ("D", "M"), "it has to last"
+    trifle = e.ObjectToConduct(actor=shop, kind="rejected_delivery", reference=trade, text="it was complete")
+    court.must(trifle)
+    assert court.grade(shop) == "D"
+    court.days(15)
+    assert court.grade(shop) == "M"
+
+
+def test_what_is_still_owed_is_not_put_right_by_a_paper(court: Court) -> None:
+    shop, buyer = court.merchant(), court.buyer()
+    trade = court.buy(buyer, court.listing(shop))
+    court.deliver(trade)
+    entitlement = court.state.trades[trade].entitlement
+    court.accept(trade)
+    revoke = e.RevokeEntitlement(
+        actor=court.reviewer, entitlement=entitlement, reason="by a court", evidence_sha256=EVIDENCE
+    )
+    duty = next(row for row in court.must(revoke).events if isinstance(row, e.DutyOpened)).duty
+    court.until(court.state.duties[duty].due_ns)
+    assert court.state.duties[duty].state == "broken"
+    correct = e.CorrectConduct(actor=buyer, kind="duty_missed", reference=duty, evidence_sha256=EVIDENCE)
+    assert "prove it" in court.refused(correct).detail
+    court.must(e.ProveDuty(actor=buyer, duty=duty, evidence_sha256=EVIDENCE))
+    if duty in court.state.duties:
+        court.must(e.DecideDuty(actor=court.reviewer, duty=duty, step="accept"))
+    case = only(court.must(correct), e.CaseOpened).case
+    assert court.state.cases[case].state == "corrected"
+
+
+def test_a_default_is_put_right_when_it_is_paid(court: Court) -> None:
+    buyer = court.buyer(cash_fen=0)
+    for state in (court.state, court.twin):
+        state.bureau.record(Conduct("payment_default", buyer, court.first, 1_000_000, court.at_ns, "B1"))
+        debt = {"debtor": buyer, "creditor": court.first, "amount_fen": 1_000, "left_fen": 1_000}
+        owe(state, Debt(id="Q1", trade="B1", since_ns=court.at_ns, **debt))  # type: ignore[arg-type]
+    correct = e.CorrectConduct(actor=buyer, kind="payment_default", reference="B1", evidence_sha256=EVIDENCE)
+    assert "not paid" in court.refused(correct).detail
+    court.pay_in(buyer, 1_000)
+    court.must(correct)
