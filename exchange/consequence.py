@@ -259,8 +259,10 @@ def look(state: State, participant: str, at_ns: int, *, at_once: str = "") -> It
     """What follows from the grades computed now. `at_once` is why a better grade needs no two weeks: `contested`, `upheld`,
     `override_ended`."""
     override = state.overrides.get(participant)
-    if override is not None and override.confirmed_by:
+    if override is not None and override.confirmed_by and override.from_ns <= at_ns:
         return
+    if at_once == "upheld":
+        yield from _without_grounds(state, participant, at_ns)
     row = state.graded.get(participant, UNGRADED)
     computed = state.bureau.grade(participant, at_ns)
     if is_worse(computed, row.grade):
@@ -287,11 +289,32 @@ def _worse(row: Graded, participant: str, computed: Grade, at_ns: int) -> Iterat
 
 
 def _still_comes(state: State, row: Graded, participant: str, at_ns: int) -> bool:
-    """Whether the grade is lower at a date that was noticed: a case counts from its date on."""
+    """Whether the grade is lower at a date that was noticed."""
     return any(
-        from_ns > at_ns and is_worse(state.bureau.rating(participant, from_ns).grade, row.grade)
+        from_ns > at_ns and is_worse(_grade_then(state, participant, from_ns), row.grade)
         for _, from_ns in row.notices
     )
+
+
+def _grade_then(state: State, participant: str, from_ns: int) -> Grade:
+    """What is to be in force at a date: a case counts from its date on, and so does what operators set by hand."""
+    computed = state.bureau.rating(participant, from_ns).grade
+    override = state.overrides.get(participant)
+    if override is None or not override.confirmed_by or not override.from_ns <= from_ns < override.until_ns:
+        return computed
+    return override.grade
+
+
+def _without_grounds(state: State, participant: str, at_ns: int) -> Iterator[Event]:
+    """Notices of what was upheld are gone: what else is noticed keeps its own date, and does not come at theirs."""
+    row = state.graded.get(participant, UNGRADED)
+    ahead = [notice for notice in row.notices if notice[1] > at_ns]
+    stand = [one for one in ahead if not is_worse(one[0], _grade_then(state, participant, one[1]))]
+    if len(stand) == len(ahead):
+        return
+    yield GradeNoticeLapsed(participant)
+    for grade, from_ns in stand:
+        yield GradeNoticed(participant, grade, row.grade, from_ns, "computed")
 
 
 def _better(state: State, row: Graded, participant: str, at_ns: int, at_once: str) -> Iterator[Event]:

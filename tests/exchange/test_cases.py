@@ -420,3 +420,49 @@ def test_a_default_is_put_right_when_it_is_paid(court: Court) -> None:
     assert "not paid" in court.refused(correct).detail
     court.pay_in(buyer, 1_000)
     court.must(correct)
+
+
+def fails(court: Court, shop: str) -> None:
+    """A sale that is not delivered: graded C, noticed at midnight for a week later."""
+    court.buy(court.buyer(), court.listing(shop, delivery_days=1, price_fen=1_000_000))
+    court.until(court.at_ns + DAY_NS + 1)
+    court.until((court.at_ns // DAY_NS + 1) * DAY_NS)
+
+
+def test_what_was_upheld_brings_nothing_else_forward(court: Court) -> None:
+    shop = court.merchant()
+    fails(court, shop)
+    graded, from_ns = court.state.graded[shop].notices[0]
+    assert graded == "C"
+    court.days(1)
+    case = court.open(shop)
+    assert [grade for grade, _ in court.state.graded[shop].notices] == ["C", "D"]
+    court.must(court.objects(case))
+    court.must(court.decides(case, True))
+    assert court.state.graded[shop].notices == (("C", from_ns),)
+    court.until(from_ns - 10_000)
+    assert court.grade(shop) == "M", "not at the date of what was upheld"
+    court.until(from_ns)
+    assert court.grade(shop) == "C"
+
+
+def test_an_override_that_is_only_noticed_keeps_nobody_down(court: Court) -> None:
+    shop = court.merchant()
+    case, until = court.open(shop), court.at_ns + 60 * DAY_NS
+    court.days(4)
+    court.must(court.objects(case))
+    assert court.grade(shop) == "C"
+    for operator in (court.official("operator"), court.official("operator")):
+        court.must(
+            e.OverrideGrade(actor=operator, participant=shop, grade="D", until_ns=until, reason="a warning")
+        )
+    noticed = court.state.graded[shop].notices
+    court.must(court.decides(case, True))
+    assert court.grade(shop) == "M", "at once: what operators have set is not in force yet"
+    assert court.state.graded[shop].notices == noticed
+    court.days(6.9)
+    assert court.grade(shop) == "M"
+    court.days(0.2)
+    assert court.grade(shop) == "D"
+    court.until(until)
+    assert court.grade(shop) == "M"
