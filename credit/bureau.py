@@ -443,6 +443,12 @@ class Bureau:
         faults = self.conduct.get(participant_id, _NO_LOG).faults
         return sorted(faults.values(), key=lambda fault: fault.at_ns)
 
+    def standing_faults(self, participant_id: str) -> list[Conduct]:
+        """Those of them that were not found to be none: an objection upheld equals absence."""
+        remedies = self.remedies.get(participant_id, {})
+        upheld = [key for key, row in remedies.items() if row.upheld]
+        return [fault for fault in self.faults_of(participant_id) if fault_key(fault) not in upheld]
+
     def remedy_of(self, participant_id: str, fault: Conduct) -> Remedy | None:
         """What was done about a fault."""
         return self.remedies.get(participant_id, {}).get(fault_key(fault))
@@ -458,9 +464,16 @@ class Bureau:
         return any(one in members and other in members for members in self.rings.values())
 
     def rating(
-        self, participant_id: str, as_of_ns: int, contested: Contested = (), *, rewarding: bool = False
+        self,
+        participant_id: str,
+        as_of_ns: int,
+        contested: Contested = (),
+        *,
+        rewarding: bool = False,
+        without: Conduct | None = None,
     ) -> Rating:
-        """Score, grade and reasons as of an instant, without the faults that are `contested` as (kind, reference).
+        """Score, grade and reasons as of an instant, without the faults that are `contested` as (kind, reference), and as
+        if one fault (`without`) had never been.
         Cost as score.rate, plus 3 us a counterparty, and the first time on a day as score.flows_before. In the view
         that restricts, or in the one that is `rewarding` (`Remedy`).
 
@@ -469,6 +482,8 @@ class Bureau:
         """
         subject, log = self._subject(participant_id, as_of_ns)
         log, waits = self._remedied(participant_id, log, as_of_ns, rewarding)
+        if without is not None:
+            log = Log(log.good, {key: fault for key, fault in log.faults.items() if fault != without})
         found = self._evidence(participant_id, as_of_ns).evidence
         return rate(log, subject, found, as_of_ns, (*contested, *waits))
 
@@ -500,7 +515,7 @@ class Bureau:
         remedies = self.remedies.get(participant_id)
         if remedies is None:
             return log, ()
-        out = [key for key, row in remedies.items() if row.leaves_out(as_of_ns, rewarding)]
+        out = {key for key, row in remedies.items() if row.leaves_out(as_of_ns, rewarding)}
         faults = {key: fault for key, fault in log.faults.items() if fault_key(fault) not in out}
         waits = [
             (row.kind, row.reference) for row in remedies.values() if row.is_severe and row.waits(as_of_ns)

@@ -354,6 +354,11 @@ def score_and_grade(
     return total, _grade(total, faults, caps)[0]
 
 
+def fades_ns(log: Log, conduct: Conduct, as_of_ns: int) -> int:
+    """When this fault ends; 0 where that is not known yet, or it has ended."""
+    return next((one.fades_at_ns for one in _faults(log, as_of_ns, ()) if one.conduct == conduct), 0)
+
+
 # --- what the log holds as of a day ---
 
 

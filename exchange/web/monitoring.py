@@ -92,7 +92,9 @@ def rated(state: State, participant: str, at_ns: int) -> Rated:
         bureau.rating(participant, at_ns).grade,
         grade(at_ns - STABILITY_NS),
         grade(since_ns),
-        any(is_bad(fault) and since_ns <= fault.at_ns < at_ns for fault in bureau.faults_of(participant)),
+        any(
+            since_ns <= fault.at_ns < at_ns and is_bad(fault) for fault in bureau.standing_faults(participant)
+        ),
         by_hand.grade if by_hand is not None and by_hand.confirmed_by else None,
     )
 

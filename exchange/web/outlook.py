@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from credit.conduct import KINDS, Conduct
 from credit.remedy import minimum_days
-from credit.score import DAY_NS
+from credit.score import DAY_NS, fades_ns
 from exchange import projector
 from exchange.consequence import grade_of
 from exchange.events import Refused
@@ -50,7 +50,7 @@ class History(Struct):
 
 
 class Outlook(Struct):
-    """`points` come back when this is gone: by itself at `fades_at`, or by what `repair_zh` and `repair` say.
+    """`points` come back when this one is gone: by itself at `fades_at`, or by what `repair_zh` and `repair` say.
 
     `event` is that of the reason; of a case that has no effect yet, they will be taken from `effective_at` on. `gate` holds
     the grade down whatever the points.
@@ -138,10 +138,10 @@ def _differs(one: Change, other: Change) -> bool:
 
 async def outlook(call: Call, asked: None) -> Outlooks:
     participant, now_ns = call.participant, call.now_ns
-    return Outlooks(tuple(await call.read(lambda state: _outlooks(state, participant, now_ns))))
+    return Outlooks(tuple(await call.read(lambda state: outlooks(state, participant, now_ns))))
 
 
-def _outlooks(state: State, participant: str, now_ns: int) -> list[Outlook]:
+def outlooks(state: State, participant: str, now_ns: int) -> list[Outlook]:
     """The dearest first; of very many faults the newest hundred."""
     cases = {
         (row.kind, row.fault, row.fault_at_ns): row
@@ -165,13 +165,10 @@ def _outlook(state: State, fault: Conduct, case: Case | None, now_ns: int) -> Ou
     """None for what weighs nothing any more."""
     bureau, at_ns = state.bureau, max(now_ns, fault.at_ns)
     rating = bureau.rating(fault.participant, at_ns)
-    without = bureau.rating(fault.participant, at_ns, ((fault.kind, fault.reference),))
+    without = bureau.rating(fault.participant, at_ns, without=fault)
     points = without.score - rating.score
     if points <= 0 and case is None:
         return None
-    reason = next(
-        (row for row in rating.reasons if fault.reference in row.references and row.points < 0), None
-    )
     kind = KINDS[fault.kind]
     repair_zh, repair = _ways(fault, case, now_ns)
     return Outlook(
@@ -182,7 +179,7 @@ def _outlook(state: State, fault: Conduct, case: Case | None, now_ns: int) -> Ou
         kind.en,
         kind.clause_zh,
         text_of(fault.at_ns),
-        None if reason is None else optional_text(reason.fades_at_ns),
+        optional_text(fades_ns(bureau.conduct[fault.participant], fault, at_ns)),
         None if case is None else case.id,
         repair,
         repair_zh,

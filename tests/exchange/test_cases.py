@@ -12,6 +12,9 @@ from exchange import consequence
 from exchange import events as e
 from exchange.debt import owe
 from exchange.state import DAY_NS, Debt
+from exchange.web.instant import text_of
+from exchange.web.monitoring import rated
+from exchange.web.outlook import outlooks
 from tests.exchange.world import EVIDENCE, OPERATOR, World, only
 
 
@@ -466,3 +469,33 @@ def test_an_override_that_is_only_noticed_keeps_nobody_down(court: Court) -> Non
     assert court.grade(shop) == "D"
     court.until(until)
     assert court.grade(shop) == "M"
+
+
+def test_the_outlook_says_what_comes_back_and_when(court: Court) -> None:
+    """Of faults that share kind and reference each by itself: an objection is to one of them."""
+    buyer, first_ns = court.buyer(), court.at_ns - 20 * DAY_NS
+    for day in range(3):
+        at_ns = first_ns + day * DAY_NS
+        for state in (court.state, court.twin):
+            state.bureau.record(Conduct("refused_unlawful_order", buyer, "", 0, at_ns, "L1"))
+    before = court.score(buyer)
+    newest = next(
+        row for row in outlooks(court.state, buyer, court.at_ns) if row.effective_at == text_of(at_ns)
+    )
+    objection = e.ObjectToConduct(actor=buyer, kind="refused_unlawful_order", reference="L1", text="no")
+    case = only(court.must(objection), e.CaseOpened).case
+    court.must(court.decides(case, True))
+    assert court.score(buyer) - before == newest.points
+    fades = {row.fades_at for row in outlooks(court.state, buyer, court.at_ns)}
+    assert fades == {text_of((first_ns // DAY_NS + day + 90) * DAY_NS) for day in range(2)}
+
+
+def test_what_was_upheld_is_no_bad_outcome(court: Court) -> None:
+    shop, other = court.merchant(), court.merchant()
+    case = court.open(shop)
+    court.open(other)
+    court.days(4)
+    court.must(court.objects(case))
+    court.must(court.decides(case, True))
+    court.days(1)
+    assert [rated(court.state, name, court.at_ns).bad for name in (shop, other)] == [False, True]
