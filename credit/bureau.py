@@ -11,6 +11,7 @@ with `step`.
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import accumulate
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -257,6 +258,18 @@ class _Kept(msgspec.Struct):
     grade: Grade | None = None
 
 
+SETTLED_DAYS: Final = 16
+"""A better grade is looked for on each day of two weeks: what a counterparty had settled is kept for as many days."""
+
+
+class _Settled(msgspec.Struct):
+    """What a participant had settled with others before the first day, the next, and so on: (bought, sold) in fen."""
+
+    first_day: int
+    identities: int
+    sums: list[tuple[int, int]]
+
+
 class Bureau:
     """Register and conduct together. Every dict keeps the order of arrival, so a dump of it is stable.
 
@@ -280,7 +293,7 @@ class Bureau:
         self.remedies: dict[str, dict[str, Remedy]] = {}
         self._flows: dict[str, tuple[int, dict[str, Flow]]] = {}
         self._kept: dict[str, _Kept] = {}
-        self._settled: dict[str, tuple[int, int, int, int]] = {}
+        self._settled: dict[str, _Settled] = {}
         self._kin: dict[str, dict[str, None]] = {}
         self._identities = 0
         self._kept_day = 0
@@ -578,21 +591,30 @@ class Bureau:
         return "unverified" if verified_since_ns(other, as_of_ns) is None else "verified"
 
     def _settled_before(self, participant_id: str, day: int) -> tuple[int, int]:
-        """(bought, sold) in fen, of all days before, with others than itself. Added up once a day."""
+        """(bought, sold) in fen, of all days before, with others than itself. Added up once, for two weeks."""
         kept = self._settled.get(participant_id)
-        if kept is not None and kept[0] == day and kept[1] == self._identities:
-            return kept[2], kept[3]
-        without = self._near(participant_id)
-        bought_fen = sold_fen = 0
-        for (counterparty, kind, at_day), row in self.conduct.get(participant_id, _NO_LOG).good.items():
-            if at_day < day and counterparty not in without:
-                if kind == "completed_purchase":
-                    bought_fen += row[2]
-                else:
-                    sold_fen += row[2]
-        self._settled[participant_id] = day, self._identities, bought_fen, sold_fen
+        if kept is not None and kept.identities == self._identities:
+            place = day - kept.first_day
+            if 0 <= place < len(kept.sums):
+                return kept.sums[place]
         self._kept_day = max(self._kept_day, day)
-        return bought_fen, sold_fen
+        first_day, last_day = day - SETTLED_DAYS, min(day + SETTLED_DAYS, self._kept_day)
+        sums = self._settled_by_day(participant_id, first_day, last_day)
+        self._settled[participant_id] = _Settled(first_day, self._identities, sums)
+        return sums[day - first_day]
+
+    def _settled_by_day(self, participant_id: str, first_day: int, last_day: int) -> list[tuple[int, int]]:
+        """Those before each day from the first to the last. One walk over the log."""
+        without, days = self._near(participant_id), last_day + 1 - first_day
+        bought, sold = [0] * days, [0] * days
+        for (counterparty, kind, at_day), row in self.conduct.get(participant_id, _NO_LOG).good.items():
+            if at_day < last_day and counterparty not in without:
+                place = at_day + 1 - first_day if at_day >= first_day else 0
+                if kind == "completed_purchase":
+                    bought[place] += row[2]
+                else:
+                    sold[place] += row[2]
+        return list(zip(accumulate(bought), accumulate(sold), strict=True))
 
     def _settled_with(
         self, participant_id: str, day: int, others: Mapping[str, None], but: str

@@ -420,3 +420,44 @@ def test_the_file_grows_with_pairs_and_days_not_with_trades() -> None:
     for number in range(1_000):
         bureau.record(fact("completed_sale", day=1, reference=f"trade-{number}"))
     assert bureau.conduct["merchant"].good == {("buyer", "completed_sale", 20_001): [1_000, 10**9, 10**9]}
+
+
+# --- what counterparties have settled, kept for two weeks of days
+
+
+class Counted(dict[Any, Any]):
+    """A log that counts how often all of it was walked over."""
+
+    walks = 0
+
+    def items(self) -> Any:
+        self.walks += 1
+        return super().items()
+
+
+def test_two_weeks_of_grades_walk_over_a_counterparty_once() -> None:
+    bureau = bureau_of(verified("merchant"), verified("other"), verified("buyer"), verified("shop"))
+    for seller in ("merchant", "other", "shop"):
+        bureau.record(fact("completed_sale", "buyer", participant=seller))
+        bureau.record(fact("completed_purchase", seller, participant="buyer"))
+    counted = bureau.conduct["buyer"].good = Counted(bureau.conduct["buyer"].good)
+    now_ns = START_NS + 40 * DAY_NS
+    for name in ("merchant", "other"):
+        for days in range(15):
+            bureau.grade(name, now_ns - days * DAY_NS, rewarding=True)
+    assert counted.walks == 1
+
+
+@given(FACTS, st.lists(st.tuples(st.integers(0, 60), st.integers(0, 900)), max_size=12))
+def test_whatever_day_was_asked_about_before_the_rating_is_the_same(
+    facts: list[Conduct], asked: list[tuple[int, int]]
+) -> None:
+    bureau, told = market(), 0
+    for upto, day in asked:
+        for conduct in facts[told:upto]:
+            bureau.record(conduct)
+        told = max(told, min(upto, len(facts)))
+        as_of_ns = START_NS + day * DAY_NS
+        afresh = Bureau.load(bureau.dump())
+        for name in ("merchant", "buyer"):
+            assert bureau.rating(name, as_of_ns) == afresh.rating(name, as_of_ns)
