@@ -16,7 +16,7 @@ from clearing.notrade import Cure, Verdict, capacities
 from credit.conduct import Conduct, ConductKind
 from exchange import allowance, attestation, passing, revenue
 from exchange.attestation import REVIEWER
-from exchange.consequence import order_refusal
+from exchange.consequence import order_refusal, suspended_refusal
 from exchange.entitlement import drop_renewal, ending, forget_key, remind_ns, settle_renewal, until_of
 from exchange.events import (
     AcceptDelivery,
@@ -60,7 +60,7 @@ from exchange.order import (
     strike,
     supply_refusal,
 )
-from exchange.participant import has_role, standing_refusal
+from exchange.participant import frozen_refusal, has_role, standing_refusal
 from exchange.product import LIFE as PRODUCT_LIFE
 from exchange.product import certificate_of, evidence_refusal, kinds_of, reviewer_refusal, revision_refusal
 from exchange.state import DAY_NS, Look, Report, State, Trade
@@ -347,7 +347,7 @@ def report(state: State, command: ReportTrade, at_ns: int) -> Refusal | Iterable
     if first.side == command.side:
         detail = f"your report {first.id} of these terms waits for the other side: withdraw it to change it"
         return Refusal(Refused.already_exists, detail)
-    refusal = supply_refusal(listing, command.quantity)
+    refusal = supply_refusal(listing, command.quantity) or _waits_refusal(state, command.counterparty)
     if refusal is not None:
         return refusal
     amount = amount_fen(command.price_fen, listing.terms.price_per_units, command.quantity)
@@ -355,6 +355,16 @@ def report(state: State, command: ReportTrade, at_ns: int) -> Refusal | Iterable
         return Refusal(Refused.funds_insufficient, f"the buyer needs {amount} fen available to settle")
     answer = replace(reported, matches=first.id, until_ns=0, trade=state.next_id("T"))
     return _settle_report(state, command, answer, first, buyer, at_ns)
+
+
+def _waits_refusal(state: State, reporter: str) -> Refusal | None:
+    """Why nothing comes now of what the other side reported when nothing was against it; what there is, is its own."""
+    if frozen_refusal(state, reporter) is None and suspended_refusal(state, reporter) is None:
+        return None
+    return Refusal(
+        Refused.standing_denied,
+        "对方现不能开展新的交易。The other side begins no trade now: its report waits",
+    )
 
 
 def withdraw_report(state: State, command: WithdrawReport, at_ns: int) -> Refusal | list[Event]:

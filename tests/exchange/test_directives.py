@@ -7,6 +7,7 @@ import pytest
 from clearing.ledger import CNY
 from exchange import events as e
 from exchange.state import DAY_NS
+from tests.exchange.test_consequences import put
 from tests.exchange.world import EVIDENCE, OPERATOR, World, only
 
 NUMBER = "琼数监〔2026〕12号"
@@ -151,3 +152,30 @@ def test_a_number_is_taken_once_and_only_a_regulator_gives_one(site: Site) -> No
     directive = site.given("delist", site.listing, **again)
     assert world.code(e.ExecuteDirective(actor=site.regulator, directive=directive)) == "forbidden"
     assert world.code(e.ExecuteDirective(actor=OPERATOR, directive="Z99")) == "not_found"
+
+
+@pytest.mark.parametrize("held_back", ["freeze", "grade"])
+def test_a_report_that_waits_does_not_settle_meanwhile(site: Site, held_back: str) -> None:
+    world = site.world
+    bilateral = world.listing(site.shop, mechanism="off_venue", price_fen=500)
+    world.agree(site.buyer, bilateral)
+    bought, sold = (
+        e.ReportTrade(
+            actor=actor, side=side, counterparty=other, listing=bilateral, quantity=1, price_fen=500,
+            purpose="market_analysis", territory="CN", contract_sha256=EVIDENCE,
+        )
+        for actor, side, other in ((site.buyer, "buy", site.shop), (site.shop, "sell", site.buyer))
+    )  # fmt: skip
+    world.must(bought)
+    if held_back == "freeze":
+        frozen = site.frozen()
+    else:
+        put(world, site.buyer, "D")
+    assert world.code(sold) == "standing_denied"
+    if held_back == "freeze":
+        site.execute(site.given("lift", NUMBER, number="琼数监〔2026〕13号"))
+        assert frozen not in world.state.frozen.get(site.buyer, ())
+    else:
+        put(world, site.buyer, "M")
+    assert only(world.must(sold), e.Settled).amount_fen == 500
+    world.check()
