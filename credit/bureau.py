@@ -28,7 +28,6 @@ from credit.merchant import (
     Step,
     left,
     may,
-    same_controller,
     step,
     verified_since_ns,
 )
@@ -552,7 +551,12 @@ class Bureau:
             return kept
         flows = self._flows_before(participant_id, day)
         kin = self._kin_of(participant_id)
-        ties = {name: self._tie(participant_id, name, flow, kin, as_of_ns) for name, flow in flows.items()}
+        sisters = {name: None for name in kin if name != participant_id and name in self.conduct}
+        ties = {}
+        for name, flow in flows.items():
+            relation = self._relation(participant_id, name, kin, as_of_ns)
+            known = relation == "verified"
+            ties[name] = self._tie(participant_id, name, flow, sisters, day) if known else Tie(relation)
         kept = _Kept(as_of_ns, self._identities, evidence(flows, ties, day))
         _keep(self._kept, participant_id, kept)
         return kept
@@ -568,25 +572,25 @@ class Bureau:
         return flows
 
     def _tie(
-        self, participant_id: str, counterparty: str, flow: Flow, kin: Mapping[str, None], as_of_ns: int
+        self, participant_id: str, counterparty: str, flow: Flow, sisters: Mapping[str, None], day: int
     ) -> Tie:
-        relation = self._relation(self.participants[participant_id], counterparty, as_of_ns)
-        if relation != "verified":
-            return Tie(relation)
-        bought_fen, sold_fen = self._settled_before(counterparty, as_of_ns // DAY_NS)
+        """What a verified counterparty has settled with others: neither with this one nor with its sisters."""
+        bought_fen, sold_fen = self._settled_before(counterparty, day)
         bought_fen, sold_fen = bought_fen - flow.sold_ever_fen, sold_fen - flow.bought_ever_fen
-        if len(kin) > 1:
-            with_kin = self._settled_with(counterparty, as_of_ns // DAY_NS, kin, participant_id)
+        if sisters:
+            with_kin = self._settled_with(counterparty, day, sisters)
             bought_fen, sold_fen = bought_fen - with_kin[0], sold_fen - with_kin[1]
-        return Tie(relation, max(0, bought_fen), max(0, sold_fen))
+        return Tie("verified", max(0, bought_fen), max(0, sold_fen))
 
-    def _relation(self, participant: Participant, counterparty: str, as_of_ns: int) -> Relation:
+    def _relation(
+        self, participant_id: str, counterparty: str, kin: Mapping[str, None], as_of_ns: int
+    ) -> Relation:
         other = self.participants.get(counterparty)
         if other is None:
             return "unverified"
-        if same_controller(participant, other):
+        if counterparty in kin:
             return "same_controller"
-        if self.is_forged(participant.id, counterparty):
+        if self.is_forged(participant_id, counterparty):
             return "ring"
         return "unverified" if verified_since_ns(other, as_of_ns) is None else "verified"
 
@@ -616,19 +620,12 @@ class Bureau:
                     sold[place] += row[2]
         return list(zip(accumulate(bought), accumulate(sold), strict=True))
 
-    def _settled_with(
-        self, participant_id: str, day: int, others: Mapping[str, None], but: str
-    ) -> tuple[int, int]:
-        """(bought, sold) in fen before a day with some others, all but one of them."""
+    def _settled_with(self, participant_id: str, day: int, others: Mapping[str, None]) -> tuple[int, int]:
+        """(bought, sold) in fen before a day with some others."""
         without = self._near(participant_id)
         bought_fen = sold_fen = 0
         for (counterparty, kind, at_day), row in self.conduct.get(participant_id, _NO_LOG).good.items():
-            if (
-                at_day < day
-                and counterparty in others
-                and counterparty != but
-                and counterparty not in without
-            ):
+            if at_day < day and counterparty in others and counterparty not in without:
                 if kind == "completed_purchase":
                     bought_fen += row[2]
                 else:
@@ -644,15 +641,27 @@ class Bureau:
         return near
 
     def _kin_of(self, participant_id: str) -> dict[str, None]:
-        """Everybody under the same controller, and itself."""
+        """Everybody under the same controller, however many owners lie between, and itself."""
         participant = self.participants.get(participant_id)
-        kin: dict[str, None] = {participant_id: None}
-        if participant is not None:
-            for key in (*_controllers(participant), f"owner {participant_id}"):
-                kin |= self._kin.get(key, {})
-            if participant.owner_id:
-                kin[participant.owner_id] = None
-        return kin
+        if participant is None:
+            return {participant_id: None}
+        above = [self._top_of(participant)]
+        house: dict[str, None] = dict.fromkeys(above)
+        while above:
+            owned = self._kin.get(f"owner {above.pop()}", {})
+            above += [one for one in owned if one not in house]
+            house |= owned
+        return house | (self._kin[f"group {participant.group_id}"] if participant.group_id else {})
+
+    def _top_of(self, participant: Participant) -> str:
+        """Who stands above all its owners: the last one that is named, or of those who own each other the smallest."""
+        chain = [participant.id]
+        while participant.owner_id and participant.owner_id not in chain:
+            chain.append(participant.owner_id)
+            if participant.owner_id not in self.participants:
+                return participant.owner_id
+            participant = self.participants[participant.owner_id]
+        return chain[-1]
 
     # --- standing ---
 

@@ -461,3 +461,49 @@ def test_whatever_day_was_asked_about_before_the_rating_is_the_same(
         afresh = Bureau.load(bureau.dump())
         for name in ("merchant", "buyer"):
             assert bureau.rating(name, as_of_ns) == afresh.rating(name, as_of_ns)
+
+
+# --- owners of owners
+
+
+def house_of(owner_of_owner: str) -> Bureau:
+    """A merchant, its sister under the same top, a customer of both."""
+    return bureau_of(
+        verified("merchant", owner_id="holding"),
+        verified("holding", owner_id=owner_of_owner),
+        verified("sister", owner_id="top"),
+        verified("customer"),
+    )
+
+
+def sold(bureau: Bureau, seller: str, buyer: str, amount_fen: int) -> None:
+    for kind, one, other in (("completed_sale", seller, buyer), ("completed_purchase", buyer, seller)):
+        bureau.record(fact(kind, other, amount_fen=amount_fen, participant=one))  # type: ignore[arg-type]
+
+
+def test_what_a_customer_bought_of_the_owners_owners_other_company_is_no_history() -> None:
+    scores = {}
+    for top in ("top", "else"):
+        bureau = house_of(top)
+        sold(bureau, "sister", "customer", HISTORY_FEN)
+        sold(bureau, "merchant", "customer", 1_000_000)
+        scores[top] = bureau.rating("merchant", START_NS + 2 * DAY_NS).score
+    assert scores["top"] < scores["else"]
+
+
+def test_dealing_with_the_owners_owner_or_its_other_company_earns_nothing() -> None:
+    bureau = house_of("top")
+    bureau.admit(verified("top"))
+    before = bureau.rating("merchant", START_NS + 2 * DAY_NS).score
+    for other in ("sister", "top", "holding"):
+        sold(bureau, "merchant", other, 1_000_000)
+    assert bureau.rating("merchant", START_NS + 2 * DAY_NS).score == before
+
+
+def test_those_who_own_each_other_are_one_house() -> None:
+    bureau = bureau_of(
+        verified("one", owner_id="other"), verified("other", owner_id="one"), verified("third")
+    )
+    for seller in ("one", "other"):
+        sold(bureau, seller, "other" if seller == "one" else "one", 1_000_000)
+        assert bureau.rating(seller, START_NS + 2 * DAY_NS).score == 631
