@@ -548,9 +548,9 @@ def _ratio_micro(dimension: Dimension, good_micro: int, bad_micro: int) -> int:
 
 def _good_micro(dimension: Dimension, row: tuple[int, int, int], bad_micro: int) -> tuple[int, int]:
     """(G, B) of one counterparty: its orders and the slips towards it saturate together, in the proportion they have,
-    at 40 observations."""
+    at 40 observations. Orders that earn nothing are none of them: they would make slips lighter."""
     sold, bought, part = row
-    good_micro = (sold if dimension in SOLD else 0) + (bought if dimension in BOUGHT else 0)
+    good_micro = ((sold if dimension in SOLD else 0) + (bought if dimension in BOUGHT else 0)) if part else 0
     observations = (good_micro + bad_micro) / MICRO
     if observations == 0:
         return 0, 0

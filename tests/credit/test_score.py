@@ -284,6 +284,12 @@ def test_repair_never_lowers(facts: list[Conduct], repair: Conduct, day: float) 
     assert RANK[after.grade] >= RANK[before.grade]
 
 
+def test_slips_weigh_the_same_whatever_was_dealt_with_oneself() -> None:
+    slips = [fact("rejected_delivery", "sister", day=1, reference=f"slip-{number}") for number in range(9)]
+    orders = [fact("completed_sale", "sister", day=1, reference=f"order-{number}") for number in range(40)]
+    assert rate([*slips, *orders], 9).score == rate(slips, 9).score
+
+
 @given(
     LOGS,
     st.lists(facts_of(["completed_sale", "completed_purchase"], ["sister", "merchant"]), max_size=9),
