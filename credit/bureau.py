@@ -576,7 +576,7 @@ class Bureau:
     ) -> Tie:
         """What a verified counterparty has settled with others: neither with this one nor with its sisters."""
         bought_fen, sold_fen = self._settled_before(counterparty, day)
-        bought_fen, sold_fen = bought_fen - flow.sold_ever_fen, sold_fen - flow.bought_ever_fen
+        bought_fen, sold_fen = bought_fen - flow.sold_history_fen, sold_fen - flow.bought_history_fen
         if sisters:
             with_kin = self._settled_with(counterparty, day, sisters)
             bought_fen, sold_fen = bought_fen - with_kin[0], sold_fen - with_kin[1]
@@ -615,9 +615,9 @@ class Bureau:
             if at_day < last_day and counterparty not in without:
                 place = at_day + 1 - first_day if at_day >= first_day else 0
                 if kind == "completed_purchase":
-                    bought[place] += row[2]
+                    bought[place] += row[3]
                 else:
-                    sold[place] += row[2]
+                    sold[place] += row[3]
         return list(zip(accumulate(bought), accumulate(sold), strict=True))
 
     def _settled_with(self, participant_id: str, day: int, others: Mapping[str, None]) -> tuple[int, int]:
@@ -627,9 +627,9 @@ class Bureau:
         for (counterparty, kind, at_day), row in self.conduct.get(participant_id, _NO_LOG).good.items():
             if at_day < day and counterparty in others and counterparty not in without:
                 if kind == "completed_purchase":
-                    bought_fen += row[2]
+                    bought_fen += row[3]
                 else:
-                    sold_fen += row[2]
+                    sold_fen += row[3]
         return bought_fen, sold_fen
 
     def _near(self, participant_id: str) -> dict[str, None]:
@@ -781,8 +781,9 @@ def _standing(codes: tuple[Hindering, ...]) -> Standing:
 
 
 def _dump_log(name: str, log: Log) -> list[Any]:
-    good = [[*key, *row] for key, row in log.good.items()]
-    return [name, good, [msgspec.to_builtins(fault) for fault in log.faults.values()]]
+    """What is history whole does not say so again, and a fault is none."""
+    good = [[*key, *(row[:3] if row[3] == row[2] else row)] for key, row in log.good.items()]
+    return [name, good, [msgspec.to_builtins(fault)[:-1] for fault in log.faults.values()]]
 
 
 class _Bucket(msgspec.Struct, array_like=True):
@@ -794,12 +795,15 @@ class _Bucket(msgspec.Struct, array_like=True):
     orders: int
     weight_micro: int
     amount_fen: int
+    history_fen: int | msgspec.UnsetType = UNSET
 
 
 def _load_log(good: list[Any], faults: list[Any]) -> Log:
     log = Log()
     for row in msgspec.convert(good, list[_Bucket]):
-        log.good[row.counterparty, row.kind, row.day] = [row.orders, row.weight_micro, row.amount_fen]
+        settled_fen = row.amount_fen if row.history_fen is UNSET else row.history_fen
+        bucket = [row.orders, row.weight_micro, row.amount_fen, settled_fen]
+        log.good[row.counterparty, row.kind, row.day] = bucket
     for conduct in msgspec.convert(faults, list[Conduct]):
         fold(log, conduct)
     return log

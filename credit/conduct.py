@@ -53,12 +53,15 @@ Dimension = Literal[
 ]
 
 
+WHOLE_BP: Final = 10_000
+
+
 class Conduct(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One fact about one participant.
 
     `counterparty` is empty where there is none. `amount_fen` is the order's amount, 0 where none.
     `reference` is the id of the trade, order or decision; a `corrected` carries the reference of the fault
-    it puts right.
+    it puts right. `history_bp` is the part of a completed order's amount that is history of its two sides (`history_bp`).
     """
 
     kind: ConductKind
@@ -67,6 +70,7 @@ class Conduct(msgspec.Struct, frozen=True, array_like=True, gc=False):
     amount_fen: int
     at_ns: int
     reference: str
+    history_bp: int = WHOLE_BP
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,8 +276,17 @@ GOOD: Final[frozenset[ConductKind]] = frozenset(kind for kind, row in KINDS.item
 WHOLE_ORDER_FEN: Final = 1_000_000
 """10,000 CNY: an order of this amount weighs one; below it, in proportion."""
 
+WHOLE_FEE_BP: Final = 200
+"""An order is history at its whole amount where the fee is 2 % of it; below that, in proportion."""
+
 _HEAVIEST_ORDER_FEN: Final = 100_000_000
 _HEAVIEST_MICRO: Final = 3_000_000
+
+
+def history_bp(amount_fen: int, fee_fen: int) -> int:
+    """The part of an order that is history, in basis points: nobody can have history for less than the fee on it."""
+    whole_fen = max(1, amount_fen * WHOLE_FEE_BP // WHOLE_BP)
+    return min(WHOLE_BP, fee_fen * WHOLE_BP // whole_fen)
 
 
 def order_weight_micro(amount_fen: int) -> int:

@@ -24,7 +24,8 @@ Where cm-1.0 departs from cm-0.2, and why (docs/CREDIT.md has the figures):
    fails otherwise too. Its kind matters less: 1.25 orders for a slip, 2 for an order that came to nothing.
 3. The assumption beforehand is 25 orders, not 40, with the same odds: what is seen tells sooner.
 4. What an order proves depends on what its counterparty has settled with others. An identity alone proves little: it
-   can be bought, and waiting 90 days costs nothing. History costs fees, whichever way money goes round.
+   can be bought, and waiting 90 days costs nothing. History costs fees, whichever way money goes round; where the fee was
+   less than 2 %, an order is that much less history.
 5. A asks 25 counterparties over 180 days that have settled 24 million CNY with others, each counted to a million; B
    asks 8 over 30 days with 4.6 million. The fees for that are what a forger cannot save.
 6. C and D need a score below 600 beside a mark: who delivers a hundred orders and two of them late is no worse than a
@@ -52,7 +53,17 @@ from typing import Final, Literal
 
 import msgspec
 
-from credit.conduct import GOOD, KINDS, Conduct, ConductKind, Dimension, Kind, Severity, order_weight_micro
+from credit.conduct import (
+    GOOD,
+    KINDS,
+    WHOLE_BP,
+    Conduct,
+    ConductKind,
+    Dimension,
+    Kind,
+    Severity,
+    order_weight_micro,
+)
 
 MODEL: Final = "cm-1.0"
 DAY_NS: Final = 86_400_000_000_000
@@ -169,7 +180,7 @@ class Subject(msgspec.Struct, frozen=True):
 class Log(msgspec.Struct):
     """Everything known of one participant's conduct, folded so that the order of arrival leaves no trace.
 
-    `good`: (counterparty, kind, UTC day) -> [orders, weight in millionths, fen]. `faults`: single records
+    `good`: (counterparty, kind, UTC day) -> [orders, weight in millionths, fen, fen of history]. `faults`: single records
     under a key of their own; a fact told twice is one fact.
     """
 
@@ -179,7 +190,7 @@ class Log(msgspec.Struct):
 
 class Flow(msgspec.Struct):
     """Orders completed with one counterparty before a day, each direction by itself: orders, weights and amounts
-    halved every year, in billionths while they are added up; `sold_ever_fen` and `bought_ever_fen` are whole."""
+    halved every year, in billionths while they are added up; `sold_history_fen` and `bought_history_fen` are not halved."""
 
     orders: int = 0
     sold_orders: int = 0
@@ -188,8 +199,8 @@ class Flow(msgspec.Struct):
     bought_micro: int = 0
     sold_fen: int = 0
     bought_fen: int = 0
-    sold_ever_fen: int = 0
-    bought_ever_fen: int = 0
+    sold_history_fen: int = 0
+    bought_history_fen: int = 0
     first_day: int = 1 << 62
 
 
@@ -276,14 +287,16 @@ def fold(log: Log, conduct: Conduct) -> None:
         _fold_fault(log, conduct)
         return
     amount_fen = conduct.amount_fen
+    settled_fen = amount_fen * conduct.history_bp // WHOLE_BP
     key = (conduct.counterparty, kind, conduct.at_ns // DAY_NS)
     row = log.good.get(key)
     if row is None:
-        log.good[key] = [1, order_weight_micro(amount_fen), amount_fen]
+        log.good[key] = [1, order_weight_micro(amount_fen), amount_fen, settled_fen]
         return
     row[0] += 1
     row[1] += order_weight_micro(amount_fen)
     row[2] += amount_fen
+    row[3] += settled_fen
 
 
 def _fold_fault(log: Log, conduct: Conduct) -> None:
@@ -372,24 +385,17 @@ def flows_before(log: Log, today: int) -> dict[str, Flow]:
     """Completed orders by counterparty, of days that have ended. Sorted, so that nothing depends on
     arrival. They are the same all day, whoever is verified or related since; about 0.5 us a bucket."""
     flows: dict[str, Flow] = {}
-    for (counterparty, kind, day), (orders, weight_micro, amount_fen) in log.good.items():
+    for (counterparty, kind, day), row in log.good.items():
         if day < today:
             flow = flows.get(counterparty)
             if flow is None:
                 flow = flows[counterparty] = Flow()
-            _add_bucket(flow, kind, day, orders, _decay(today - day), weight_micro, amount_fen)
+            _add_bucket(flow, kind, day, _decay(today - day), row)
     return dict(sorted(flows.items()))
 
 
-def _add_bucket(
-    flow: Flow,
-    kind: ConductKind,
-    day: int,
-    orders: int,
-    decay: int,
-    weight_micro: int,
-    amount_fen: int,
-) -> None:
+def _add_bucket(flow: Flow, kind: ConductKind, day: int, decay: int, row: Sequence[int]) -> None:
+    orders, weight_micro, amount_fen, settled_fen = row
     flow.orders += orders
     if day < flow.first_day:
         flow.first_day = day
@@ -397,12 +403,12 @@ def _add_bucket(
         flow.sold_orders += orders * decay
         flow.sold_micro += weight_micro * decay
         flow.sold_fen += amount_fen * decay
-        flow.sold_ever_fen += amount_fen
+        flow.sold_history_fen += settled_fen
     else:
         flow.bought_orders += orders * decay
         flow.bought_micro += weight_micro * decay
         flow.bought_fen += amount_fen * decay
-        flow.bought_ever_fen += amount_fen
+        flow.bought_history_fen += settled_fen
 
 
 def evidence(flows: Mapping[str, Flow], ties: Mapping[str, Tie], today: int) -> Evidence:
@@ -881,9 +887,10 @@ def _thin_cap(asked: Asked, found: Evidence) -> _Cap:
     return _Cap(
         asked.held,
         f"{asked.grade}级须有独立交易对手{asked.counterparties}家、满{asked.days}天，且各家与他人已结算金额"
-        f"（每家最多计{most // 1_000_000}万元）合计{need // 1_000_000}万元；"
+        f"（每家最多计{most // 1_000_000}万元，手续费不足2%的按比例折算）合计{need // 1_000_000}万元；"
         f"现有{found.counterparties}家、{found.days}天、{have // 1_000_000}万元",
         f"grade {asked.grade} asks {asked.counterparties} independent counterparties over {asked.days} days, who have "
-        f"settled {need // 100:,} CNY with others, each counted up to {most // 100:,}; "
+        f"settled {need // 100:,} CNY with others, each counted up to {most // 100:,}, and in proportion "
+        f"where the fee was below 2 %; "
         f"there are {found.counterparties} over {found.days} days, with {have // 100:,} CNY",
     )

@@ -358,7 +358,7 @@ def largest_settled(log: Log | None) -> int:
     """The largest clean order, in fen: of orders with one counterparty on one day, which are kept as sums, their mean."""
     if log is None:
         return 0
-    return max((amount_fen // orders for orders, _, amount_fen in log.good.values()), default=0)
+    return max((amount_fen // orders for orders, _, amount_fen, _ in log.good.values()), default=0)
 
 
 # ---- events

@@ -1720,6 +1720,8 @@ class Settled(Event, frozen=True, gc=False):
     """Persons whose data it takes abroad, counted for its seller in that year; 0 where none."""
     protected: tuple[str, ...] = ()
     """Of what licensed data holds, as a reviewer confirmed it, what the law protects: personal, important."""
+    history_bp: int = 10_000
+    """Of units: the part of the amount that is history of both sides (`credit.conduct.history_bp`)."""
 
 
 class Held(Event, frozen=True):
@@ -1875,11 +1877,13 @@ class DeliveryRejected(Event, frozen=True):
 class Completed(Event, frozen=True):
     """Accepted (`step` accept), silence (silence) or agreed at a lower price (settle).
 
-    Escrow pays merchant, contributors and fee.
+    Escrow pays merchant, contributors and fee. `history_bp` is the part of the amount that is history of both sides
+    (`credit.conduct.history_bp`).
     """
 
     trade: str
     step: str
+    history_bp: int = 10_000
 
 
 class Refunded(Event, frozen=True):

@@ -29,7 +29,7 @@ from clearing.notrade import (
     capacities,
     place_of,
 )
-from credit.conduct import Conduct
+from credit.conduct import WHOLE_BP, Conduct, history_bp
 from credit.remedy import CONSEQUENCES
 from exchange import allowance, revenue
 from exchange.attestation import confirming
@@ -838,6 +838,7 @@ def settlement(state: State, deal: Deal, facts_sha256: bytes, at_ns: int) -> Set
         counts(state, listing),
         *(exported(state, state.products[listing.product], at_ns) if leaves else NONE_EXPORTED),
         () if units else protected_kinds(state.products[listing.product]),
+        history_bp(amount, fee) if units else WHOLE_BP,
     )
 
 
@@ -1104,7 +1105,7 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
             event.reserved_rest,
         )
         listing.last_fen = state.books[event.listing].last_fen = event.price_fen
-        record_completion(state, event.buyer, event.seller, event.amount_fen, event.trade, at_ns)
+        record_completion(state, event, event.trade, event.history_bp, at_ns)
     else:
         house.escrow(event.buy_order, event.amount_fen, event.reserved_rest)
         _open_trade(state, event, listing)
@@ -1117,10 +1118,11 @@ def apply_settled(state: State, event: Settled, at_ns: int) -> None:
         take(state, event.sell_order, event.listing, event.quantity, whole)
 
 
-def record_completion(state: State, buyer: str, seller: str, amount: int, trade: str, at_ns: int) -> None:
+def record_completion(state: State, made: Settled | Trade, trade: str, part_bp: int, at_ns: int) -> None:
     """A trade went well: good conduct of both sides, whose score follows."""
-    state.bureau.record(Conduct("completed_sale", seller, buyer, amount, at_ns, trade))
-    state.bureau.record(Conduct("completed_purchase", buyer, seller, amount, at_ns, trade))
+    buyer, seller, amount = made.buyer, made.seller, made.amount_fen
+    state.bureau.record(Conduct("completed_sale", seller, buyer, amount, at_ns, trade, part_bp))
+    state.bureau.record(Conduct("completed_purchase", buyer, seller, amount, at_ns, trade, part_bp))
 
 
 def _open_trade(state: State, event: Settled, listing: Listing) -> None:

@@ -13,7 +13,7 @@ from clearing.delivery import TRADE_LIFE, WHEN_LATE
 from clearing.ledger import CNY
 from clearing.money import amount_fen, refuse_amount
 from clearing.notrade import Cure, Verdict, capacities
-from credit.conduct import Conduct, ConductKind
+from credit.conduct import Conduct, ConductKind, history_bp
 from exchange import allowance, attestation, passing, revenue
 from exchange.attestation import REVIEWER
 from exchange.consequence import order_refusal, suspended_refusal
@@ -125,7 +125,7 @@ def accept(state: State, command: AcceptDelivery, at_ns: int) -> Refusal | list[
 
 def completed(state: State, trade: Trade, step: str, at_ns: int) -> list[Event]:
     """A term that ran out while the buyer could still reject ends now."""
-    events: list[Event] = [Completed(trade.id, step)]
+    events: list[Event] = [Completed(trade.id, step, history_bp(trade.amount_fen, trade.fee_fen))]
     entitlement = state.entitlements[trade.entitlement]
     if entitlement.until_ns <= at_ns:
         events.append(EntitlementEnded(entitlement.id, ending(state, entitlement.id)))
@@ -545,7 +545,7 @@ def apply_completed(state: State, event: Completed, at_ns: int) -> None:
     passing.forget(state, trade.id)
     settle_renewal(state, trade.id)
     state.house.pay_out(trade.seller, trade.merchant_fen, trade.fee_fen, trade.shares)
-    record_completion(state, trade.buyer, trade.seller, trade.amount_fen, trade.id, at_ns)
+    record_completion(state, trade, trade.id, event.history_bp, at_ns)
     revenue.complete(state, trade.id, trade.seller, at_ns)
     listing = state.listings[trade.listing]
     if listing.terms.deal in WHOLE_DEALS:

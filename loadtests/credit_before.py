@@ -83,7 +83,7 @@ def _decay(days: int) -> int:
 
 def _flows(kept: Log, today: int) -> dict[str, _Flow]:
     flows: dict[str, _Flow] = {}
-    for (other, kind, day), (_, weight, amount_fen) in kept.good.items():
+    for (other, kind, day), (_, weight, amount_fen, _) in kept.good.items():
         if day < today:
             empty = {"sold": 0, "bought": 0, "sold_fen": 0, "bought_fen": 0, "first": day}
             flow, way, decay = flows.setdefault(other, empty), kind.partition("_")[2], _decay(today - day)

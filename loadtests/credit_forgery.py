@@ -1,12 +1,13 @@
 """What a grade costs that was not earned: a search for the cheapest plan of an attacker.
 
-Committed together with the simulator, before the model was tuned, and not changed since. The attacker owns one merchant
+Committed together with the simulator, before the model was tuned, and not changed since, but that a board may ask a
+lower fee (`Terms.fee_bp`) and an order tells the bureau what was kept of it. The attacker owns one merchant
 without any honest trade and buys the rest. It knows the model, its owners are hidden behind straw men, nobody reviews
 its orders, its working capital costs nothing and comes back to it outside the venue: all this makes forging cheaper
 than it is. What costs it:
 
     identity     2,000 CNY each, for the documents that get it verified and accredited
-    fee          2 % of every order between its own identities
+    fee          of every order between its own identities: 2 % where `Terms` say nothing else
     genuine      the whole amount of what is bought from merchants that are not its own
     seasoned     an identity that somebody else sells with history: the identity and the fees which that history cost
 
@@ -23,11 +24,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from credit.bureau import Bureau
+from credit.conduct import history_bp
 from credit.score import DAY_NS, RANK, Grade
 from loadtests.credit_simulator import START_NS, identity, settle
 
 KYB_FEN: Final = 200_000
-FEE_BP: Final = 200
 SEASONED_DAYS: Final = 400
 GENUINE: Final = 5
 """Merchants that are not the attacker's and from which it may really buy."""
@@ -72,6 +73,8 @@ class Terms(Struct, frozen=True):
     """The price of history in parts of the fees it cost."""
     merchants: int = 1
     """How many are forged at once with the same identities; a plan's cost is a part of the whole."""
+    fee_bp: int = 200
+    """What a board keeps of an order."""
 
 
 PLAIN: Final = Terms()
@@ -115,6 +118,7 @@ class _Books(Struct):
     """A bureau that an attacker works on, and what it has spent."""
 
     bureau: Bureau
+    fee_bp: int
     spent_fen: int = 0
     trades: int = 0
 
@@ -126,24 +130,22 @@ class _Books(Struct):
     def order(self, seller: str, buyer: str, amount_fen: int, day: int) -> None:
         """Between two of its own: the money comes back, the fee does not."""
         self.settle(seller, buyer, amount_fen, day)
-        self.spent_fen += fee_fen(amount_fen)
+        self.spent_fen += self.fee_fen(amount_fen)
 
     def settle(self, seller: str, buyer: str, amount_fen: int, day: int) -> None:
         if amount_fen > 0:
             self.trades += 1
-            settle(
-                self.bureau, seller, buyer, amount_fen, START_NS + day * DAY_NS + 1, f"order-{self.trades}"
-            )
+            at_ns, part_bp = START_NS + day * DAY_NS + 1, history_bp(amount_fen, self.fee_fen(amount_fen))
+            settle(self.bureau, seller, buyer, amount_fen, at_ns, f"order-{self.trades}", part_bp)
 
-
-def fee_fen(amount_fen: int) -> int:
-    """Two per cent, rounded up."""
-    return -(-amount_fen * FEE_BP // 10_000)
+    def fee_fen(self, amount_fen: int) -> int:
+        """Rounded up."""
+        return -(-amount_fen * self.fee_bp // 10_000)
 
 
 def outcome(plan: Plan, terms: Terms = PLAIN) -> tuple[Grade, int, int]:
     """(grade reached, score, cost in fen of one merchant) of a plan carried out on a bureau of its own."""
-    books = _Books(Bureau())
+    books = _Books(Bureau(), terms.fee_bp)
     forged = [f"forged-{number}" for number in range(terms.merchants)]
     for name in forged:
         books.bureau.admit(identity(name, 0, "buyer", "merchant"))
@@ -170,7 +172,7 @@ def _identities(books: _Books, plan: Plan, terms: Terms) -> list[str]:
             for turn, part_fen in enumerate(_parts(plan.history_fen, plan.history_orders)):
                 day = -1 - turn * (SEASONED_DAYS - 20) // plan.history_orders
                 books.settle(f"genuine-{turn % GENUINE}", name, part_fen, day)
-            books.spent_fen += fee_fen(plan.history_fen) * terms.seasoned_bp // 10_000
+            books.spent_fen += books.fee_fen(plan.history_fen) * terms.seasoned_bp // 10_000
     return names
 
 

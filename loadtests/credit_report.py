@@ -42,6 +42,7 @@ TERMS: Final = {
     "one merchant": forgery.PLAIN,
     "history sold at half its fees": forgery.Terms(seasoned_bp=5_000),
     "three merchants at once, each": forgery.Terms(merchants=3),
+    "on a board that keeps 0.5 %": forgery.Terms(fee_bp=50),
 }
 
 

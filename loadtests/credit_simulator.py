@@ -25,7 +25,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from credit.bureau import Bureau
-from credit.conduct import Conduct, ConductKind
+from credit.conduct import WHOLE_BP, Conduct, ConductKind
 from credit.merchant import Participant
 from credit.score import DAY_NS, Grade
 
@@ -134,10 +134,12 @@ def identity(name: str, day: int, *roles: Literal["buyer", "merchant"]) -> Parti
     )
 
 
-def settle(bureau: Bureau, seller: str, buyer: str, amount_fen: int, at_ns: int, trade: str) -> None:
-    """A completed order, told of both sides as the venue does."""
-    bureau.record(Conduct("completed_sale", seller, buyer, amount_fen, at_ns, trade))
-    bureau.record(Conduct("completed_purchase", buyer, seller, amount_fen, at_ns, trade))
+def settle(
+    bureau: Bureau, seller: str, buyer: str, amount_fen: int, at_ns: int, trade: str, part_bp: int = WHOLE_BP
+) -> None:
+    """A completed order, told of both sides as the venue does; it is history whole where nothing is said."""
+    bureau.record(Conduct("completed_sale", seller, buyer, amount_fen, at_ns, trade, part_bp))
+    bureau.record(Conduct("completed_purchase", buyer, seller, amount_fen, at_ns, trade, part_bp))
 
 
 def _merchant(
@@ -341,7 +343,7 @@ def established(found: Market) -> list[str]:
     for row in found.merchants:
         if row.character != "ring":
             log_of = found.bureau.conduct.get(row.name)
-            for (buyer, kind, _day), (_, _, amount_fen) in (log_of.good if log_of else {}).items():
+            for (buyer, kind, _day), (_, _, amount_fen, _) in (log_of.good if log_of else {}).items():
                 if kind == "completed_sale":
                     spent[buyer] = spent.get(buyer, 0) + amount_fen
                     sources.setdefault(buyer, {})[row.name] = None

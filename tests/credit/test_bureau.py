@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from credit import bureau as bureau_module
 from credit.bureau import HINDRANCES, Bureau, Hindering, Remedy
-from credit.conduct import KINDS, Conduct
+from credit.conduct import KINDS, Conduct, history_bp
 from credit.merchant import Accreditation
 from credit.score import (
     DAY_NS,
@@ -240,6 +240,32 @@ def test_history_with_the_one_who_is_rated_and_its_controller_is_none() -> None:
     assert after(market(), *sales("buyer"), *purchases("buyer", "operator", day=100)).score == without
 
 
+def test_history_counts_by_the_fee_that_was_paid_on_it() -> None:
+    """Half of it at 1 %, whole from 2 % on or where nobody said, none without a fee; a dump keeps it."""
+
+    def scored(fee_bp: int, amount_fen: int = HISTORY_FEN // 2) -> int:
+        bureau, part_bp = market(), history_bp(amount_fen, amount_fen * fee_bp // 10_000)
+        paid = purchases("buyer", "operator", 0, amount_fen)
+        told = [msgspec.structs.replace(one, history_bp=part_bp) for one in paid]
+        score = after(bureau, *sales("buyer"), *told).score
+        assert after(Bureau.load(msgspec.json.decode(msgspec.json.encode(bureau.dump())))).score == score
+        return score
+
+    whole = after(market(), *sales("buyer"), *purchases("buyer", "operator", 0, HISTORY_FEN // 2)).score
+    assert scored(0) == after(market(), *sales("buyer")).score
+    assert scored(0) < scored(100) < scored(200)
+    assert scored(200) == scored(250) == whole
+    assert scored(100, HISTORY_FEN) == whole
+
+
+def test_what_is_history_whole_is_dumped_as_before_fees_were_told() -> None:
+    bureau = market()
+    after(bureau, *sales("buyer"), *purchases("buyer", "operator"))
+    dumped = msgspec.json.decode(msgspec.json.encode(bureau.dump()))
+    assert {len(row) for _, good, _ in dumped["conduct"] for row in good} == {6}
+    assert Bureau.load(dumped) == bureau
+
+
 def test_history_with_ones_own_controller_is_none() -> None:
     bureau = market()
     bureau.admit(verified("branch", owner_id="buyer"))
@@ -419,7 +445,8 @@ def test_the_file_grows_with_pairs_and_days_not_with_trades() -> None:
     bureau = market()
     for number in range(1_000):
         bureau.record(fact("completed_sale", day=1, reference=f"trade-{number}"))
-    assert bureau.conduct["merchant"].good == {("buyer", "completed_sale", 20_001): [1_000, 10**9, 10**9]}
+    row = [1_000, 10**9, 10**9, 10**9]
+    assert bureau.conduct["merchant"].good == {("buyer", "completed_sale", 20_001): row}
 
 
 # --- what counterparties have settled, kept for two weeks of days

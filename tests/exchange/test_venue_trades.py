@@ -77,6 +77,25 @@ def test_acceptance_is_good_conduct_of_both(shop: Shop) -> None:
     assert [kind for _, kind, _ in conduct[shop.buyer].good] == ["completed_purchase"]
 
 
+def test_an_order_is_history_by_the_fee_on_it(shop: Shop) -> None:
+    """`general` keeps 2 %, `computing` half a per cent of what its books trade."""
+    world, trade = shop.world, shop.sell()
+    world.deliver(trade)
+    assert only(world.accept(trade), e.Completed).history_bp == 10_000
+    seller, buyer = world.merchant(cash_fen=10**9), world.merchant(cash_fen=10**9)
+    book = world.book(seller)
+    world.agree(buyer, book)
+    world.ask(seller, book, 10, 20_000)
+    assert only(world.bid(buyer, book, 10, 20_000), e.Settled).history_bp == 2_500
+    logs = world.state.bureau.conduct
+    amounts = {name: [row[2:] for row in logs[name].good.values()] for name in (shop.buyer, seller, buyer)}
+    assert amounts == {
+        shop.buyer: [[10_000, 10_000]],
+        seller: [[200_000, 50_000]],
+        buyer: [[200_000, 50_000]],
+    }
+
+
 @pytest.mark.parametrize("delivery", [ADDRESS, FILE])
 def test_a_delivery_activates_the_entitlement(shop: Shop, delivery: e.Delivery) -> None:
     world, trade = shop.world, shop.sell()
