@@ -461,6 +461,29 @@ class Bureau:
         upheld = [key for key, row in remedies.items() if row.upheld]
         return [fault for fault in self.faults_of(participant_id) if fault_key(fault) not in upheld]
 
+    def inherits(self, participant_id: str, predecessor_id: str) -> bool:
+        """Whether anything is held against the predecessor that is not held against the participant yet."""
+        faults, theirs = (self.conduct.get(one, _NO_LOG).faults for one in (participant_id, predecessor_id))
+        known = {fault_key(fault) for fault in faults.values()}
+        return any(fault_key(fault) not in known for fault in theirs.values())
+
+    def inherit(self, participant_id: str, predecessor_id: str) -> None:
+        """Hold against a participant what is held against another, with what was done about it. Good conduct stays where it
+        was: it cannot be handed on, for then it could be bought."""
+        for fault in self.faults_of(predecessor_id):
+            self.record(msgspec.structs.replace(fault, participant=participant_id))
+        rows = self.remedies.get(predecessor_id, {})
+        for key in [one for one in rows if one not in self.remedies.get(participant_id, {})]:
+            self.set_remedy(participant_id, msgspec.structs.replace(rows[key]))
+
+    def before(self, participant_id: str) -> list[str]:
+        """Closed accounts of the same legal person, the oldest first. O(participants)."""
+        uscc = self.participants[participant_id].uscc
+        if not uscc:
+            return []
+        rows = self.participants.values()
+        return [row.id for row in rows if row.uscc == uscc and row.status == "closed"]
+
     def remedy_of(self, participant_id: str, fault: Conduct) -> Remedy | None:
         """What was done about a fault."""
         return self.remedies.get(participant_id, {}).get(fault_key(fault))

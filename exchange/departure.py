@@ -27,6 +27,7 @@ from exchange.events import (
     VENUE,
     AcceptDeparture,
     AccreditationDecided,
+    ConductInherited,
     Depart,
     DepartureAccepted,
     DepartureBegun,
@@ -65,7 +66,7 @@ STOPPING: Final = {"published": "suspend", "submitted": "return", "public_notice
 Left = tuple[str, str]
 """Kind and id of something that is left."""
 
-STUCK: Final = ("order", "bid", "need", "proposal", "hold", "report", "debt", "claim", "withdrawal")
+STUCK: Final = ("order", "bid", "need", "proposal", "hold", "report", "debt", "claim", "withdrawal", "case")
 """What does not pass on: it is settled, withdrawn or over first."""
 
 
@@ -180,6 +181,8 @@ def accept(state: State, command: AcceptDeparture, at_ns: int) -> Refusal | Iter
 def _passed(state: State, row: Departure) -> Iterator[Event]:
     participant, successor = row.participant, row.successor
     yield DepartureAccepted(participant, successor)
+    if state.bureau.inherits(successor, participant):
+        yield ConductInherited(successor, participant)
     for kind, find in PASSING.items():
         ids = find(state, participant)
         for at in range(0, len(ids), CHUNK):
@@ -245,6 +248,8 @@ def left(state: State, participant: str) -> list[Left]:
     found += [("bill", one.id) for one in state.bills.values()
               if one.state not in ("paid", "refunded") and participant in (one.buyer, one.seller)]  # fmt: skip
     found += [("duty", one) for one in owed(state, participant)]
+    found += [("case", one.id) for one in state.cases.values()
+              if one.participant == participant and (one.decide_ns or one.repair_ns)]  # fmt: skip
     return found + _left_of_shares(state, participant) + _left_of_money(state, participant)
 
 

@@ -2747,6 +2747,14 @@ class RingDecided(Event, frozen=True):
     by: str
 
 
+class ConductInherited(Event, frozen=True):
+    """What was held against the predecessor is held against the participant too, with what was done about it: it took over
+    what was owed, or is the same legal person in a new account."""
+
+    participant: str
+    predecessor: str
+
+
 class CallAuctionHeld(Event, frozen=True):
     """A call auction over a book is over: its fills stand before this event.
 
@@ -3396,6 +3404,7 @@ AnyEvent = (
     | TrusteeObjectionDecided
     | RingQueued
     | RingDecided
+    | ConductInherited
 )
 
 

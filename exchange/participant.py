@@ -29,6 +29,7 @@ from exchange.consequence import suspended_refusal
 from exchange.events import (
     VENUE,
     BanSet,
+    ConductInherited,
     DecideIdentity,
     Event,
     GrantRole,
@@ -420,6 +421,7 @@ def _replacer_refusal(state: State, command: ReplaceKey, row: Participant, at_ns
 
 
 def decide_identity(state: State, command: DecideIdentity, at_ns: int) -> Refusal | list[Event]:
+    """Whoever comes back in a new account has the faults of the old one."""
     step = "verify" if command.accept else "refuse_identity"
     code = state.bureau.refusal(command.participant, step, command.actor, at_ns)  # type: ignore[arg-type]
     if code is not None:
@@ -433,6 +435,7 @@ def decide_identity(state: State, command: DecideIdentity, at_ns: int) -> Refusa
     if not command.accept and not command.reasons:
         return Refusal(Refused.malformed, "give the reasons of the refusal")
     row = state.bureau.participants[command.participant]
+    before = state.bureau.before(row.id) if command.accept else ()
     return [
         IdentityDecided(
             command.participant,
@@ -443,7 +446,8 @@ def decide_identity(state: State, command: DecideIdentity, at_ns: int) -> Refusa
             command.evidence_sha256,
             command.reasons,
             command.actor,
-        )
+        ),
+        *(ConductInherited(row.id, one) for one in before if state.bureau.inherits(row.id, one)),
     ]
 
 
@@ -575,6 +579,11 @@ def apply_identity(state: State, event: IdentityDecided, at_ns: int) -> None:
     _owner_changed(state, event.participant, owner)
     if event.accept:
         state.start_timer(event.mandate_until_ns, "standing", event.participant)
+
+
+def apply_inherited(state: State, event: ConductInherited, at_ns: int) -> None:
+    state.bureau.inherit(event.participant, event.predecessor)
+    state.forget_participant(event.participant)
 
 
 def apply_ban(state: State, event: BanSet, at_ns: int) -> None:

@@ -794,6 +794,7 @@ _APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.SessionMoved: session.apply_moved,
     happened.RingQueued: ring.apply_queued,
     happened.RingDecided: ring.apply_decided,
+    happened.ConductInherited: participant.apply_inherited,
     happened.CallAuctionHeld: book_orders.apply_auction,
     happened.Subscribed: subscription.apply_subscribed,
     happened.SubscriptionMoved: subscription.apply_moved,

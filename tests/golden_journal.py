@@ -115,6 +115,7 @@ def day() -> World:
     directives(world)
     objected(world)
     rings(world)
+    heirs(world)
     halts(world)
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("the venue")))
     world.must(e.AdoptVenueKey(actor=OPERATOR, public_key=public_key("its next"), reason="a key a year"))
@@ -143,6 +144,18 @@ def departures(world: World) -> None:
     world.must(e.Depart(actor=alone, kind="exit", reason="enough"))
     world.wait(days=0.01)
     world.tick()
+
+
+def heirs(world: World) -> None:
+    """Who takes over what another owes has its faults too."""
+    leaving, heir, buyer = world.merchant(), world.merchant(), world.buyer()
+    trade = world.buy(buyer, world.listing(leaving, price_fen=400))
+    world.deliver(trade)
+    world.must(e.RejectDelivery(actor=buyer, trade=trade, reason="half of it is missing"))
+    world.deliver(trade)
+    world.accept(trade)
+    world.must(e.Depart(actor=leaving, kind="merger", reason="absorbed", successor=heir))
+    only(world.must(e.AcceptDeparture(actor=heir, participant=leaving)), e.ConductInherited)
 
 
 def mandates(world: World) -> None:

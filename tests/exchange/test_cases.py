@@ -15,7 +15,7 @@ from exchange.state import DAY_NS, Debt
 from exchange.web.instant import text_of
 from exchange.web.monitoring import rated
 from exchange.web.outlook import outlooks
-from tests.exchange.world import EVIDENCE, OPERATOR, World, only
+from tests.exchange.world import EVIDENCE, OPERATOR, World, only, public_key
 
 
 class Court(World):
@@ -499,3 +499,65 @@ def test_what_was_upheld_is_no_bad_outcome(court: Court) -> None:
     court.must(court.decides(case, True))
     court.days(1)
     assert [rated(court.state, name, court.at_ns).bad for name in (shop, other)] == [False, True]
+
+
+# ---- whoever follows has the faults of the one before
+
+
+def test_a_merger_takes_the_faults_with_it_and_the_heir_may_object(court: Court) -> None:
+    shop, heir, other = court.merchant(), court.merchant(), court.merchant()
+    court.open(shop)
+    court.days(4)
+    assert court.grade(shop) == "D"
+    court.must(e.Depart(actor=shop, kind="merger", reason="absorbed", successor=heir))
+    passed = court.must(e.AcceptDeparture(actor=heir, participant=shop))
+    assert only(passed, e.ConductInherited).predecessor == shop
+    assert court.score(heir) == court.score(shop) < court.score(other)
+    court.days(9)
+    assert court.grade(heir) == "D", "after a notice of its own"
+    fault = court.state.bureau.faults_of(heir)[0]
+    said = e.ObjectToConduct(actor=heir, kind=fault.kind, reference=fault.reference, text="it never was")
+    case = only(court.must(said), e.CaseOpened).case
+    court.must(court.decides(case, True))
+    assert court.score(heir) == court.score(other)
+
+
+def test_nobody_takes_over_while_a_case_is_decided(court: Court) -> None:
+    shop, heir = court.merchant(), court.merchant()
+    case = court.open(shop)
+    court.must(court.objects(case))
+    court.must(e.Depart(actor=shop, kind="merger", reason="absorbed", successor=heir))
+    refusal = court.refused(e.AcceptDeparture(actor=heir, participant=shop))
+    assert f"case {case}" in refusal.detail
+    court.must(court.decides(case, True))
+    court.must(e.AcceptDeparture(actor=heir, participant=shop))
+    assert court.score(heir) == court.score(shop) == court.score(court.merchant())
+
+
+def test_an_objection_that_was_upheld_stays_so_for_the_heir(court: Court) -> None:
+    shop, heir = court.merchant(), court.merchant()
+    for uphold in (True, False):
+        case = court.open(shop, "false_statement")
+        court.must(court.objects(case))
+        court.must(court.decides(case, uphold))
+    court.days(10)
+    court.must(e.Depart(actor=shop, kind="merger", reason="absorbed", successor=heir))
+    court.must(e.AcceptDeparture(actor=heir, participant=shop))
+    assert court.score(heir) == court.score(shop)
+    assert len(court.state.bureau.standing_faults(heir)) == 1
+
+
+def test_who_comes_back_in_a_new_account_has_the_faults_of_the_old_one(court: Court) -> None:
+    shop = court.merchant()
+    court.open(shop)
+    court.days(4)
+    court.must(e.SetStatus(actor=OPERATOR, participant=shop, step="close", reason="it went away"))
+    uscc = court.state.bureau.participants[shop].uscc
+    register = e.RegisterParticipant(
+        actor="", legal_name="back again", public_key=public_key("back"), roles=("merchant",), uscc=uscc
+    )
+    again = only(court.must(register), e.ParticipantRegistered).participant
+    assert court.state.bureau.faults_of(again) == [], "anybody may claim a code"
+    court.verify(again)
+    assert [fault.kind for fault in court.state.bureau.faults_of(again)] == ["data_misuse"]
+    assert court.state.bureau.grade(again, court.at_ns) == "D"
