@@ -42,11 +42,14 @@ from credit.score import (
     Relation,
     Subject,
     Tie,
+    Weighed,
     evidence,
     flows_before,
     fold,
     rate,
     score_and_grade,
+    weigh,
+    weighed_grade,
 )
 
 IDENTITY_STEPS: Final = tuple(dict.fromkeys(taken for _, taken in IDENTITY))
@@ -255,6 +258,9 @@ class _Kept(msgspec.Struct):
     identities: int
     evidence: Evidence
     grade: Grade | None = None
+    weighed: Weighed | None = None
+    """Its faults, where nothing was done about any; each is at `upto_ns` or before."""
+    upto_ns: int = 0
 
 
 SETTLED_DAYS: Final = 16
@@ -416,17 +422,20 @@ class Bureau:
         log = self.conduct.get(conduct.participant)
         if log is None:
             log = self.conduct[conduct.participant] = Log()
+        known = len(log.faults)
         fold(log, conduct)
         if self._kept_day:
-            self._forget(conduct)
+            self._forget(conduct, len(log.faults) > known)
 
-    def _forget(self, conduct: Conduct) -> None:
+    def _forget(self, conduct: Conduct, is_new: bool) -> None:
         """Drop what is kept and no longer true. Good conduct counts only once its day has ended, and then for
-        counterparties' ratings too; so good conduct of a day that was asked about as ended takes everything."""
+        counterparties' ratings too; so good conduct of a day that was asked about as ended takes everything. A fault that
+        is the last is weighed beside those known."""
         if conduct.kind not in GOOD:
             kept = self._kept.get(conduct.participant)
             if kept is not None:
                 kept.grade = None
+                _weigh_one_more(kept, conduct, is_new)
         elif conduct.at_ns // DAY_NS < self._kept_day:
             self._forget_all()
 
@@ -492,7 +501,7 @@ class Bureau:
         """Something was done about a fault; a grade that was kept is worked out anew."""
         self.remedies.setdefault(participant_id, {})[fault_key(remedy)] = remedy
         if participant_id in self._kept:
-            self._kept[participant_id].grade = None
+            self._kept[participant_id].grade = self._kept[participant_id].weighed = None
 
     def is_forged(self, one: str, other: str) -> bool:
         """Whether these are in one ring that was found forged."""
@@ -530,6 +539,11 @@ class Bureau:
         if kept.grade is not None and kept.since_ns <= as_of_ns and plain:
             return kept.grade
         subject, log = self._subject(participant_id, as_of_ns)
+        if plain and participant_id not in self.remedies and _weigh_all(kept, log, as_of_ns):
+            assert kept.weighed is not None
+            kept.since_ns = as_of_ns
+            kept.grade = weighed_grade(kept.weighed, subject, kept.evidence)[1]
+            return kept.grade
         left, waits = self._remedied(participant_id, log, as_of_ns, rewarding)
         grade = score_and_grade(left, subject, kept.evidence, as_of_ns, (*contested, *waits))[1]
         if plain and self._stands(participant_id, log, as_of_ns):
@@ -747,6 +761,27 @@ class Bureau:
 
 _NO_LOG: Final = Log()
 _Row = TypeVar("_Row")
+
+
+def _weigh_all(kept: _Kept, log: Log, as_of_ns: int) -> bool:
+    """Whether all faults are weighed; not where one comes after the instant."""
+    if kept.weighed is None:
+        kept.upto_ns = max([fault.at_ns for fault in log.faults.values()], default=0)
+        if kept.upto_ns <= as_of_ns:
+            kept.weighed = weigh(log, kept.evidence, as_of_ns)
+    return kept.upto_ns <= as_of_ns
+
+
+def _weigh_one_more(kept: _Kept, conduct: Conduct, is_new: bool) -> None:
+    """Beside the others where it is the last of them, of the same day; what mends another makes all be weighed anew."""
+    if kept.weighed is None:
+        return
+    is_last = kept.upto_ns <= conduct.at_ns and conduct.at_ns // DAY_NS == kept.since_ns // DAY_NS
+    if is_new and is_last and KINDS[conduct.kind].effect != "correction":
+        kept.weighed.add(kept.evidence, conduct)
+        kept.upto_ns = conduct.at_ns
+    else:
+        kept.weighed = None
 
 
 def _keep(rows: dict[str, _Row], name: str, row: _Row) -> None:

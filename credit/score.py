@@ -353,16 +353,54 @@ def rate(log: Log, subject: Subject, found: Evidence, as_of_ns: int, contested: 
 def score_and_grade(
     log: Log, subject: Subject, found: Evidence, as_of_ns: int, contested: Contested = ()
 ) -> tuple[int, Grade]:
-    """Those of `rate` without the reasons: about 10 us, and 6 us a fault."""
-    faults = _faults(log, as_of_ns, contested)
-    micro = sum(
-        _ratio_micro(dimension, *_good_and_bad(dimension, found, bad))
-        for dimension, bad in _bad(faults).items()
-    )
-    breaches_micro = sum(fault.weight_micro for fault in faults if fault.kind.effect == "compliance")
+    """Those of `rate` without the reasons: as `weigh` and `weighed_grade`."""
+    weighed = weigh(log, found, as_of_ns, contested)
+    return weighed_grade(weighed, subject, found, _contested_severe(log, as_of_ns, contested))
+
+
+class Weighed(msgspec.Struct):
+    """The faults of a log as of a day, and G and B of each dimension, kept so that one more fault does not weigh all of
+    them anew."""
+
+    weighing: "_Weighing"
+    bad: "dict[Dimension, _Bad]"
+    ratios: dict[Dimension, tuple[int, int]]
+
+    def add(self, found: Evidence, conduct: Conduct) -> None:
+        """One more fault, of the same day and no earlier than any other. O(dimensions that it counts in)."""
+        fault = self.weighing.add(conduct)
+        if fault is None:
+            return
+        for dimension, part in PARTS[conduct.kind].items():
+            bad, (good_micro, bad_micro) = self.bad[dimension], self.ratios[dimension]
+            before = _slips_micro(dimension, found, bad, conduct.counterparty)
+            _count(bad, fault, part)
+            after = _slips_micro(dimension, found, bad, conduct.counterparty)
+            decided_micro = fault.weight_micro * part // MICRO if fault.kind.effect == "adjudicated" else 0
+            self.ratios[dimension] = (
+                good_micro + after[0] - before[0],
+                bad_micro + after[1] - before[1] + decided_micro,
+            )
+
+
+def weigh(log: Log, found: Evidence, as_of_ns: int, contested: Contested = ()) -> Weighed:
+    """About 6 us a fault."""
+    weighing = _weighing(log, as_of_ns, contested)
+    bad = _bad(weighing.faults)
+    ratios = {dimension: _good_and_bad(dimension, found, row) for dimension, row in bad.items()}
+    return Weighed(weighing, bad, ratios)
+
+
+def weighed_grade(
+    weighed: Weighed, subject: Subject, found: Evidence, contested: tuple[str, ...] = ()
+) -> tuple[int, Grade]:
+    """Score and grade of what was weighed; `contested` are the references of severe breaches left out."""
+    faults = weighed.weighing.faults
+    micro = sum([_ratio_micro(dimension, *row) for dimension, row in weighed.ratios.items()])
+    breaches_micro = sum([fault.weight_micro for fault in faults if fault.kind.effect == "compliance"])
     micro += max(0, WEIGHTS["compliance"] * MICRO - breaches_micro)
     micro += _identity_micro(subject) + _tenure_micro(found)
-    caps = _caps(found, faults, as_of_ns // DAY_NS, _contested_severe(log, as_of_ns, contested))
+    caps = _caps(found, faults, weighed.weighing.today, contested)
     total = _rounded(micro)
     return total, _grade(total, faults, caps)[0]
 
@@ -471,8 +509,32 @@ def _is_worth_naming(flow: Flow) -> bool:
     return abs(flow.sold_fen - flow.bought_fen) >= INDEPENDENT_FEN * _DECAY_SCALE
 
 
+class _Weighing(msgspec.Struct):
+    """Faults as of a day that still weigh or are still to be shown, in the order in which they were added; when what was
+    corrected or repaired was; the days of each kind."""
+
+    today: int
+    mended_ns: dict[tuple[ConductKind, str], int]
+    days_of: dict[ConductKind, list[int]] = {}
+    faults: list[_Fault] = []
+
+    def add(self, conduct: Conduct) -> _Fault | None:
+        kind, at_ns = KINDS[conduct.kind], conduct.at_ns
+        repeats = _repeats(self.days_of.setdefault(conduct.kind, []), at_ns // DAY_NS)
+        open_fault = kind.must_correct and self.mended_ns.get(("corrected", conduct.reference), -1) < at_ns
+        repaired = not open_fault and self.mended_ns.get(("repaired", conduct.reference), -1) >= at_ns
+        fault = _fault(conduct, kind, open_fault, repaired, repeats, self.today)
+        if fault is not None:
+            self.faults.append(fault)
+        return fault
+
+
 def _faults(log: Log, as_of_ns: int, contested: Contested) -> list[_Fault]:
     """Faults up to the instant that still weigh or are still to be shown, oldest first."""
+    return _weighing(log, as_of_ns, contested).faults
+
+
+def _weighing(log: Log, as_of_ns: int, contested: Contested) -> _Weighing:
     known = [fault for fault in log.faults.values() if fault.at_ns <= as_of_ns]
     known.sort(key=_instant_order)
     mended_ns = {
@@ -480,19 +542,12 @@ def _faults(log: Log, as_of_ns: int, contested: Contested) -> list[_Fault]:
         for fault in known
         if KINDS[fault.kind].effect == "correction"
     }
-    today, days_of = as_of_ns // DAY_NS, dict[ConductKind, list[int]]()
-    faults = []
+    found = _Weighing(as_of_ns // DAY_NS, mended_ns)
     for conduct in known:
-        kind = KINDS[conduct.kind]
-        if kind.effect == "correction" or (contested and (conduct.kind, conduct.reference) in contested):
-            continue
-        repeats = _repeats(days_of.setdefault(conduct.kind, []), conduct.at_ns // DAY_NS)
-        open_fault = kind.must_correct and mended_ns.get(("corrected", conduct.reference), -1) < conduct.at_ns
-        repaired = not open_fault and mended_ns.get(("repaired", conduct.reference), -1) >= conduct.at_ns
-        fault = _fault(conduct, kind, open_fault, repaired, repeats, today)
-        if fault is not None:
-            faults.append(fault)
-    return faults
+        is_correction = KINDS[conduct.kind].effect == "correction"
+        if not is_correction and not (contested and (conduct.kind, conduct.reference) in contested):
+            found.add(conduct)
+    return found
 
 
 def _contested_severe(log: Log, as_of_ns: int, contested: Contested) -> tuple[str, ...]:
@@ -592,28 +647,35 @@ def _bad(faults: Iterable[_Fault]) -> dict[Dimension, _Bad]:
     bad = {dimension: _Bad() for dimension in RATIOS}
     for fault in faults:
         for dimension, part in PARTS[fault.conduct.kind].items():
-            weight_micro, row = fault.weight_micro * part // MICRO, bad[dimension]
-            if fault.kind.effect == "adjudicated":
-                row.decided_micro += weight_micro
-            else:
-                name = fault.conduct.counterparty
-                row.slips[name] = row.slips.get(name, 0) + weight_micro
+            _count(bad[dimension], fault, part)
     return bad
+
+
+def _count(bad: _Bad, fault: _Fault, part: int) -> None:
+    weight_micro, name = fault.weight_micro * part // MICRO, fault.conduct.counterparty
+    if fault.kind.effect == "adjudicated":
+        bad.decided_micro += weight_micro
+    else:
+        bad.slips[name] = bad.slips.get(name, 0) + weight_micro
 
 
 def _good_and_bad(dimension: Dimension, found: Evidence, bad: _Bad) -> tuple[int, int]:
     """G and B of one dimension."""
-    good_micro, bad_micro, added = (
-        found.good_micro[dimension],
-        bad.decided_micro,
-        found.added_micro[dimension],
-    )
-    for name, slip_micro in bad.slips.items():
-        row = found.seen.get(name, NOTHING_SEEN)
-        good, slips = _good_micro(dimension, row, slip_micro)
-        good_micro += good - added.get(name, 0)
-        bad_micro += slips
+    good_micro, bad_micro = found.good_micro[dimension], bad.decided_micro
+    for name in bad.slips:
+        more_micro, slips_micro = _slips_micro(dimension, found, bad, name)
+        good_micro += more_micro
+        bad_micro += slips_micro
     return good_micro, bad_micro
+
+
+def _slips_micro(dimension: Dimension, found: Evidence, bad: _Bad, name: str) -> tuple[int, int]:
+    """What slips towards one counterparty change of G, and what they add to B."""
+    slip_micro = bad.slips.get(name, 0)
+    if not slip_micro:
+        return 0, 0
+    good, slips = _good_micro(dimension, found.seen.get(name, NOTHING_SEEN), slip_micro)
+    return good - found.added_micro[dimension].get(name, 0), slips
 
 
 def _ratio_lines(dimension: Dimension, found: Evidence, faults: Iterable[_Fault], bad: _Bad) -> list[_Line]:

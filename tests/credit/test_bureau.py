@@ -20,8 +20,10 @@ from credit.score import (
     Log,
     Rating,
     Subject,
+    Weighed,
     flows_before,
     score_and_grade,
+    weighed_grade,
 )
 from tests.credit.register import FOREVER_NS, SOUND_USCC, START_NS, bureau_of, fact, key_of, verified
 
@@ -351,11 +353,16 @@ def test_good_conduct_is_added_up_once_a_day(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_grade_is_kept_until_something_moves_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bureau, calls = market(), list[int]()
 
-    def counted(log: Log, subject: Subject, found: Evidence, as_of_ns: int, contested: Contested) -> Any:
-        calls.append(as_of_ns)
+    def weighed(found: Weighed, subject: Subject, good: Evidence) -> Any:
+        calls.append(found.weighing.today)
+        return weighed_grade(found, subject, good)
+
+    def whole(log: Log, subject: Subject, found: Evidence, as_of_ns: int, contested: Contested) -> Any:
+        calls.append(as_of_ns // DAY_NS)
         return score_and_grade(log, subject, found, as_of_ns, contested)
 
-    monkeypatch.setattr(bureau_module, "score_and_grade", counted)
+    monkeypatch.setattr(bureau_module, "weighed_grade", weighed)
+    monkeypatch.setattr(bureau_module, "score_and_grade", whole)
 
     def asked(day: float) -> int:
         """How often the grade was worked out so far."""
@@ -403,6 +410,24 @@ def test_what_is_kept_of_a_day_never_shows(facts: list[Conduct], days: list[int]
 
 
 # --- snapshots ---
+
+
+@given(FACTS, st.lists(st.integers(-2, 40), max_size=40))
+def test_one_more_fault_of_a_day_is_weighed_as_all_of_them_anew(
+    facts: list[Conduct], later: list[int]
+) -> None:
+    """Facts of one day, some of the days around it, as they come: the score of what is kept is that of the log."""
+    bureau, subject = market(), Subject("merchant", verified=True)
+    bureau.record(fact("completed_sale", day=1, amount_fen=10**7))
+    for hour, conduct in zip(later, facts, strict=False):
+        at_ns = START_NS + 300 * DAY_NS + hour * DAY_NS // 24
+        bureau.record(msgspec.structs.replace(conduct, participant="merchant", at_ns=at_ns))
+        as_of_ns = START_NS + 301 * DAY_NS - 1
+        rating = Bureau.load(bureau.dump()).rating("merchant", as_of_ns)
+        assert bureau.grade("merchant", as_of_ns) == rating.grade
+        kept = bureau._kept["merchant"]
+        if kept.weighed is not None:
+            assert weighed_grade(kept.weighed, subject, kept.evidence) == (rating.score, rating.grade)
 
 
 @given(FACTS)
