@@ -83,6 +83,11 @@ def full(disk: Path, venue: Venue, loaders: list[Loader]) -> Iterator[None]:
     ballast = fill(disk)
     try:
         wait_until("a venue that says so", lambda: not venue.is_ready())
+        before = [len(loader.uncertain) for loader in loaders]
+        wait_until(
+            "the answers to what was under way",
+            lambda: all(len(loader.uncertain) > known for loader, known in zip(loaders, before, strict=True)),
+        )
         acknowledged = sum(len(loader.acknowledged) for loader in loaders)
         ends = time.monotonic() + FULL_SECONDS
         yield

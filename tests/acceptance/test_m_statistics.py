@@ -19,12 +19,12 @@ BEIJING = ZoneInfo("Asia/Shanghai")
 DOCS = ROOT / "docs"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def merchant(venue: Venue) -> Person:
     return venue.merchant()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def buyer(venue: Venue) -> Person:
     return venue.buyer()
 
