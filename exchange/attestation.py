@@ -33,7 +33,7 @@ from exchange.events import (
     RevokeAttestation,
     RevokeProvider,
 )
-from exchange.participant import role_refusal, same_house, standing_refusal
+from exchange.participant import frozen_refusal, role_refusal, same_house, standing_refusal
 from exchange.product import evidence_refusal, gainers
 from exchange.state import Attestation, Provider, State
 
@@ -121,7 +121,7 @@ def _provider_refusal(state: State, command: Attest, at_ns: int) -> Refusal | No
         return Refusal(Refused.forbidden, f"you are accredited for {kinds}, not for {command.kind}")
     if state.bureau.participants[command.actor].public_key != command.public_key:
         return Refusal(Refused.signature_wrong, "your key was replaced: sign with the one that stands now")
-    return None
+    return frozen_refusal(state, command.actor)
 
 
 def _scope_refusal(state: State, command: Attest, at_ns: int) -> Refusal | None:

@@ -105,7 +105,7 @@ from exchange.matching.metering import (
     take,
 )
 from exchange.order import Deal, clearing_facts, law_refusal, read_of, strike, supply_refusal
-from exchange.participant import standing_refusal
+from exchange.participant import frozen_refusal, standing_refusal
 from exchange.refund import lowered_parts
 from exchange.state import Bill, Debt, Entitlement, Listing, State, Subscription, WaitingPlan
 from exchange.trade import RECORDED
@@ -587,8 +587,10 @@ def buy_package(state: State, command: BuyPackage, at_ns: int) -> Refusal | Iter
     package = plan_in(row, month).package
     if package is None:
         return Refusal(Refused.out_of_bounds, "the plan of this subscription has no package")
-    refusal = _package_refusal(state, row, command.count, at_ns) or _funds_refusal(
-        state, row.buyer, package.price_fen * command.count
+    refusal = (
+        frozen_refusal(state, row.buyer)
+        or _package_refusal(state, row, command.count, at_ns)
+        or _funds_refusal(state, row.buyer, package.price_fen * command.count)
     )
     if refusal is not None:
         return refusal

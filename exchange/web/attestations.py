@@ -346,7 +346,7 @@ OPERATIONS: Final = (
     Operation("POST", "/v1/attestations", attest, "Attest the evidence of rules, signed; holds that wait for it are cured",
               "attestations", status=201, asks=AttestationBody, answers=AttestationView,
               refused=(Refused.signature_wrong, Refused.forbidden, Refused.own_case, Refused.not_found,
-                       Refused.out_of_bounds),
+                       Refused.out_of_bounds, Refused.standing_denied),
               example=_SAID | {"signature": _SIGNATURE}, example_answer=_ATTESTATION | {"cured": ["T2"]}),
     Operation("GET", "/v1/attestations", attestations, "Attestations that concern you; reviewers and operators see all",
               "attestations", asks=AttestationQuery, answers=AttestationList,

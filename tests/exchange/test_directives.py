@@ -6,8 +6,10 @@ import pytest
 
 from clearing.ledger import CNY
 from exchange import events as e
+from exchange.attestation import rules_of
 from exchange.state import DAY_NS
 from tests.exchange.test_consequences import put
+from tests.exchange.test_subscriptions import PACKED
 from tests.exchange.world import EVIDENCE, OPERATOR, World, only
 
 NUMBER = "琼数监〔2026〕12号"
@@ -178,4 +180,47 @@ def test_a_report_that_waits_does_not_settle_meanwhile(site: Site, held_back: st
     else:
         put(world, site.buyer, "M")
     assert only(world.must(sold), e.Settled).amount_fen == 500
+    world.check()
+
+
+def test_a_merger_carries_nothing_out_of_a_freeze(site: Site) -> None:
+    """Neither one that begins under it, nor one that waits for its successor when it comes."""
+    world, state = site.world, site.world.state
+    successor, before = world.buyer(), state.ledger.balance(site.buyer, CNY)
+    leave = e.Depart(actor=site.buyer, kind="merger", reason="absorbed", successor=successor)
+    accept = e.AcceptDeparture(actor=successor, participant=site.buyer)
+    site.frozen()
+    assert NUMBER in world.refused(leave).detail
+    site.execute(site.given("lift", NUMBER, number="2"))
+    world.must(leave)
+    site.execute(site.given("freeze", site.buyer, number="3"))
+    assert world.code(accept) == "standing_denied"
+    assert state.ledger.balance(site.buyer, CNY) == before
+    site.execute(site.given("lift", "3", number="4"))
+    world.must(accept)
+    assert state.ledger.balance(site.buyer, CNY) == 0
+    world.check()
+
+
+def test_who_is_frozen_attests_nothing(site: Site) -> None:
+    world = site.world
+    provider = world.provider("compliance")
+    rule = rules_of(world.state.rulebook.rules.values(), "compliance")[0]
+    attestation = world.attestation(provider, world.product(site.shop), rule)
+    site.execute(site.given("freeze", provider))
+    assert NUMBER in world.refused(attestation).detail
+    site.execute(site.given("lift", NUMBER, number="2"))
+    world.must(attestation)
+    world.check()
+
+
+def test_who_is_frozen_buys_no_package(site: Site) -> None:
+    """What is owed goes on being paid; this is not owed."""
+    world = site.world
+    listing = world.metered(site.shop, PACKED)
+    bought = e.BuyPackage(actor=site.buyer, subscription=world.subscribed(site.buyer, listing, 3))
+    site.frozen()
+    assert NUMBER in world.refused(bought).detail
+    site.execute(site.given("lift", NUMBER, number="2"))
+    world.must(bought)
     world.check()
