@@ -351,14 +351,36 @@ def check_uscc(text: str) -> str | None:
     return None
 
 
+_HIGH_BIT: Final = 1 << 255
+_SMALL_ORDER: Final = frozenset(
+    int.from_bytes(bytes.fromhex(text), "little")
+    for text in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
+"""Points of order 1 to 8, in every encoding, without the sign: one signature by such a key fits every text
+(RFC 8032, 5.1; Brendel et al., The Provable Security of Ed25519, 2020)."""
+
+
 def check_public_key(text: str) -> str | None:
-    """What is wrong with a public key, or None: standard base64 of 32 raw Ed25519 bytes, padded."""
+    """What is wrong with a public key, or None: base64 of 32 raw Ed25519 bytes, in the one spelling that there is of
+    them, so that one key is one text; and no key that signs everything at once."""
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return "the key is not base64: send the 32 raw Ed25519 bytes in standard base64"
     if len(raw) != 32:
         return f"the key has {len(raw)} bytes: send the 32 raw Ed25519 bytes"
+    if base64.b64encode(raw).decode() != text:
+        return "the key is not in canonical base64: bits that are left over are zero"
+    if int.from_bytes(raw, "little") % _HIGH_BIT in _SMALL_ORDER:
+        return "the key is of small order, so that its signature says nothing: make a new one"
     return None
 
 

@@ -1,5 +1,6 @@
 """The register: three lives as tables, who decides, and what a number must look like."""
 
+import base64
 from itertools import product
 from typing import get_args
 
@@ -71,6 +72,22 @@ def test_a_public_key_is_32_bytes_in_base64() -> None:
     assert "31 bytes" in str(check_public_key("A" * 40 + "AA=="))
     assert "base64" in str(check_public_key("not a key"))
     assert "base64" in str(check_public_key("公钥"))
+
+
+def test_one_key_has_one_spelling() -> None:
+    """Else one key could be two people."""
+    known = base64.b64encode(bytes(31) + b"\x08").decode()
+    other = known[:42] + chr(ord(known[42]) + 1) + "="
+    assert base64.b64decode(other, validate=True) == base64.b64decode(known)
+    assert check_public_key(known) is None
+    assert "canonical" in str(check_public_key(other))
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\1" + bytes(31), b"\1" + bytes(30) + b"\x80", bytes(32), b"\xec" + b"\xff" * 31]
+)
+def test_a_key_whose_signature_fits_every_text_is_none(raw: bytes) -> None:
+    assert "small order" in str(check_public_key(base64.b64encode(raw).decode()))
 
 
 def test_a_region_is_iso_3166() -> None:
