@@ -195,6 +195,9 @@ DOUBTS: dict[str, tuple[Callable[[Shown], None], list[str]]] = {
     "a member more": (_changed(more=1), ["tampered"]),
     "another instant of signing": (_proof(created="2026-11-24T10:00:00Z"), ["tampered"]),
     "the proof bound to less": (_proof(**{"@context": [vc.CONTEXT]}), ["tampered"]),
+    "a context more": (_changed(**{"@context": [*document()["@context"], "https://x.example/terms"]}), ["tampered"]),
+    "half a letter": (_changed(**{"\ud800": 1}), ["malformed"]),
+    "an end behind all years": (_signed(validUntil="9999-12-31T23:59:59-23:59"), ["malformed"]),
     "the proof bound to nothing": (_proof(**{"@context": []}), ["tampered"]),
     "no proof": (_changed(proof=None), ["malformed"]),
     "two proofs": (_changed(proof=[{}, {}]), ["malformed"]),
@@ -263,6 +266,7 @@ DOUBTS: dict[str, tuple[Callable[[Shown], None], list[str]]] = {
     "a status of two bits": (_entry(statusSize=2), ["status list not verified"]),
     "a status of another purpose": (_entry(statusPurpose="message"), ["status list not verified"]),
     "a status of another kind": (_entry(type="StatusList2021Entry"), ["status list not verified"]),
+    "a status of a list without a name": (_entry(statusListCredential=None), ["status list not verified"]),
     "a status that is none": (_signed(credentialStatus=["revocation"]), ["status list not verified"]),
 }  # fmt: skip
 
