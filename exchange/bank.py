@@ -73,6 +73,7 @@ from exchange.participant import (
     is_active,
     role_refusal,
     same_house,
+    signer_refusal,
 )
 from exchange.state import State
 
@@ -133,7 +134,8 @@ def apply_custody(state: State, event: CustodySet, at_ns: int) -> None:
 def set_payout_account(state: State, command: SetPayoutAccount, at_ns: int) -> Refusal | list[Event]:
     if state.bureau.participants[command.actor].identity != "verified":
         return Refusal(Refused.not_verified, "money is paid out to a verified participant's own account only")
-    if (refusal := account_refusal(state, command.actor)) is not None:
+    refusal = account_refusal(state, command.actor) or signer_refusal(state, command.actor, command.signer)
+    if refusal is not None:
         return refusal
     return [PayoutAccountSet(command.actor, command.account_sha256)]
 
@@ -149,8 +151,8 @@ def request(state: State, command: RequestWithdrawal, at_ns: int) -> Refusal | l
     """Reserved at once, so that it can be spent on nothing else while the bank works."""
     if command.amount_fen <= 0:
         return Refusal(Refused.out_of_bounds, "amount_fen is at least 1")
-    refusal = account_refusal(state, command.actor) or frozen_refusal(state, command.actor)
-    refusal = refusal or debt_refusal(state, command.actor)
+    refusal = account_refusal(state, command.actor) or signer_refusal(state, command.actor, command.signer)
+    refusal = refusal or frozen_refusal(state, command.actor) or debt_refusal(state, command.actor)
     if refusal is not None:
         return refusal
     if command.actor not in state.bank.accounts:

@@ -26,7 +26,7 @@ from exchange.events import (
     SetAddresses,
     SetSecret,
 )
-from exchange.participant import account_refusal, is_taken, role_refusal, same_house
+from exchange.participant import account_refusal, is_taken, role_refusal, same_house, signer_refusal
 from exchange.state import NamedKey, State
 
 KEY_SCOPES: Final = ("read", "trade", "list", "money", "office")
@@ -49,7 +49,8 @@ def add_key(state: State, command: AddKey, at_ns: int) -> Refusal | list[Event]:
 
 
 def _key_refusal(state: State, command: AddKey) -> Refusal | None:
-    if (refusal := account_refusal(state, command.actor)) is not None:
+    refusal = account_refusal(state, command.actor) or signer_refusal(state, command.actor, command.signer)
+    if refusal is not None:
         return refusal
     name = command.name.strip()
     if not 0 < len(name) <= LONGEST_NAME:
@@ -129,7 +130,8 @@ def end_sessions(state: State, command: EndSessions, at_ns: int) -> Refusal | li
 
 def set_secret(state: State, command: SetSecret, at_ns: int) -> Refusal | list[Event]:
     """By the participant itself. Without a password there is no second factor either."""
-    if (refusal := account_refusal(state, command.actor)) is not None:
+    refusal = account_refusal(state, command.actor) or signer_refusal(state, command.actor, command.signer)
+    if refusal is not None:
         return refusal
     if command.kind not in SECRETS:
         return Refusal(Refused.malformed, f"kind is one of {', '.join(SECRETS)}")

@@ -592,15 +592,17 @@ class SetCustody(Command, frozen=True, kw_only=True):
 
 
 class SetPayoutAccount(Command, frozen=True, kw_only=True):
-    """Where a participant is paid to: the salted SHA-256 of an erasable row. The door has seen the signature."""
+    """Where a participant is paid to: the salted SHA-256 of an erasable row. The door has seen `signer` sign."""
 
     account_sha256: str
+    signer: str = ""
 
 
 class RequestWithdrawal(Command, frozen=True, kw_only=True):
-    """The door has seen the signature over amount and command id."""
+    """The door has seen the signature of `signer` over amount and command id."""
 
     amount_fen: int
+    signer: str = ""
 
 
 class CancelWithdrawal(Command, frozen=True, kw_only=True):
@@ -1341,11 +1343,13 @@ class OverrideGrade(Command, frozen=True, kw_only=True):
 
 
 class AddKey(Command, frozen=True, kw_only=True):
-    """A further key of one's own, by name; it opens no more than `scopes`. The door has seen both signatures."""
+    """A further key of one's own, by name; it opens no more than `scopes`. The door has seen both signatures: that of the
+    new key and that of `signer`, the own one."""
 
     name: str
     public_key: str
     scopes: tuple[str, ...]
+    signer: str = ""
 
 
 class EndKey(Command, frozen=True, kw_only=True):
@@ -1363,10 +1367,12 @@ class SetAddresses(Command, frozen=True, kw_only=True):
 
 
 class SetSecret(Command, frozen=True, kw_only=True):
-    """A password or a second factor counts from now on (`kind`): the salted hash of its erasable row. Empty: none does."""
+    """A password or a second factor counts from now on (`kind`): the salted hash of its erasable row. Empty: none does.
+    `signer` is the own key behind it."""
 
     kind: str
     sha256: str = ""
+    signer: str = ""
 
 
 class EndSessions(Command, frozen=True, kw_only=True):

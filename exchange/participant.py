@@ -187,6 +187,14 @@ def account_refusal(state: State, participant: str) -> Refusal | None:
     return bureau_refusal("participant_closed" if status == "closed" else "participant_suspended")
 
 
+def signer_refusal(state: State, participant: str, signer: str) -> Refusal | None:
+    """None while the own key whose signature the door has seen is the one that stands: a key that was stolen must not
+    leave anything behind itself that was under way when it was replaced. Empty where no door asked for a signature."""
+    if signer in ("", state.bureau.participants[participant].public_key):
+        return None
+    return Refusal(Refused.signature_wrong, "your key was replaced: sign with the one that stands now")
+
+
 def bureau_refusal(code: Any) -> Refusal:
     """The bureau's refusal in the venue's words."""
     zh, en = WORDS[code]

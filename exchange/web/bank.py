@@ -320,21 +320,24 @@ async def instructions(call: Call, asked: None) -> Instructions:
     )
 
 
-async def _signed(call: Call, text: str, signature: str) -> None:
-    """A token alone moves no money out: the participant's key signs each time (RFC 8032)."""
+async def _signed(call: Call, text: str, signature: str) -> str:
+    """A token alone moves no money out: the participant's key, which is given back, signs each time (RFC 8032)."""
     participant = call.participant
     public_key = await call.read(lambda state: state.bureau.participants[participant].public_key)
     if not signed_by(public_key, text, signature):
         raise Refusing(Refused.signature_wrong, f"sign the text {text} with your registered key")
+    return public_key
 
 
 async def set_payout_account(call: Call, body: PayoutAccount) -> PayoutAccountView:
     """Earlier rows of the participant go with it, but for those that a payment under way still needs."""
     participant = call.participant
-    await _signed(call, payout_account_text(participant, body.bank_code, body.account), body.signature)
+    signer = await _signed(
+        call, payout_account_text(participant, body.bank_code, body.account), body.signature
+    )
     content = msgspec.json.encode(KeptAccount(body.account, body.bank_code))
     sha256 = await _keep(call.desk, "account", participant, content)
-    command = SetPayoutAccount(actor=participant, key=call.key, account_sha256=sha256)
+    command = SetPayoutAccount(actor=participant, key=call.key, account_sha256=sha256, signer=signer)
     event = (await _submit_kept(call, command, sha256)).events[0]
     assert isinstance(event, PayoutAccountSet)
     needed = await call.read(lambda state: _needed_rows(state, participant))
@@ -376,8 +379,8 @@ async def withdraw(call: Call, body: WithdrawalBody) -> WithdrawalView:
             Refused.malformed, "Idempotency-Key is part of what is signed: send a new UUID version 7"
         )
     participant = call.participant
-    await _signed(call, withdrawal_text(participant, body.amount_fen, call.key), body.signature)
-    command = RequestWithdrawal(actor=participant, key=call.key, amount_fen=body.amount_fen)
+    signer = await _signed(call, withdrawal_text(participant, body.amount_fen, call.key), body.signature)
+    command = RequestWithdrawal(actor=participant, key=call.key, amount_fen=body.amount_fen, signer=signer)
     outcome = await call.submit(command)
     event = outcome.events[0]
     assert isinstance(event, WithdrawalRequested)

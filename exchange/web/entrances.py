@@ -103,7 +103,12 @@ async def add_key(call: Call, body: NewKey) -> NamedKeyView:
         detail = f"sign the text {text} with your own key (signature) and with the new one (proof)"
         raise Refusing(Refused.signature_wrong, detail)
     command = AddKey(
-        actor=participant, key=call.key, name=body.name, public_key=body.public_key, scopes=body.scopes
+        actor=participant,
+        key=call.key,
+        name=body.name,
+        public_key=body.public_key,
+        scopes=body.scopes,
+        signer=own,
     )
     outcome = await call.submit(command)
     event = outcome.events[0]

@@ -89,7 +89,7 @@ async def set_password(call: Call, body: NewPassword) -> FactorView:
 async def take_away(call: Call, asked: None) -> Response[None]:
     """Password and second factor: nobody enters at a console any more."""
     participant = call.participant
-    await call.submit(SetSecret(actor=participant, key=call.key, kind="password"))
+    await call.submit(SetSecret(actor=participant, key=call.key, kind="password", signer=_own_key(call)))
     for kind in ("password", "totp"):
         await passwords.drop_others(call.desk, participant, kind, "")
     return Response(None, status_code=204)
@@ -125,6 +125,11 @@ async def confirm_totp(call: Call, body: Confirmation) -> FactorView:
     return await _count(call, "totp", sha256)
 
 
+def _own_key(call: Call) -> str:
+    """Of whoever asks, as it stands while its token is good: only logins with it have the scope `account`."""
+    return call.desk.people()[call.participant].public_key
+
+
 async def _count(call: Call, kind: str, sha256: str) -> FactorView:
     """From now on this row counts. Where that is refused it goes again.
 
@@ -132,7 +137,8 @@ async def _count(call: Call, kind: str, sha256: str) -> FactorView:
     """
     participant = call.participant
     try:
-        outcome = await call.submit(SetSecret(actor=participant, kind=kind, sha256=sha256))
+        command = SetSecret(actor=participant, kind=kind, sha256=sha256, signer=_own_key(call))
+        outcome = await call.submit(command)
     except Refusing:
         counts = await call.read(lambda state: passwords.kept_in(state, participant, kind))
         await passwords.drop_others(call.desk, participant, kind, counts)

@@ -143,6 +143,24 @@ def test_a_password_and_a_second_factor_come_and_go(world: World) -> None:
     world.check()
 
 
+def test_what_the_key_before_signed_leaves_nothing_behind(world: World) -> None:
+    """A stolen key whose owner replaces it has requests under way: they are seen with it and decided behind it."""
+    buyer = world.buyer()
+    stolen, good = world.key_of(buyer), public_key("good")
+    world.must(e.ReplaceKey(actor=buyer, participant=buyer, public_key=good, replaced=stolen))
+    late = (
+        add(buyer, signer=stolen),
+        e.SetSecret(actor=buyer, kind="password", sha256="1", signer=stolen),
+        e.SetPayoutAccount(actor=buyer, account_sha256="ab" * 32, signer=stolen),
+        e.RequestWithdrawal(actor=buyer, amount_fen=1, signer=stolen),
+    )
+    for command in late:
+        assert world.code(command) == "signature_wrong"
+        again = world.do(replace(command, signer=good)).refusal
+        assert again is None or again.code.name == "funds_insufficient"
+    world.check()
+
+
 def test_an_operator_lifts_nothing_in_its_own_house(world: World) -> None:
     buyer = world.person("buyer", owner=OPERATOR)
     world.must(networks(buyer, "203.0.113.0/24"))
