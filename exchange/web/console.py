@@ -31,7 +31,7 @@ from exchange.web.desk import Desk
 from exchange.web.factors import prove
 from exchange.web.hashing import LONGEST
 from exchange.web.instant import text_of
-from exchange.web.operation import DATABASE_ERRORS, Call, Operation, command_id, methods, noted
+from exchange.web.operation import DATABASE_ERRORS, Call, Operation, command_id, methods, named_in, noted
 from exchange.web.orders import respond
 from exchange.web.overview import ENVIRONMENT, Overview, alert_row, code_words, words_of
 from exchange.web.pages import language
@@ -405,6 +405,7 @@ async def _stream(
         await respond(send, 200 if session is None else 503, body, *_STREAM, *_plain_headers())
         return
     visit = Visit(call, session)
+    call.offices, call.reader = ("operator",), session.participant
     dressed = visit.dressed(Response(b""))
     cookies = [(b"set-cookie", one.to_header(header="").encode()) for one in dressed.cookies]
     headers = [*_STREAM, *_plain_headers(), *cookies]
@@ -432,8 +433,10 @@ async def _gone(receive: Any) -> None:
 
 
 async def _tell(desk: Desk, overview: Overview, call: Call, tongue: Tongue, send: Any) -> None:
-    """The parts that changed, once a second, until the sitting or the venue ends."""
+    """The parts that changed, once a second, until the sitting or the venue ends. Whom they name that was not named
+    before is in the audit log first."""
     told: dict[str, str] = {}
+    named: set[bytes] = set()
     ends_s = time.monotonic() + STREAM_S
     quiet_s = time.monotonic()
     body = b"retry: 2000\n\n"
@@ -446,6 +449,7 @@ async def _tell(desk: Desk, overview: Overview, call: Call, tongue: Tongue, send
         except DATABASE_ERRORS:
             parts = {}
         changed = {name: html for name, html in parts.items() if told.get(name) != html}
+        changed = await _note_new(call, changed, named)
         told.update(changed)
         if changed:
             body += b"event: parts\ndata: " + msgspec.json.encode(changed) + b"\n\n"
@@ -456,6 +460,21 @@ async def _tell(desk: Desk, overview: Overview, call: Call, tongue: Tongue, send
             body, quiet_s = b"", time.monotonic()
         await _pause(desk)
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _note_new(call: Call, changed: dict[str, str], named: set[bytes]) -> dict[str, str]:
+    """What of it may be shown: where the log cannot be written, nothing that names somebody new. A row for each glance
+    would be one a second: one that shows nobody new is none."""
+    content = msgspec.json.encode(changed)
+    found = named_in(content)
+    if found <= named:
+        return changed
+    try:
+        await noted(call, Response(content))
+    except DATABASE_ERRORS:
+        return {name: html for name, html in changed.items() if named_in(html.encode()) <= named}
+    named |= found
+    return changed
 
 
 async def _pause(desk: Desk) -> None:
@@ -512,7 +531,7 @@ def _handler(
             return visit.message("closed", "closed_why", 401, how=True)
         try:
             shown = await _in_time(page(visit), left)
-            return await _noted(visit, shown, path) if signed_in and method == "GET" else shown
+            return await _noted(visit, shown, path) if signed_in and _counts(method, shown) else shown
         except CursorInvalid:
             return visit.message("no_such", "no_such_why", 404)
         except Refusing as error:
@@ -528,6 +547,11 @@ def _handler(
         include_in_schema=False,
         name=f"desk {method} {path}",
     )(handle)
+
+
+def _counts(method: str, shown: Response[Any]) -> bool:
+    """What was looked at, and a step that was taken: its form leads on to another page, a refused one is shown again."""
+    return method == "GET" or shown.status_code == 303
 
 
 async def _noted(visit: Visit, shown: Response[Any], path: str) -> Response[Any]:

@@ -405,6 +405,11 @@ _NAMED: Final = re.compile(rb"(?<![A-Za-z0-9_])P[1-9][0-9]{0,17}(?![A-Za-z0-9_])
 """A participant's id, wherever it stands in an answer: one too many is better noted than one too few."""
 
 
+def named_in(content: bytes) -> set[bytes]:
+    """The participants whom an answer names."""
+    return set(_NAMED.findall(content))
+
+
 def offices_of(call: Call) -> tuple[str, ...]:
     """The offices that opened a read, or in which a step was taken; empty where there was none."""
     if call.scope["method"] in READS:
@@ -425,8 +430,8 @@ async def noted(call: Call, response: Response[Any]) -> Response[Any]:
     )
     method, query = call.scope["method"], call.scope["query_string"]
     path = call.scope["path"].replace("\0", "\ufffd")  # which PostgreSQL cannot hold
-    found = _NAMED.findall(b" ".join([content, path.encode(), query]))
-    subjects = tuple(sorted(dict.fromkeys(one.decode() for one in found if one.decode() != reader)))
+    found = named_in(b" ".join([content, path.encode(), query])) - {reader.encode()}
+    subjects = tuple(sorted(one.decode() for one in found))
     if subjects or method not in READS or set(INSPECTING).intersection(offices):
         asked = method, path, query.decode("latin-1")[:LONGEST_QUERY]
         await call.desk.audit.write(Seen(call.now_ns, reader, offices, call.purpose, *asked, subjects))

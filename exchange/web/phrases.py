@@ -16,8 +16,8 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "trades": ("交易", "Trades"),
     "find": ("查找", "Find"),
     "find_hint": (
-        "订单 O12、交易 T5、挂牌 L3、参与方 P2、指令编号",
-        "Order O12, trade T5, listing L3, party P2, command id",
+        "订单 O12、交易 T5、挂牌 L3、参与方 P…、指令编号",
+        "Order O12, trade T5, listing L3, party P…, command id",
     ),
     "leave": ("退出", "Sign out"),
     "other_tongue": ("English", "中文"),

@@ -554,6 +554,40 @@ async def test_live_parts_are_those_that_changed(web: Doors, browser: Browser, b
         assert "halts" not in seen
 
 
+async def glances(web: Doors, method: str, path: str) -> list[tuple[str, ...]]:
+    """Whom requests of this kind named, by the audit log, the oldest first."""
+    found = await web.venue.desk.audit.page("P1", "", 0, 2**62, 2**62, web.venue.engine.now_ns(), 200)
+    seen = [row.seen for row in reversed(found)]
+    return [
+        one.subjects for one in seen if (one.method, one.path, one.roles) == (method, path, ("operator",))
+    ]
+
+
+async def test_whom_the_live_parts_name_is_in_the_audit_log_once(
+    web: Doors, browser: Browser, buyer: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "PAUSE_S", 0.05)
+    async with Stream(web, browser.cookies) as stream:
+        await stream.parts()
+        await browser.text("/desk/trading")
+        for _ in range(3):
+            await buyer.ask("POST", "/v1/orders", json=UNLAWFUL)
+            while "latest" not in await stream.parts():
+                pass
+    assert await glances(web, "GET", "/desk/events") == [(buyer.participant,)]
+    assert await glances(web, "GET", "/desk/trading") == [], (
+        "nobody is on that page, the form that finds them apart"
+    )
+
+
+async def test_a_step_at_the_desk_is_in_the_audit_log(web: Doors, browser: Browser) -> None:
+    form = halting(await browser.form())
+    assert (await browser.post("/desk/trading", {**form, "reason": ""})).status_code == 400
+    assert await glances(web, "POST", "/desk/trading") == []
+    assert (await browser.post("/desk/trading", form)).status_code == 303
+    assert await glances(web, "POST", "/desk/trading") == [()]
+
+
 async def test_many_who_look_share_one_rendering(web: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
     shown, looked = Overview(web.venue.desk), []
     sight = web.venue.desk.monitor.sight
