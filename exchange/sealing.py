@@ -99,17 +99,20 @@ class Sealer:
 
     @property
     def method(self) -> str:
-        return method_of(self.place.did, self.ring.key.public_key)
+        return self._method_of(self.ring.key)
+
+    def _method_of(self, key: Key) -> str:
+        return method_of(self.place.did, key.public_key)
 
     async def credential(self, row: CredentialRecord, at_ns: int) -> str:
         """The signed document, the same each time until the key changes or it is renewed."""
-        named = row.id, self.method, row.valid_until_ns
+        key = self.ring.key  # which may be another one after each wait
+        named = row.id, self._method_of(key), row.valid_until_ns
         kept: str | None = await self.pool.fetchval(_KEPT, *named)
         if kept is not None:
             return kept
-        await self.pool.execute(
-            _KEEP, *named, at_ns, self._signed(document_of(issued_of(row), self.place), at_ns)
-        )
+        document = document_of(issued_of(row), self.place)
+        await self.pool.execute(_KEEP, *named, at_ns, self._signed(document, at_ns, key))
         body: str = await self.pool.fetchval(_KEPT, *named)
         return body
 
@@ -123,7 +126,7 @@ class Sealer:
         if kept is None or not self._is_good(kept, numbers, at_ns):
             until_ns = at_ns + LIST_LIVES_NS
             document = status_document(purpose, which, numbers, self.place, at_ns, until_ns)
-            kept = _List(numbers, self.method, at_ns, self._signed(document, at_ns))
+            kept = _List(numbers, self.method, at_ns, self._signed(document, at_ns, self.ring.key))
             self._lists[purpose, which] = kept
         return kept.body
 
@@ -131,8 +134,8 @@ class Sealer:
         fresh = kept.signed_at_ns <= at_ns < kept.signed_at_ns + LIST_KEPT_NS
         return fresh and kept.numbers == numbers and kept.method == self.method
 
-    def _signed(self, document: vc.Document, at_ns: int) -> str:
-        signed = vc.proved(document, vc.options_of(self.method, at_ns), self.ring.key.sign_bytes)
+    def _signed(self, document: vc.Document, at_ns: int, key: Key) -> str:
+        signed = vc.proved(document, vc.options_of(self._method_of(key), at_ns), key.sign_bytes)
         return json.dumps(signed, ensure_ascii=False, separators=(",", ":"))
 
     def jwt(self, body: str) -> str:
