@@ -334,7 +334,7 @@ class Call:
     async def chunks(self, limit: int) -> AsyncIterator[bytes]:
         """The body as it arrives; refuses one that grows beyond the limit."""
         announced = self.header("content-length")
-        if announced.isdigit() and int(announced) > limit:
+        if announced.isascii() and announced.isdigit() and int(announced) > limit:
             raise Refusing(Refused.too_large, f"the body may have {limit} bytes")
         total = 0
         async for chunk in body_chunks(self.receive):

@@ -16,7 +16,7 @@ from exchange.participant import same_house
 from exchange.projection import CaseRecord
 from exchange.state import DAY_NS, State
 from exchange.web.instant import Instant, ns_of, optional_text, text_of
-from exchange.web.operation import Call, Operation, Paging
+from exchange.web.operation import CURSOR_INVALID, Call, Operation, Paging
 from exchange.web.participants import EXAMPLE_USCC, page_of
 from exchange.web.problem import Refusing
 
@@ -168,7 +168,9 @@ async def contribution(call: Call, asked: ContributionQuery) -> Contributions:
     if since_ns >= until_ns:
         raise Refusing(Refused.out_of_bounds, "from lies before until")
     rows = await _appraised(call, since_ns, until_ns)
-    begin = int(asked.cursor) if asked.cursor.isdigit() and len(asked.cursor) < 10 else 0
+    if asked.cursor and not (asked.cursor.isascii() and asked.cursor.isdigit() and len(asked.cursor) < 10):
+        raise Refusing(Refused.malformed, CURSOR_INVALID)
+    begin = int(asked.cursor or 0)
     shown = rows[begin : begin + asked.limit]
     following = str(begin + asked.limit) if begin + asked.limit < len(rows) else None
     names = await call.read(lambda state: _names(state, shown))

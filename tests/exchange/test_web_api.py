@@ -143,10 +143,20 @@ async def test_an_oversize_body_is_refused_before_it_is_read(web: Doors) -> None
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=201", "limit=x", "limit=1&more=2", "cursor=zzz", "cursor=%00", "cursor=" + "9" * 300],
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "limit=1&more=2",
+        "cursor=zzz",
+        "cursor=%C2%B2",
+        "cursor=%00",
+        "cursor=" + "9" * 300,
+    ],
 )
 @pytest.mark.parametrize(
-    "path", ["/v1/orders", "/v1/trades", "/v1/statement", "/v1/refusals", "/v1/catalogue"]
+    "path",
+    ["/v1/orders", "/v1/trades", "/v1/statement", "/v1/refusals", "/v1/catalogue", "/v1/credit/contribution"],
 )
 async def test_a_query_that_cannot_be_read_is_malformed(web: Doors, path: str, query: str) -> None:
     answer = await web.operator.ask("GET", f"{path}?{query}")
