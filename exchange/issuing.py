@@ -420,12 +420,16 @@ def apply_moved(state: State, event: CredentialMoved, at_ns: int) -> None:
 
 
 def apply_key(state: State, event: VenueKeyAdopted, at_ns: int) -> None:
-    """In journals of before there were credentials, `by` is empty: when a key began is not known of those."""
+    """In journals of before there were credentials, `by` is empty: when a key began is not known of those.
+
+    No key before outlasts the one that ends now: where that is at once, it may be an earlier one that was stolen.
+    """
     state.venue_key = event.public_key
     if not event.by:
         return
+    ends_ns = event.old_until_ns
     kept = {
-        row.public_key: row if row.until_ns else VenueKey(row.public_key, row.since_ns, event.old_until_ns)
+        row.public_key: VenueKey(row.public_key, row.since_ns, min(row.until_ns or ends_ns, ends_ns))
         for row in keys_at(state, at_ns)
     }
     state.venue_keys = kept | {event.public_key: VenueKey(event.public_key, at_ns)}

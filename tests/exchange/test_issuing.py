@@ -299,6 +299,18 @@ def test_a_key_verifies_until_its_overlap_ends() -> None:
     world.check()
 
 
+def test_no_key_outlasts_the_one_behind_it() -> None:
+    """A year's change, and a week later it is known that the key of before was stolen."""
+    world = World()
+    world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("one")))
+    for name, days in (("two", 90), ("three", 0)):
+        key = public_key(name)
+        world.must(e.AdoptVenueKey(actor=OPERATOR, public_key=key, reason="new", overlap_days=days))
+    left = issuing.keys_at(world.state, world.at_ns)
+    assert [row.public_key for row in left] == [public_key("three")]
+    world.check()
+
+
 def test_a_stolen_key_ends_at_once() -> None:
     world = World()
     world.must(e.AdoptVenueKey(actor=e.VENUE, public_key=public_key("one")))
