@@ -37,6 +37,8 @@ SECRETS: Final = ("password", "totp")
 
 MOST_KEYS: Final = 50
 MOST_NETWORKS: Final = 50
+MOST_ENDED: Final = 1_000
+"""Sessions ended one by one whose tokens would go on otherwise: each is looked at with every further one."""
 LONGEST_NAME: Final = 40
 
 
@@ -122,9 +124,15 @@ def _networks_refusal(allow: tuple[str, ...]) -> Refusal | None:
 
 
 def end_sessions(state: State, command: EndSessions, at_ns: int) -> Refusal | list[Event]:
-    if command.session:
-        return [SessionEnded(command.actor, command.session, command.until_ns)]
     entrance = state.entrances.get(command.actor)
+    if command.session:
+        ended = () if entrance is None else entrance.ended.values()
+        if sum(until_ns > at_ns for until_ns in ended) >= MOST_ENDED:
+            detail = (
+                f"{MOST_ENDED} sessions were ended one by one: end all that there are (DELETE /v1/sessions)"
+            )
+            return Refusal(Refused.out_of_bounds, detail)
+        return [SessionEnded(command.actor, command.session, command.until_ns)]
     return [SessionsEnded(command.actor, (entrance.generation if entrance else 0) + 1)]
 
 

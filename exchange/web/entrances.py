@@ -268,7 +268,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "DELETE", "/v1/sessions/{session}", end_session, "End one own session: its token opens nothing any more",
-        "identity", status=204, refused=(Refused.id_conflict,),
+        "identity", status=204, refused=(Refused.id_conflict, Refused.out_of_bounds),
     ),
     Operation(
         "DELETE", "/v1/sessions", end_sessions, "End all own sessions, this one too", "identity", status=204,

@@ -143,6 +143,22 @@ def test_a_password_and_a_second_factor_come_and_go(world: World) -> None:
     world.check()
 
 
+def test_sessions_are_ended_one_by_one_up_to_a_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is kept until its token ends, and looked at with every further one."""
+    monkeypatch.setattr(entrance, "MOST_ENDED", 2)
+    buyer = world.buyer()
+    one, two, three = (
+        e.EndSessions(actor=buyer, session=name, until_ns=world.at_ns + DAY_NS)
+        for name in ("one", "two", "three")
+    )
+    world.must(one)
+    world.must(two)
+    assert world.code(three) == "out_of_bounds"
+    world.must(e.EndSessions(actor=buyer))
+    world.must(three)
+    world.check()
+
+
 def test_what_the_key_before_signed_leaves_nothing_behind(world: World) -> None:
     """A stolen key whose owner replaces it has requests under way: they are seen with it and decided behind it."""
     buyer = world.buyer()
