@@ -29,7 +29,7 @@ develop:
 	@sh .ci/install requirements-dev.txt
 
 test: develop
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: develop
 	@$(BIN)/ruff check .

@@ -86,6 +86,11 @@ def person_of(venue: Venue, role: str) -> Person:
     return venue.operator if role == "operator" else venue.official(role)
 
 
+READING = ("reviewer", "auditor", "regulator")
+"""Offices that mostly read. What is malformed is refused alike whoever asks, so the cases made from each schema's limits
+(`coverage`, three fifths of the time) are sent by the others."""
+
+
 @pytest.mark.parametrize("role", ["operator", "merchant", "reviewer", "auditor", "regulator", "anonymous"])
 def test_schemathesis_finds_no_5xx_and_no_undocumented_status(tmp_path: Path, role: str) -> None:
     """Generated requests of one who may do much, on every operation. The seed is fixed: a failure repeats."""
@@ -103,7 +108,8 @@ def test_schemathesis_finds_no_5xx_and_no_undocumented_status(tmp_path: Path, ro
             "--no-color",
         ]
         command += [*headers, "--checks", CHECKS, "--seed", "7"]
-        command += ["--max-examples", "5", "--phases", "examples,coverage,fuzzing", "--continue-on-failure"]
+        phases = "examples,fuzzing" if role in READING else "examples,coverage,fuzzing"
+        command += ["--max-examples", "5", "--phases", phases, "--continue-on-failure"]
         if role != "anonymous":
             command += [f"--exclude-path={one}" for one in ENDS_THE_LOGIN]
         told = subprocess.run(
