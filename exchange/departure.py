@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from clearing.ledger import CNY, Leg, deposit_owner, unit_asset
 from credit.merchant import CREDENTIAL, holds
+from exchange.consequence import look
 from exchange.events import (
     VENUE,
     AcceptDeparture,
@@ -175,14 +176,15 @@ def accept(state: State, command: AcceptDeparture, at_ns: int) -> Refusal | Iter
         return Refusal(
             Refused.wrong_state, f"{named}: these do not pass on; let them be settled or withdrawn first"
         )
-    return _passed(state, row)
+    return _passed(state, row, at_ns)
 
 
-def _passed(state: State, row: Departure) -> Iterator[Event]:
+def _passed(state: State, row: Departure, at_ns: int) -> Iterator[Event]:
     participant, successor = row.participant, row.successor
     yield DepartureAccepted(participant, successor)
     if state.bureau.inherits(successor, participant):
         yield ConductInherited(successor, participant)
+        yield from look(state, successor, at_ns)
     for kind, find in PASSING.items():
         ids = find(state, participant)
         for at in range(0, len(ids), CHUNK):

@@ -6,6 +6,7 @@ GET  /v1/credit/me/outlook                 items: {event, points, fades_at, repa
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from tests.acceptance.casebook import (
     until,
     upheld,
 )
-from tests.story import Person, Venue, done, instant, parsed, refused, sha256_of
+from tests.story import Person, Venue, done, instant, parsed, refused, sha256_of, shuji
 
 
 @pytest.fixture
@@ -209,3 +210,44 @@ def test_an_override_needs_two_and_has_a_reason_and_an_end(venue: Venue, merchan
     in_force(venue, merchant)
     assert grade(merchant) == "M"
     assert GENERAL not in json.dumps(rating(merchant)["reasons"])
+
+
+def test_cases_grades_and_heirs_survive_a_kill(tmp_path: Path) -> None:
+    """One noticed, one objected to, one in force and passed on: killed between, each goes on where it was; `verify` finds
+    nothing, and whoever is absorbed leaves no record behind."""
+    venue = Venue(tmp_path / "data").start()
+    try:
+        noticed, objecting, blamed, heir = (venue.merchant() for _ in range(4))
+        waiting = determined(venue, objecting, SEVERE)
+        bad = determined(venue, blamed, SEVERE)
+        in_force(venue, blamed, bad)
+        done(object_to(objecting, waiting))
+        fresh = determined(venue, noticed)
+        before = [(score(person), grade(person)) for person in (noticed, objecting, blamed)]
+        venue.kill()
+        venue.restart()
+        assert [(score(person), grade(person)) for person in (noticed, objecting, blamed)] == before
+        assert [row[1] for row in before] == ["M", "C", "D"]
+        done(decide(second_reviewer(venue), waiting, "uphold"))
+        venue.kill()
+        venue.restart()
+        assert grade(objecting) == "M"
+        in_force(venue, noticed, fresh)
+        assert read(noticed, fresh)["state"] == "in_force"
+        assert score(noticed) < before[0][0]
+        done(
+            blamed.post(
+                "/v1/participants/me/departure",
+                {"kind": "merger", "reason": "合并", "successor": heir.participant},
+            )
+        )
+        done(heir.post(f"/v1/participants/{blamed.participant}/departure/accept"))
+        venue.kill()
+        venue.restart()
+        assert rating(heir)["computed_grade"] == "D"
+        in_force(venue, heir)
+        assert grade(heir) == "D"
+        verified = shuji("verify", "--data", str(venue.data))
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+    finally:
+        venue.close()
