@@ -834,6 +834,13 @@ class DecideRing(Command, frozen=True, kw_only=True):
     reason: str
 
 
+class ObjectToRing(Command, frozen=True, kw_only=True):
+    """A member's objection to the finding that a ring is forged; one a ring."""
+
+    ring: str
+    text: str
+
+
 class ReportTrade(Command, frozen=True, kw_only=True):
     """One side's report of a bilateral trade; it is judged when the other side reports the same terms."""
 
@@ -2753,6 +2760,16 @@ class RingDecided(Event, frozen=True):
     by: str
 
 
+class RingObjected(Event, frozen=True):
+    """The finding is looked at again by `decider` until `decide_ns`; at its date, not decided, it is taken back."""
+
+    ring: str
+    participant: str
+    text: str
+    decider: str
+    decide_ns: int
+
+
 class ConductInherited(Event, frozen=True):
     """What was held against the predecessor is held against the participant too, with what was done about it: it took over
     what was owed, or is the same legal person in a new account."""
@@ -3411,6 +3428,7 @@ AnyEvent = (
     | RingQueued
     | RingDecided
     | ConductInherited
+    | RingObjected
 )
 
 

@@ -59,7 +59,7 @@ LATER: Final = (
     "subscriptions", "bills", "plans", "entrances", "departures", "predecessors", "credentials", "venue_keys",
     "graded", "cases", "overrides",
     "mandates", "brokered",
-    "directives", "frozen", "objected", "hosts", "rings", "pace",
+    "directives", "frozen", "objected", "hosts", "rings", "ring_objections", "pace",
 )  # fmt: skip
 """Dictionaries of the state that are dumped only when they say something: kept journals keep their hashes."""
 
@@ -673,6 +673,16 @@ class FoundRing(Struct, kw_only=True):
     decided_ns: int = 0
 
 
+class RingObjection(Struct, kw_only=True):
+    """A member's word against the finding that a ring is forged; `decide_ns` is 0 once it is decided."""
+
+    participant: str
+    text: str
+    decider: str
+    at_ns: int
+    decide_ns: int
+
+
 class Session(Struct, frozen=True):
     """The phase of a board's books since an instant; its timetable looks at it again at `next_ns` (0: never)."""
 
@@ -901,7 +911,7 @@ class State:
     `awarding`: trade on hold, and the proposal that it is the award of.
     `auctions` are by listing; `bidding` finds a standing bid's listing.
     `pace`: seller whose grade limits it, the last day (UTC) on which it sold large orders, and how many.
-    `rings` are those found that wait for a reviewer or were decided.
+    `rings` are those found that wait for a reviewer or were decided, `ring_objections` what their members say, by ring.
     `sessions`: board, where it has a timetable or was moved; the others trade at any hour.
     `graded`: whose grade in force is not M, or about to be another one; the others are M.
     """
@@ -1053,6 +1063,7 @@ class State:
         self.predecessors: dict[str, tuple[str, ...]] = {}
         """Successor, and all whose duties have passed on to it: what they delivered lies under their names."""
         self.rings: dict[str, FoundRing] = {}
+        self.ring_objections: dict[str, RingObjection] = {}
         self.pace: dict[str, tuple[int, int]] = {}
         self._nothing_is_certified()
         self.reminded: dict[str, int] = {}
@@ -1346,6 +1357,7 @@ class _Dumped(Struct):
     objected: dict[str, TrusteeObjection] = {}
     hosts: dict[str, tuple[str, ...]] = {}
     rings: dict[str, FoundRing] = {}
+    ring_objections: dict[str, RingObjection] = {}
     pace: dict[str, tuple[int, int]] = {}
 
 
@@ -1495,6 +1507,7 @@ def _copy_plain(state: State, dumped: _Dumped) -> None:
         "objected",
         "hosts",
         "rings",
+        "ring_objections",
         "pace",
     ):
         setattr(state, name, getattr(dumped, name))

@@ -551,6 +551,7 @@ HANDLERS: Final[dict[type, Handler]] = {
     happened.FollowTimetables: session.follow,
     happened.QueueRing: ring.queue,
     happened.DecideRing: ring.decide,
+    happened.ObjectToRing: ring.object_to,
     happened.OpenVenue: bank.open_venue,
     happened.AdoptVenueKey: issuing.adopt_key,
     happened.FollowCredentials: issuing.follow_all,
@@ -794,6 +795,7 @@ _APPLY: Final[dict[type, Callable[[State, Any, int], None]]] = {
     happened.SessionMoved: session.apply_moved,
     happened.RingQueued: ring.apply_queued,
     happened.RingDecided: ring.apply_decided,
+    happened.RingObjected: ring.apply_objected,
     happened.ConductInherited: participant.apply_inherited,
     happened.CallAuctionHeld: book_orders.apply_auction,
     happened.Subscribed: subscription.apply_subscribed,
@@ -902,6 +904,7 @@ ON_DUE: Final[dict[str, Callable[[State, str, int, int], Iterable[Event]]]] = {
     "grade": consequence.on_notice_due,
     "case": case.on_due,
     "case_decision": case.on_decision_due,
+    "ring_objection": ring.on_due,
     "override": case.on_override_due,
 }
 """Kind of timer: what happens when its instant has passed."""

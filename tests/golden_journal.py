@@ -202,6 +202,7 @@ def rings(world: World) -> None:
             actor=world.reviewer, ring=queued.ring, decision="forged", reason="one file, three times"
         )
     )
+    world.must(e.ObjectToRing(actor=members[0], ring=queued.ring, text="each was made from the one before"))
 
 
 def metered(world: World) -> None:

@@ -84,6 +84,17 @@ def test_a_ring_is_queued_and_found_forged_it_earns_nothing(venue: Venue) -> Non
     done(venue.desk.post(path, decision))
     venue.advance(days=1)
     assert all(score(person) <= fresh for person in ring[1:])
+    objection = {"text": "每次都在上一份的基础上加工"}
+    path = f"/v1/credit/rings/{queued['ring']}"
+    refused(outsider.post(f"{path}/objection", objection), 404, "not_found")
+    objected = done(ring[1].post(f"{path}/objection", objection), 200)["objection"]
+    assert objected["decide_by"]
+    [mine] = done(ring[0].get("/v1/credit/rings/me"), 200)["items"]
+    assert (mine["state"], mine["objection"]["participant"]) == ("forged", ring[1].participant)
+    genuine = {"decision": "genuine", "reason": "三个版本，各有增值"}
+    refused(venue.desk.post(f"{path}/decision", genuine), 403, "own_case")
+    done(venue.verified_official("reviewer").post(f"{path}/decision", genuine))
+    assert all(score(person) > fresh for person in ring[1:])
 
 
 def test_a_newcomer_does_not_sell_without_end_on_its_first_day(venue: Venue) -> None:

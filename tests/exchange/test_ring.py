@@ -1,5 +1,7 @@
 """Rings at the venue: queued, decided, and what that does to credit."""
 
+import pytest
+
 from exchange import events as e
 from exchange.ring import AGAIN_NS, is_known
 from exchange.state import DAY_NS
@@ -84,4 +86,86 @@ def test_who_may_say_what_about_it() -> None:
     world.must(word)
     assert world.code(word) == "wrong_state"
     assert world.code(found((shop, buyer))) == "already_exists", "it is forged for good"
+    world.check()
+
+
+# ---- objections
+
+
+def forged(world: World) -> tuple[str, str, str]:
+    """A ring found forged, and its two members."""
+    shop, buyer = traded(world)
+    ring = queued(world, shop, buyer)
+    world.must(decision(world, ring, "forged"))
+    return ring, shop, buyer
+
+
+def objecting(ring: str, member: str) -> e.ObjectToRing:
+    return e.ObjectToRing(actor=member, ring=ring, text="three versions of one map")
+
+
+def score(world: World, who: str) -> int:
+    return world.state.bureau.rating(who, world.at_ns).score
+
+
+@pytest.mark.parametrize("word", ["genuine", "forged"])
+def test_another_reviewer_decides_about_an_objection(word: str) -> None:
+    world = World()
+    second = world.official("reviewer")
+    ring, shop, buyer = forged(world)
+    blank = score(world, world.merchant())
+    objected = only(world.must(objecting(ring, shop)), e.RingObjected)
+    assert (objected.decider, objected.decide_ns) == (second, world.at_ns + 7 * DAY_NS)
+    assert score(world, shop) == blank, "the finding stands meanwhile"
+    assert world.code(objecting(ring, buyer)) == "already_exists"
+    again = decision(world, ring, word)
+    assert world.code(again) == "own_case", "who found it does not decide again"
+    world.must(changed(again, actor=second))
+    assert world.state.rings[ring].state == word
+    assert (score(world, shop) > blank) == (word == "genuine")
+    assert world.code(changed(again, actor=second)) == "wrong_state"
+    world.until(world.at_ns + 8 * DAY_NS)
+    assert world.state.rings[ring].state == word, "its date does nothing more"
+    world.check()
+
+
+def test_not_decided_by_its_date_it_is_taken_back() -> None:
+    world = World()
+    ring, shop, buyer = forged(world)
+    blank = score(world, world.merchant())
+    objected = only(world.must(objecting(ring, buyer)), e.RingObjected)
+    assert objected.decider == "", "there is one reviewer, who found it"
+    world.until(objected.decide_ns + 1)
+    assert world.state.rings[ring].state == "genuine"
+    assert score(world, shop) > blank
+    assert world.code(objecting(ring, buyer)) == "already_exists"
+    world.check()
+
+
+def test_who_may_object_to_what() -> None:
+    world = World()
+    shop, buyer = traded(world)
+    other = world.buyer()
+    ring = queued(world, shop, buyer)
+    assert world.code(objecting(ring, shop)) == "not_found", "who is only suspected is not told"
+    world.must(decision(world, ring, "forged"))
+    assert world.code(objecting(ring, other)) == "not_found"
+    assert world.code(changed(objecting(ring, shop), text=" ")) == "malformed"
+    world.must(objecting(ring, shop))
+    member = world.official("reviewer", owner=shop)
+    again = changed(decision(world, ring, "genuine"), actor=member)
+    assert world.code(again) == "own_case"
+    world.check()
+
+
+def test_a_grade_that_fell_by_a_ring_is_there_again_at_once() -> None:
+    """It had been better for two weeks before; taken back, it is as if it had never been."""
+    world = World()
+    world.must(e.FollowGrades(actor=e.VENUE))
+    ring, shop, _ = forged(world)
+    world.must(objecting(ring, shop))
+    before = world.state.graded.get(shop)
+    world.until(world.at_ns + 8 * DAY_NS)
+    assert world.state.rings[ring].state == "genuine"
+    assert world.state.graded.get(shop) == before
     world.check()
