@@ -376,6 +376,7 @@ class EntitlementRecord(Struct, kw_only=True, gc=False):
 
     `key_sha256` is empty before a key is issued. `reason` is that of the last suspension, resumption or revocation;
     `renewed_by` the trade that was made to follow on it. `reminded_at_ns` is 0 before its buyer was reminded of its end.
+    `unfounded_by` found a suspension without ground.
     """
 
     number: int
@@ -392,13 +393,14 @@ class EntitlementRecord(Struct, kw_only=True, gc=False):
     reason: str = ""
     renewed_by: str = ""
     reminded_at_ns: int = 0
+    unfounded_by: str = ""
 
 
 class DutyRecord(Struct, kw_only=True, gc=False):
     """A duty after a trade, done ones too. `state` is one of `clearing.duties.DutyState`.
 
     `evidence_sha256` is the last that was brought for it or found against it, `decided_by` who accepted, refused, waived or
-    found, with the `reason`. `violated` and `capacities` are of a breach.
+    found, with the `reason`; `found_by` the last of these. `violated` and `capacities` are of a breach.
     """
 
     number: int
@@ -420,6 +422,7 @@ class DutyRecord(Struct, kw_only=True, gc=False):
     reminded_at_ns: int = 0
     evidence_sha256: str = ""
     decided_by: str = ""
+    found_by: str = ""
     reason: str = ""
     violated: tuple[str, ...] = ()
     capacities: tuple[str, ...] = ()
@@ -1594,6 +1597,8 @@ def _entitlement_moved(view: View, event: EntitlementMoved, at_ns: int) -> None:
     _entitlement_state(view, event.entitlement, event.state, at_ns)
     entitlement = view.entitlements.change(event.entitlement)
     entitlement.reason = event.reason
+    if event.unfounded:
+        entitlement.unfounded_by = event.by
     if event.left_ns or event.until_ns:
         entitlement.until_ns, entitlement.reminded_at_ns = event.until_ns, 0
 
@@ -1653,7 +1658,7 @@ def _duty_broken(view: View, event: DutyBroken, at_ns: int) -> None:
     duty = view.duties.change(event.duty)
     duty.state, duty.violated, duty.capacities = "broken", event.violated, event.capacities
     duty.broken_at_ns = duty.updated_at_ns = at_ns
-    duty.decided_by, duty.reason = event.by, event.reason
+    duty.decided_by, duty.found_by, duty.reason = event.by, event.by, event.reason
     duty.evidence_sha256 = event.evidence_sha256 or duty.evidence_sha256
 
 

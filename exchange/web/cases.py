@@ -328,14 +328,22 @@ async def correct_conduct(call: Call, body: CorrectionOfConduct) -> CaseView:
 
 
 async def _first_decider(call: Call, reference: str) -> str:
-    """Who found it, of a duty's breach or of an earlier case; empty where the venue saw for itself."""
+    """Who found it, of a duty's breach, a suspension without ground, or an earlier case; empty where the venue saw for
+    itself."""
     await call.tables_ready()
+    pool = call.desk.pool
     if reference[1:].isdigit() and reference.startswith("U"):
-        duty = await projector.duty(call.desk.pool, reference)
-        return "" if duty is None else duty.decided_by
+        duty = await projector.duty(pool, reference)
+        return "" if duty is None else duty.found_by
     if reference[1:].isdigit() and reference.startswith("F"):
-        case = await projector.case(call.desk.pool, reference)
+        case = await projector.case(pool, reference)
         return "" if case is None else case.opened_by
+    if reference[1:].isdigit() and reference.startswith("T"):
+        trade = await projector.trade(pool, reference)
+        entitlement = (
+            await projector.entitlement(pool, trade.entitlement) if trade and trade.entitlement else None
+        )
+        return "" if entitlement is None else entitlement.unfounded_by
     return ""
 
 

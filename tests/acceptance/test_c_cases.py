@@ -154,6 +154,23 @@ def test_any_event_of_ones_own_can_be_objected_to(venue: Venue) -> None:
     assert score(merchant) >= before
 
 
+def test_who_found_a_suspension_without_ground_does_not_decide_about_it_again(venue: Venue) -> None:
+    """Line: "the rule that nobody decides twice on the same case"."""
+    merchant, buyer = venue.merchant(), venue.buyer()
+    trade = venue.trade(buyer, venue.listing(merchant))
+    venue.complete(merchant, buyer, trade)
+    path = f"/v1/entitlements/{venue.read_trade(trade, buyer)['entitlement']}"
+    finder = venue.verified_official("reviewer")
+    paper = {"reason": "日志", "evidence_sha256": sha256_of("the log")}
+    done(merchant.post(f"{path}/suspend", paper))
+    done(finder.post(f"{path}/resume", paper))
+    objection = {"kind": "dispute_lost", "reference": trade, "text": "日志不完整"}
+    case = done(merchant.post("/v1/credit/objections", objection))
+    assert case["decider"] != finder.participant
+    refused(decide(finder, case, "reject"), 403, "own_case")
+    done(decide(second_reviewer(venue), case, "uphold"))
+
+
 def test_history_and_what_would_change_it(venue: Venue, merchant: Person) -> None:
     """Line: "Own rating, history, "what would change it" over the API; others see grade and public facts only"."""
     started = instant(venue.now())
