@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -231,7 +232,7 @@ def _run_basebackup(major: int, dsn: str, target: Path) -> None:
         text=True,
         check=False,
         umask=0o077,
-        preexec_fn=die_with_owner(),
+        preexec_fn=die_with_owner(signal.SIGKILL),
     )
     if done.returncode != 0:
         raise BackupRefused(f"pg_basebackup failed: {done.stderr.strip()}")

@@ -423,8 +423,9 @@ def _process_table() -> Iterator[tuple[int, int, list[str]]]:
             yield int(pid), int(uid), command.split(" ")
 
 
-def die_with_owner() -> Callable[[], None] | None:
-    """What the child runs between fork and exec on Linux, else None.
+def die_with_owner(sent: signal.Signals = signal.SIGINT) -> Callable[[], None] | None:
+    """What the child runs between fork and exec on Linux, else None. `sent` is the signal that it gets: one that it
+    handles, or SIGKILL, for whoever was started in the background of a script ignores SIGINT, and its children with it.
 
     The signal is asked for after the user has changed, since that change clears it. It follows the *thread*
     that forks: start a server from a thread that outlives it.
@@ -435,7 +436,7 @@ def die_with_owner() -> Callable[[], None] | None:
     set_parent_death_signal = 1  # PR_SET_PDEATHSIG, linux/prctl.h
 
     def ask_kernel() -> None:
-        if prctl(set_parent_death_signal, int(signal.SIGINT), 0, 0, 0) != 0 or os.getppid() != owner:
+        if prctl(set_parent_death_signal, int(sent), 0, 0, 0) != 0 or os.getppid() != owner:
             os._exit(1)
 
     return ask_kernel

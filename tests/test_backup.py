@@ -361,7 +361,9 @@ def test_a_log_that_is_damaged_or_short_is_refused(venue: Venue, tmp_path: Path)
         return run.stderr
 
     whole = last.read_bytes()
-    last.write_bytes(whole[:64] + bytes(8128) + whole[8192:])  # records begin behind the header of the first page
+    last.write_bytes(
+        whole[:64] + bytes(8128) + whole[8192:]
+    )  # records begin behind the header of the first page
     refusal()
     told = re.search(r"--to (\S+)$", refusal("--to", text_of(noted)).strip())
     assert told is not None, "it says what can be had"
