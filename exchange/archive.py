@@ -43,10 +43,18 @@ LONGEST_PAUSE_S: Final = 30.0
 PARTING_S: Final = 10.0
 TOUCH_S: Final = 10.0
 """How long the folder's disk may take for one thing before the folder falls behind."""
+WHOLE_S: Final = 2.0
+"""How long the flush of a record that was cut is waited for in a round."""
 SETTLED_NS: Final = 1_000_000_000
 """A folder that changed just now may change again within the same tick of its clock."""
 PAGE_BYTES: Final = 8192
-"""Of PostgreSQL's log."""
+HEADER_BYTES: Final = 24
+SEGMENT_BYTES: Final = 1 << 24
+SEGMENT_HEADER_BYTES: Final = 40
+"""Of PostgreSQL's log: its pages, each with a header, a longer one where a segment begins."""
+_STANDS: Final = """
+select clock_timestamp(), pg_current_wal_flush_lsn()::text, pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn()
+"""
 LOG_BYTES: Final = 1_000_000
 
 _HINDRANCES: Final = (
@@ -264,7 +272,7 @@ class Archiver:
 
     async def _look(self, connection: Any, note: Note) -> None:
         """One round: files, then the log as far as it was when the round began."""
-        at, end = await connection.fetchrow("select clock_timestamp(), pg_current_wal_flush_lsn()::text")
+        at, end, cuts = await _stands_at(connection)
         await self._hand.touch(check_mark, note)
         await self._hand.touch(copy_files, self._data / "files", note.place / "files", self._seen)
         begun = time.monotonic()
@@ -274,8 +282,9 @@ class Archiver:
                     TimeoutError(f"the log arrives slowly, or not at all, in {note.wal}"), LOOK_S
                 )
             await asyncio.sleep(0.1)
-        if not _may_cut_a_record(end):
-            self._lsn = end
+        if cuts:
+            return  # the note would claim an instant whose place in the log it cannot name: the next round does
+        self._lsn = end
         await self._hand.touch(_force_reached, note.wal, Reached(at, self._lsn))
         self._reached = at
         if self.failure:
@@ -338,9 +347,23 @@ def _kept_reached(note: Note) -> Reached | None:
     return read_kept(note.wal / "reached.json", Reached)
 
 
-def _may_cut_a_record(lsn: str) -> bool:
-    """PostgreSQL flushes up to the end of a record, or up to that of a page, wherever the record ends."""
-    return int(lsn.split("/")[1], 16) % PAGE_BYTES == 0
+async def _stands_at(connection: Any) -> tuple[datetime, str, bool]:
+    """Now, up to where the log is flushed, and whether that may lie within a record: PostgreSQL flushes up to the end of a
+    record, or up to that of a page, wherever the record ends. What is behind a page that is full is flushed in a moment."""
+    deadline = time.monotonic() + WHOLE_S
+    while True:
+        at, end, behind = await connection.fetchrow(_STANDS)
+        cuts = _may_cut_a_record(end, behind)
+        if not cuts or time.monotonic() > deadline:
+            return at, end, cuts
+        await asyncio.sleep(0.05)
+
+
+def _may_cut_a_record(lsn: str, behind: int) -> bool:
+    """`behind`: bytes from there to where the next record goes. On a page that is empty yet it goes behind the header."""
+    place = int(lsn.split("/")[1], 16)
+    header = SEGMENT_HEADER_BYTES if place % SEGMENT_BYTES == 0 else HEADER_BYTES
+    return place % PAGE_BYTES == 0 and behind > header
 
 
 def check_mark(note: Note) -> None:

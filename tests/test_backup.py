@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from exchange.archive import BackupRefused
+from exchange.archive import BackupRefused, _may_cut_a_record
 from exchange.backup import Base, bases
 from exchange.postgres import running_dsn
 from exchange.restore import _lay_log, number_of, segments
@@ -337,6 +337,31 @@ async def next_segment(data: Path) -> None:
     connection = await asyncpg.connect(running_dsn(data))
     await connection.execute("select pg_switch_wal()")
     await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("lsn", "behind", "cuts"),
+    [
+        ("0/5003408", 900, False),
+        ("0/5002000", 24, False),
+        ("0/5002000", 32, True),
+        ("0/5000000", 40, False),
+        ("0/5000000", 48, True),
+        ("1F/5000000", 0, False),
+    ],
+)
+def test_a_flush_to_the_end_of_a_page_may_cut_a_record(lsn: str, behind: int, cuts: bool) -> None:
+    """Behind a page that is full the next record goes behind the header of the next one."""
+    assert _may_cut_a_record(lsn, behind) == cuts
+
+
+def test_a_venue_that_stands_still_behind_a_whole_segment_does_not_fall_behind(
+    venue: Venue, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backups"
+    assert shuji("backup", "--data", str(venue.data), "--to", str(folder)).returncode == 0
+    asyncio.run(next_segment(venue.data))
+    wait_until_reached(folder, datetime.now(UTC))
 
 
 def test_a_log_that_is_damaged_or_short_is_refused(venue: Venue, tmp_path: Path) -> None:
