@@ -691,7 +691,7 @@ class Bureau:
         return house | (self._kin[f"group {participant.group_id}"] if participant.group_id else {})
 
     def _top_of(self, participant: Participant) -> str:
-        """Who stands above all its owners: the last one that is named, or of those who own each other the smallest."""
+        """Who stands above all its owners: the last one that is named, or one of those who own each other."""
         chain = [participant.id]
         while participant.owner_id and participant.owner_id not in chain:
             chain.append(participant.owner_id)

@@ -57,13 +57,12 @@ from exchange.events import (
     Refusal,
     Refused,
 )
-from exchange.participant import role_refusal, same_house, unverified_refusal
+from exchange.participant import SILENT, least_busy, role_refusal, same_house, unverified_refusal
 from exchange.product import evidence_refusal
 from exchange.state import DAY_NS, Case, Override, State
 
 MOST_OPEN: Final = 100
 """Cases of one participant whose objection may wait at a time."""
-SILENT: Final = "not decided by its date 逾期未决定，按有利于当事人处理"
 PROPOSAL_NS: Final = 7 * DAY_NS
 
 
@@ -274,8 +273,7 @@ def named(state: State, case: Case, at_ns: int) -> str:
         for row in state.bureau.participants.values()
         if "reviewer" in row.roles and _decider_refusal(state, case, row.id, at_ns) is None
     ]
-    waits = [row.decider for row in state.cases.values() if row.decide_ns or row.repair_ns]
-    return min(may, key=lambda one: (waits.count(one), int(one[1:])), default="")
+    return least_busy(may, [row.decider for row in state.cases.values() if row.decide_ns or row.repair_ns])
 
 
 def _decider_refusal(state: State, case: Case, actor: str, at_ns: int) -> Refusal | None:

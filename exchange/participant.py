@@ -54,6 +54,8 @@ from exchange.events import (
 from exchange.gathering import of_buyer, of_seller, until_ns
 from exchange.state import State
 
+SILENT: Final = "not decided by its date 逾期未决定，按有利于当事人处理"
+"""The reason of what was decided by nobody."""
 OWN_ROLES: Final = ("buyer", "merchant")
 """Roles a participant takes at registration; the others are granted by an operator."""
 
@@ -185,6 +187,11 @@ def account_refusal(state: State, participant: str) -> Refusal | None:
         return None
     status = state.bureau.participants[participant].status
     return bureau_refusal("participant_closed" if status == "closed" else "participant_suspended")
+
+
+def least_busy(may: list[str], waits: list[str]) -> str:
+    """Of those who may decide the one for whom the fewest wait, the oldest of them; empty where nobody may."""
+    return min(may, key=lambda one: (waits.count(one), int(one[1:])), default="")
 
 
 def signer_refusal(state: State, participant: str, signer: str) -> Refusal | None:

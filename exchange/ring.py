@@ -28,7 +28,7 @@ from exchange.events import (
     RingObjected,
     RingQueued,
 )
-from exchange.participant import role_refusal, same_house, unverified_refusal
+from exchange.participant import SILENT, least_busy, role_refusal, same_house, unverified_refusal
 from exchange.state import DAY_NS, FoundRing, RingObjection, State
 
 AGAIN_NS: Final = 180 * DAY_NS
@@ -42,7 +42,6 @@ LIFE: Final[Mapping[tuple[str, str], str]] = {
 }
 """(state, decision) -> state; a forged one is decided about again where a member objects."""
 DECISIONS: Final = ("genuine", "forged")
-SILENT: Final = "not decided by its date 逾期未决定，按有利于当事人处理"
 
 
 def queue(state: State, command: QueueRing, at_ns: int) -> Refusal | list[Event]:
@@ -148,8 +147,7 @@ def _named(state: State, row: FoundRing, at_ns: int) -> str:
         if role_refusal(state, one.id, at_ns, "reviewer") is None
         and _decider_refusal(state, row, one.id, at_ns) is None
     ]
-    waits = [one.decider for one in state.ring_objections.values() if one.decide_ns]
-    return min(may, key=lambda one: (waits.count(one), int(one[1:])), default="")
+    return least_busy(may, [one.decider for one in state.ring_objections.values() if one.decide_ns])
 
 
 def on_due(state: State, identifier: str, due_ns: int, at_ns: int) -> Iterator[Event]:
